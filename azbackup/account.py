@@ -1,0 +1,199 @@
+"""A storage account: its clients, its patience and its answers.
+
+The SDK's own retries are switched off (its defaults take 84 seconds to say that nobody is there, and it never repeats
+a POST whose answer was lost); `Account.call` repeats instead, quickly where nobody answers, patiently where the
+service asks for it, and turns what is left into the project's errors. Every request that leaves is counted by billing
+class. No key, token or signed address ever stands in a message.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableClient
+from azure.storage.blob import ContainerClient
+
+from azbackup.errors import Changed, Exists, Missing, Unavailable
+from azbackup.formats import PACK_BYTES
+from azbackup.settings import Connection
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 5
+_SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
+_READ_SECONDS = 60
+_BACKOFF_SECONDS = (0.0, 0.3, 1.0)  # nobody answers: four tries in all
+_BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the service asks for patience
+_BUSY = {408, 429, 500, 502, 503, 504}
+_LONGEST_WAIT = 120.0
+
+_EXISTS = {
+    "BlobAlreadyExists",
+    "EntityAlreadyExists",
+    "ContainerAlreadyExists",
+    "TableAlreadyExists",
+}
+_CHANGED = {"ConditionNotMet", "UpdateConditionNotSatisfied", "TargetConditionNotMet"}
+
+
+class _Counting(RequestsTransport):  # type: ignore[misc]  # loaded lazily by azure.core, so untyped
+    """The SDK's transport, counting what leaves."""
+
+    def __init__(self, counts: Counter[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._counts = counts
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """One request over the wire."""
+        self._counts[billing_class(request.method, request.url)] += 1
+        return super().send(request, **options)
+
+
+def billing_class(method: str, url: str) -> str:
+    """What Azure bills a request as: write, list, read, table or other (Azure Storage pricing, "operations")."""
+    if ".table." in url or "PartitionKey" in url or "$batch" in url or "/Tables" in url:
+        return "table"
+    if "comp=list" in url or "restype=container" in url:
+        return "list"
+    if method == "PUT":
+        return "write"
+    return "read" if method == "GET" else "other"
+
+
+class Account:
+    """The clients of one storage account, sharing one pool of connections."""
+
+    def __init__(self, connection: Connection, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._connection = connection
+        self._sleep = sleep
+        self.requests: Counter[str] = Counter()
+        self._options: dict[str, Any] = {
+            "transport": _Counting(
+                self.requests,
+                connection_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                use_env_settings=True,
+            ),
+            "retry_total": 0,
+            "connection_timeout": _CONNECT_SECONDS,
+            "read_timeout": _READ_SECONDS,
+        }
+
+    def container(self, name: str) -> ContainerClient:
+        """A container's client. A pack is one Put Blob, and one Get when it is read whole."""
+        return ContainerClient(
+            self._connection.blob_endpoint,
+            name,
+            credential=self._credential(),
+            max_single_put_size=PACK_BYTES,
+            max_single_get_size=PACK_BYTES,
+            **self._options,
+        )
+
+    def table(self, name: str) -> TableClient:
+        """A table's client."""
+        return TableClient(
+            self._connection.table_endpoint,
+            table_name=name,
+            credential=self._credential(),
+            **self._options,
+        )
+
+    def _credential(self) -> Any:
+        connection = self._connection
+        if connection.key is not None:
+            return AzureNamedKeyCredential(connection.account, connection.key.reveal().decode())
+        assert connection.sas is not None, "settings let no connection without a credential through"
+        return AzureSasCredential(connection.sas.reveal().decode())
+
+    def call(self, what: str, action: Callable[[], T]) -> T:
+        """The action's value; `what` names its object in errors. Exists, Missing, Changed, Unavailable."""
+        nobody, busy = list(_BACKOFF_SECONDS), list(_BUSY_SECONDS)
+        while True:
+            try:
+                return action()
+            except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
+                if not nobody:
+                    raise self._unreachable(error) from None
+                wait = nobody.pop(0)
+            except HttpResponseError as error:
+                if error.status_code not in _BUSY or not busy:
+                    raise refusal(what, error) from None
+                wait = max(busy.pop(0), _retry_after(error))
+            except AzureError as error:
+                raise Unavailable(f"Azure's SDK failed: {what}: {type(error).__name__}") from None
+            self._sleep(wait)
+
+    def _unreachable(self, error: AzureError) -> Unavailable:
+        host = self._connection.blob_endpoint.split("//")[-1].split("/")[0]
+        return Unavailable(
+            f"cannot reach Azure storage at {host}: {_reason(error)}",
+            "check the account name and the network, then run the same command again",
+        )
+
+
+# For requests that carry a pack; sendall's time limit over plain HTTP is the connection's.
+SEND_OPTIONS: dict[str, Any] = {"connection_timeout": _SEND_SECONDS, "read_timeout": _SEND_SECONDS}
+
+
+def _retry_after(error: HttpResponseError) -> float:
+    headers = getattr(error.response, "headers", None) or {}
+    try:
+        return min(float(headers.get("Retry-After", 0)), _LONGEST_WAIT)
+    except ValueError:
+        return 0.0
+
+
+def _reason(error: BaseException) -> str:
+    """Why nobody answered, in a few words and without the address (it may be signed)."""
+    text = str(error).lower()
+    for sign, words in (
+        ("refused", "connection refused"),
+        ("resolve", "the host name is not known"),
+        ("name or service", "the host name is not known"),
+        ("timed out", "timed out"),
+        ("timeout", "timed out"),
+        ("certificate", "its certificate is not trusted"),
+        ("reset", "connection reset"),
+        ("unreachable", "network unreachable"),
+    ):
+        if sign in text:
+            return words
+    return "the connection broke off"
+
+
+def error_code(error: HttpResponseError) -> str:
+    """Azure's own code for a refusal, from the SDK or from the header."""
+    code = getattr(error, "error_code", None)
+    if not code:
+        headers = getattr(error.response, "headers", None) or {}
+        code = headers.get("x-ms-error-code", "")
+    return str(getattr(code, "value", code) or "")
+
+
+def refusal(what: str, error: HttpResponseError) -> Unavailable:
+    """The project's error for an answer that says no."""
+    code, status = error_code(error), error.status_code
+    if code in _EXISTS:
+        return Exists(f"{what} exists already", code=code)
+    if status == 412 or code in _CHANGED:
+        return Changed(f"{what} was changed meanwhile", "run the same command again", code)
+    if status == 404:
+        return Missing(f"{what} is not there ({code or status})", code=code)
+    if status in (401, 403):
+        hint = "check the account name, the key or token and its rights, and this machine's clock"
+        return Unavailable(f"Azure refuses {what}: {' '.join((str(status), code))}".rstrip(), hint, code)
+    answer = " ".join((str(status), code)).rstrip()
+    return Unavailable(f"Azure answered {answer} for {what}", "run the same command again later", code)

@@ -1,0 +1,55 @@
+"""Compression, bounded on the way back: chunk bodies and record payloads.
+
+    body = codec(1) || payload      codec 0: as is, 1: one zstd frame (RFC 8878)
+
+Promises that nothing is allocated on the word of stored data: the frame's own size is checked first. A body's codec
+byte is under the seal, so an unknown one means a newer version, and is refused as such.
+"""
+
+from __future__ import annotations
+
+import zstandard
+
+from azbackup.errors import AzbackupError, Damaged
+from azbackup.formats import CHUNK_MAX, CODEC_PLAIN, CODEC_ZSTD, RECORD_PLAIN_BYTES
+
+_LEVEL = 3
+_compressor = zstandard.ZstdCompressor(level=_LEVEL)  # chunk bodies only: one thread, the one that reads files
+
+
+def encode_body(plain: bytes | memoryview) -> bytes:
+    """The body of a chunk: compressed, unless that saves under 3 %."""
+    packed = _compressor.compress(plain)
+    if len(packed) < len(plain) * 0.97:
+        return b"\x01" + packed
+    return b"\x00" + plain
+
+
+def decode_body(body: bytes) -> bytes:
+    """The plaintext of a chunk; at most CHUNK_MAX bytes. Damaged on anything else."""
+    codec = body[0] if body else -1
+    if codec == CODEC_PLAIN:
+        return body[1:]
+    if codec == CODEC_ZSTD:
+        return _bounded(memoryview(body)[1:], CHUNK_MAX, "a chunk")
+    raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
+
+
+def encode_payload(plain: bytes) -> bytes:
+    """A record's payload: one zstd frame."""
+    return zstandard.compress(plain, _LEVEL)
+
+
+def decode_payload(payload: bytes) -> bytes:
+    """A record's plaintext, at most RECORD_PLAIN_BYTES. Damaged on anything else."""
+    return _bounded(payload, RECORD_PLAIN_BYTES, "a record")
+
+
+def _bounded(frame: bytes | memoryview, limit: int, what: str) -> bytes:
+    try:
+        size = zstandard.frame_content_size(frame)
+        if not 0 <= size <= limit:
+            raise Damaged(f"{what} claims {size} bytes, more than the {limit} it may have")
+        return zstandard.ZstdDecompressor().decompress(frame, max_output_size=limit)
+    except zstandard.ZstdError as error:
+        raise Damaged(f"{what} does not decompress: {error}") from None

@@ -1,0 +1,209 @@
+"""Keys and sealing: every cryptographic decision of azbackup, and no I/O.
+
+Five roles, five keys (RFC 5869 HKDF labels in formats): the password's KEK wraps the data key; from the data key come
+the id key, the chunk key, the record key and the cut seed. What is promised: whatever opens is byte for byte what was
+sealed under that name, and anything else raises Damaged. What is refused: unknown formats, KDF costs out of bounds.
+The same plaintext never meets the same key and nonce twice: every chunk and record has a key of its own, and its
+nonces are 96 random bits.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import unicodedata
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from azbackup import formats
+from azbackup.errors import Damaged, WrongPassword
+from azbackup.formats import KEY_BYTES, NONCE_BYTES, SALT_BYTES, TAG_BYTES
+from azbackup.model import ChunkId
+
+SEAL_BYTES = NONCE_BYTES + TAG_BYTES
+
+
+class Secret:
+    """Bytes that no log, error, traceback or repr shows. `reveal()` is the only way to them."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    @classmethod
+    def text(cls, text: str) -> Secret:
+        """A password as typed; surrogates from a non-UTF-8 terminal keep their bytes."""
+        return cls(text.encode("utf-8", "surrogateescape"))
+
+    def reveal(self) -> bytes:
+        """The bytes themselves."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Secret is not pickled")
+
+
+class KdfCosts(NamedTuple):
+    """Argon2id's costs: memory in KiB, passes, lanes."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+# RFC 9106, section 4, second recommended option: 64 MiB is what a small cloud machine still has.
+DEFAULT_COSTS = KdfCosts(memory_kib=64 * 1024, passes=3, lanes=4)
+
+
+class WrappedKey(NamedTuple):
+    """The data key under a password, as the key record keeps it.
+
+    `wrapped` = nonce(12) || AES-256-GCM(wrap key, nonce, data key, AAD) || tag(16): 60 bytes.
+    """
+
+    costs: KdfCosts
+    salt: bytes
+    commitment: bytes
+    wrapped: bytes
+
+
+class Keys(NamedTuple):
+    """What a run needs of the data key: 32 bytes each, `cut_seed` a 63-bit integer."""
+
+    id_key: Secret
+    chunk_key: Secret
+    record_key: Secret
+    cut_seed: int
+
+
+def _hkdf(secret: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+    # RFC 5869; an absent salt is HashLen zeros, the same as an empty one. The input is uniform, so no salt is needed.
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=None, info=info).derive(secret)
+
+
+def derive(data_key: Secret) -> Keys:
+    """The keys of the runs from the data key."""
+    secret = data_key.reveal()
+    # pyfastcdc takes seeds below 2**63 (it doubles them), so the top bit is dropped.
+    seed = int.from_bytes(_hkdf(secret, formats.LABEL_CUT, 8), "big") & (2**63 - 1)
+    return Keys(
+        Secret(_hkdf(secret, formats.LABEL_CHUNK_ID)),
+        Secret(_hkdf(secret, formats.LABEL_CHUNK)),
+        Secret(_hkdf(secret, formats.LABEL_RECORD)),
+        seed,
+    )
+
+
+# --- the password and the data key
+
+
+def _password_keys(password: Secret, salt: bytes, costs: KdfCosts) -> tuple[bytes, bytes]:
+    """(wrap key, commitment). The password is read as UTF-8 in NFC, so it opens from every keyboard and system."""
+    raw = password.reveal()
+    try:
+        raw = unicodedata.normalize("NFC", raw.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:
+        pass  # not UTF-8: the bytes as they are
+    kek = Argon2id(
+        salt=salt,
+        length=KEY_BYTES,
+        iterations=costs.passes,
+        lanes=costs.lanes,
+        memory_cost=costs.memory_kib,
+    ).derive(raw)
+    return _hkdf(kek, formats.LABEL_WRAP), _hkdf(kek, formats.LABEL_COMMIT)
+
+
+def _key_aad(partition: str, costs: KdfCosts, salt: bytes) -> bytes:
+    """What the wrapped data key is bound to.
+
+    LABEL_KEY || 0 || partition, UTF-8 || 0 || "argon2id" || 0 || memory u32 || passes u32 || lanes u32 || salt(16).
+    """
+    numbers = b"".join(cost.to_bytes(4, "big") for cost in costs)
+    return b"\0".join((formats.LABEL_KEY, partition.encode(), formats.KDF_NAME.encode(), numbers + salt))
+
+
+def new_data_key() -> Secret:
+    """32 fresh random bytes from the system."""
+    return Secret(os.urandom(KEY_BYTES))
+
+
+def wrap_data_key(data_key: Secret, password: Secret, partition: str, costs: KdfCosts = DEFAULT_COSTS) -> WrappedKey:
+    """The data key under the password, with a fresh salt and nonce."""
+    salt = os.urandom(SALT_BYTES)
+    wrap_key, commitment = _password_keys(password, salt, costs)
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = AESGCM(wrap_key).encrypt(nonce, data_key.reveal(), _key_aad(partition, costs, salt))
+    return WrappedKey(costs, salt, commitment, nonce + sealed)
+
+
+def unwrap_data_key(record: WrappedKey, password: Secret, partition: str) -> Secret:
+    """The data key. WrongPassword when the commitment differs; Damaged when it agrees and the rest does not.
+
+    Costs are bounded before any work is done. AES-GCM does not commit to its key (one ciphertext can be made to open
+    under two keys), so the commitment is compared first, in constant time.
+    """
+    bounds = (formats.KDF_MEMORY_KIB, formats.KDF_PASSES, formats.KDF_LANES)
+    if not all(low <= cost <= high for cost, (low, high) in zip(record.costs, bounds, strict=True)):
+        raise Damaged(f"the key record asks for KDF costs out of bounds: {tuple(record.costs)}")
+    if record.costs.memory_kib < 8 * record.costs.lanes:
+        raise Damaged("the key record asks for less memory than its lanes need")
+    if len(record.salt) != SALT_BYTES or len(record.wrapped) != KEY_BYTES + SEAL_BYTES:
+        raise Damaged("the key record has a salt or a wrapped key of the wrong length")
+    wrap_key, commitment = _password_keys(password, record.salt, record.costs)
+    if not hmac.compare_digest(commitment, record.commitment):
+        raise WrongPassword("the password does not open this partition", "check the password, and --partition")
+    nonce, sealed = record.wrapped[:NONCE_BYTES], record.wrapped[NONCE_BYTES:]
+    try:
+        return Secret(AESGCM(wrap_key).decrypt(nonce, sealed, _key_aad(partition, record.costs, record.salt)))
+    except InvalidTag:
+        raise Damaged("the key record was altered: the password fits, the wrapped key does not open") from None
+
+
+# --- chunks and records: each under a key of its own
+
+
+def seal_chunk(chunk_key: bytes, chunk_id: ChunkId, body: bytes) -> bytes:
+    """nonce(12) || AES-256-GCM(HMAC-SHA-256(chunk key, chunk id), nonce, body, AAD) || tag(16)."""
+    nonce = os.urandom(NONCE_BYTES)
+    cipher = AESGCM(hmac.digest(chunk_key, chunk_id, "sha256"))
+    return nonce + cipher.encrypt(nonce, body, formats.LABEL_CHUNK + chunk_id)
+
+
+def open_chunk(chunk_key: bytes, chunk_id: ChunkId, sealed: bytes | memoryview) -> bytes:
+    """The body; Damaged when it was not sealed as this chunk."""
+    cipher = AESGCM(hmac.digest(chunk_key, chunk_id, "sha256"))
+    try:
+        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], formats.LABEL_CHUNK + chunk_id)
+    except (InvalidTag, ValueError):
+        raise Damaged("a chunk does not open: it was altered, cut or swapped") from None
+
+
+def _record_cipher(keys: Keys, partition: str, name: str) -> tuple[AESGCM, bytes]:
+    key = hmac.digest(keys.record_key.reveal(), name.encode(), "sha256")
+    return AESGCM(key), b"\0".join((formats.LABEL_RECORD, partition.encode(), name.encode()))
+
+
+def seal_record(keys: Keys, partition: str, name: str, payload: bytes) -> bytes:
+    """nonce(12) || AES-256-GCM(HMAC-SHA-256(record key, name), nonce, payload, AAD) || tag(16)."""
+    cipher, aad = _record_cipher(keys, partition, name)
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, payload, aad)
+
+
+def open_record(keys: Keys, partition: str, name: str, sealed: bytes) -> bytes:
+    """The payload; Damaged when it was not sealed under this name in this partition."""
+    cipher, aad = _record_cipher(keys, partition, name)
+    try:
+        return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad)
+    except (InvalidTag, ValueError):
+        raise Damaged(f"record {name} does not open: it was altered, cut or swapped") from None

@@ -1,0 +1,100 @@
+"""Everything that can go wrong and is expected to: one tree, one exit status a branch.
+
+    AzbackupError                1   failed: the message says what, the hint what to do
+    ├── UsageError               2   an option, a name or a key that cannot be right
+    ├── NothingStored           10   the partition holds no backup
+    ├── AlreadyRunning          11   another backup of this source runs on this host
+    ├── WrongPassword           12   the key record is sound, the password does not open it
+    ├── Damaged                 13   stored data is missing, cut, swapped or altered
+    └── Unavailable             14   Azure cannot be reached or refuses
+        ├── Exists                   a name was taken: the adapters' answer to a create that lost
+        ├── Missing                  a name is not there: absent is neither damaged nor unreachable
+        └── Changed                  a row is no longer the one that was read (ETag)
+
+Exists, Missing and Changed are answers that the runs handle; one that escapes is still a failure that says what it is.
+Anything outside this tree is a bug and keeps its traceback. Exit statuses 0, 3, 75 and 130 are outcomes, not errors:
+they stand in `Status`.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Status(enum.IntEnum):
+    """Exit statuses of the scripts, a promise to everybody's cron jobs."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    NOTHING_STORED = 10
+    ALREADY_RUNNING = 11
+    WRONG_PASSWORD = 12
+    DAMAGED = 13
+    UNAVAILABLE = 14
+    THAWING = 75
+    INTERRUPTED = 130
+
+
+class AzbackupError(Exception):
+    """An expected failure: `message` names the object, `hint` the next step. No secret ever stands in either."""
+
+    status = Status.FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AzbackupError):
+    """An option, a name or a key that cannot be right, found before anything is done."""
+
+    status = Status.USAGE
+
+
+class NothingStored(AzbackupError):
+    """The partition holds no backup, or not the one that was asked for."""
+
+    status = Status.NOTHING_STORED
+
+
+class AlreadyRunning(AzbackupError):
+    """Another backup of the same source runs on this host."""
+
+    status = Status.ALREADY_RUNNING
+
+
+class WrongPassword(AzbackupError):
+    """The key record is sound; this password does not open it."""
+
+    status = Status.WRONG_PASSWORD
+
+
+class Damaged(AzbackupError):
+    """Stored data is missing, cut, swapped or altered; never raised for an absent partition or a wrong password."""
+
+    status = Status.DAMAGED
+
+
+class Unavailable(AzbackupError):
+    """Azure cannot be reached or refuses: network, permission, throttled past all retries."""
+
+    status = Status.UNAVAILABLE
+
+    def __init__(self, message: str, hint: str = "", code: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code  # Azure's own error code, where it gave one
+
+
+class Exists(Unavailable):
+    """The name is taken; nothing was overwritten."""
+
+
+class Missing(Unavailable):
+    """The name is not there (or the table or container that would hold it)."""
+
+
+class Changed(Unavailable):
+    """The row is no longer the one that was read: its ETag differs."""

@@ -1,0 +1,146 @@
+"""The labels, limits and names of format 1.
+
+############################################################################
+#  NOTHING IN THIS FILE CAN EVER CHANGE FOR FORMAT 1.                      #
+#  Every byte of every archive out there depends on these values.          #
+#  A new format gets new labels beside these; see docs/format.md.          #
+############################################################################
+
+Pure values and the functions that check and build names; imports nothing but errors and the standard library.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+
+from azbackup.errors import Damaged, UsageError
+
+FORMAT = 1
+
+# --- key derivation and sealing: HKDF info strings, AAD prefixes, leading bytes of blobs
+LABEL_WRAP = b"azbackup/1 wrap"
+LABEL_COMMIT = b"azbackup/1 commit"
+LABEL_CHUNK_ID = b"azbackup/1 chunk-id"
+LABEL_CHUNK = b"azbackup/1 chunk"
+LABEL_RECORD = b"azbackup/1 record"
+LABEL_CUT = b"azbackup/1 cut"
+LABEL_KEY = b"azbackup/1 key"
+PACK_MAGIC = b"azbkpak1"
+RECORD_MAGIC = b"azbkrec1"
+
+KEY_BYTES = 32
+SALT_BYTES = 16
+NONCE_BYTES = 12
+TAG_BYTES = 16
+CHUNK_ID_BYTES = 32
+
+# --- codecs: the first byte of a chunk's body
+CODEC_PLAIN = 0
+CODEC_ZSTD = 1
+
+# --- cutting, bytes
+CHUNK_MIN = 512 * 1024
+CHUNK_NORMAL = 1024 * 1024
+CHUNK_MAX = 8 * 1024 * 1024
+
+# --- packs: one Put Blob each, and a record that fits one row
+PACK_BYTES = 64 * 1024 * 1024
+PACK_CHUNKS = 12_000
+
+# --- records: binary properties d00, d01, ... of a table row
+PROPERTY_BYTES = 60 * 1024
+RECORD_PROPERTIES = 12
+RECORD_BYTES = PROPERTY_BYTES * RECORD_PROPERTIES
+PATH_BYTES = 128 * 1024  # of one entry, so that an entry always fits a record
+XATTR_BYTES = 256 * 1024  # all attributes of one entry, names and values
+RECORD_PLAIN_BYTES = 64 * 1024 * 1024  # what an opened record may expand to; a larger claim is refused unread
+
+# --- the costs that a key record may ask for, checked before any work is done
+KDF_NAME = "argon2id"
+KDF_MEMORY_KIB = (8 * 1024, 4 * 1024 * 1024)
+KDF_PASSES = (1, 64)
+KDF_LANES = (1, 64)
+
+# --- names of rows, and of blobs below a partition
+KEY_NAME = "key"
+PACK_PREFIX = "pack-"
+FILES_PREFIX = "files-"
+SNAPSHOT_PREFIX = "snapshot-"
+KEY_COPY_PREFIX = "key-"
+
+_STAMP = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
+_PARTITION_FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PARTITION_CHARACTERS = 200
+
+
+def check_partition(text: str) -> str:
+    """The partition's name in NFC, or UsageError where Table Storage or Blob Storage could not hold it.
+
+    Source: "Understanding the Table service data model", characters disallowed in key fields; blob names ending in a
+    dot or holding dot segments are rewritten by the service, so those are refused too.
+    """
+    name = unicodedata.normalize("NFC", text)
+    hint = "use letters, digits, '-', '_' and '.', for example --partition user1"
+    if not name:
+        raise UsageError("the partition name is empty", hint)
+    if len(name) > _PARTITION_CHARACTERS:
+        raise UsageError(
+            f"the partition name has {len(name)} characters, more than {_PARTITION_CHARACTERS}",
+            hint,
+        )
+    bad = _PARTITION_FORBIDDEN.search(name)
+    if bad:
+        raise UsageError(
+            f"the partition name {name!r} contains {bad.group()!r}, which Azure cannot hold there",
+            hint,
+        )
+    if name.strip() != name or name.endswith(".") or name.startswith("."):
+        raise UsageError(f"the partition name {name!r} begins or ends with a dot or a blank", hint)
+    return name
+
+
+def pack_blob(partition: str, pack_id: str) -> str:
+    """`<partition>/packs/<pack id>`."""
+    return f"{partition}/packs/{pack_id}"
+
+
+def record_blob(partition: str, name: str) -> str:
+    """`<partition>/records/<name>`."""
+    return f"{partition}/records/{name}"
+
+
+def files_name(run_id: str, number: int) -> str:
+    """`files-RUNID-NNNN`; numbers start at 1."""
+    return f"{FILES_PREFIX}{run_id}-{number:04d}"
+
+
+def snapshot_name(number: int) -> str:
+    """`snapshot-NNNNNNNN`; numbers start at 1."""
+    return f"{SNAPSHOT_PREFIX}{number:08d}"
+
+
+def key_copy_name(generation: int) -> str:
+    """`key-NNNNNNNN`; the first key record is 1, each password change adds one."""
+    return f"{KEY_COPY_PREFIX}{generation:08d}"
+
+
+def number_of(name: str, prefix: str) -> int:
+    """The number at the end of a snapshot's or key copy's name; Damaged when there is none."""
+    digits = name[len(prefix) :]
+    if not name.startswith(prefix) or not (len(digits) >= 8 and digits.isascii() and digits.isdigit()):
+        raise Damaged(f"record name {name!r} is not of the form {prefix}NNNNNNNN")
+    return int(digits)
+
+
+def stamp(seconds: float, random: bytes) -> str:
+    """`YYYYMMDDTHHMMSSZ-<16 hex>` from a Unix time and 8 random bytes: the form of pack ids and run ids."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds)) + "-" + random.hex()
+
+
+def check_stamp(text: str) -> str:
+    """The text if it has the form of a pack id or run id, else Damaged: it is about to become part of a name."""
+    if not _STAMP.fullmatch(text):
+        raise Damaged(f"{text!r} is not a pack id or run id")
+    return text

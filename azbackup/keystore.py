@@ -1,0 +1,211 @@
+"""The key record: the data key under the password, one row and a copy for every password it ever had.
+
+The copy is written first, under the next free generation; the row is what counts. A run that finds no row but copies
+is looking at a lost table, or at a first backup that was killed: the copies open it just as well. A row that is like
+none of its copies was altered, and is not believed about the password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from azbackup import formats
+from azbackup.crypto import (
+    KdfCosts,
+    Secret,
+    WrappedKey,
+    new_data_key,
+    unwrap_data_key,
+    wrap_data_key,
+)
+from azbackup.errors import AzbackupError, Damaged, Exists, Missing, NothingStored, WrongPassword
+from azbackup.formats import (
+    KEY_COPY_PREFIX,
+    KEY_NAME,
+    RECORD_MAGIC,
+    key_copy_name,
+    number_of,
+    record_blob,
+)
+from azbackup.stores import BlobStore, PlainRow, RowStore, RowValue
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """The key record's contents. Times are `YYYY-MM-DDTHH:MM:SSZ`."""
+
+    generation: int
+    wrapped: WrappedKey
+    created: str
+    changed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A data key and where it was found. `damage` says what was wrong on the way, '' if nothing."""
+
+    data_key: Secret
+    record: KeyRecord
+    in_table: bool
+    damage: str = ""
+
+
+def to_values(record: KeyRecord) -> dict[str, RowValue]:
+    """The plain properties of the row; a copy is the same as a msgpack map behind RECORD_MAGIC."""
+    wrapped = record.wrapped
+    return {
+        "format": formats.FORMAT,
+        "kdf": formats.KDF_NAME,
+        "memory": wrapped.costs.memory_kib,
+        "passes": wrapped.costs.passes,
+        "lanes": wrapped.costs.lanes,
+        "salt": wrapped.salt,
+        "commitment": wrapped.commitment,
+        "wrapped": wrapped.wrapped,
+        "generation": record.generation,
+        "created": record.created,
+        "changed": record.changed,
+    }
+
+
+def from_values(values: Mapping[str, object]) -> KeyRecord:
+    """The key record of a row. Damaged when something is missing or of the wrong type; an unknown format is refused."""
+
+    def take(name: str, kind: type[int] | type[bytes] | type[str]) -> object:
+        value = values.get(name)
+        if not isinstance(value, kind):
+            raise Damaged(f"the key record has no valid {name!r}")
+        return value
+
+    if take("format", int) != formats.FORMAT or take("kdf", str) != formats.KDF_NAME:
+        raise AzbackupError(
+            f"this version does not know the key record's format {values['format']} or KDF {values['kdf']}",
+            "use a newer azbackup",
+        )
+    number = {name: int(str(take(name, int))) for name in ("memory", "passes", "lanes", "generation")}
+    raw = {name: take(name, bytes) for name in ("salt", "commitment", "wrapped")}
+    costs = KdfCosts(number["memory"], number["passes"], number["lanes"])
+    wrapped = WrappedKey(costs, _bytes(raw["salt"]), _bytes(raw["commitment"]), _bytes(raw["wrapped"]))
+    return KeyRecord(number["generation"], wrapped, str(take("created", str)), str(take("changed", str)))
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value
+
+
+class Keystore:
+    """The key record of one partition."""
+
+    def __init__(self, rows: RowStore, blobs: BlobStore, partition: str) -> None:
+        self._rows = rows
+        self._blobs = blobs
+        self._partition = partition
+
+    def open(self, password: Secret) -> Opened:
+        """The data key. NothingStored, WrongPassword, Damaged."""
+        try:
+            row = self._rows.get_plain(KEY_NAME)
+        except Missing:
+            return self._open_copies(password, "", None)
+        try:
+            record = from_values(row.values)
+            return Opened(unwrap_data_key(record.wrapped, password, self._partition), record, in_table=True)
+        except (WrongPassword, Damaged) as error:
+            if isinstance(error, WrongPassword) and self._is_copied(row):
+                raise
+            return self._open_copies(password, "the key record's row was altered", error)
+
+    def open_or_create(self, password: Secret, now: str) -> tuple[Opened, bool]:
+        """The data key, made when the partition has none; whether it was made."""
+        try:
+            return self.open(password), False
+        except NothingStored:
+            pass
+        data_key = new_data_key()
+        record = KeyRecord(1, wrap_data_key(data_key, password, self._partition), now, now)
+        try:
+            self._put_copy(record)
+        except Exists:  # another first backup came before: its key is the partition's
+            return self.open(password), False
+        self._rows.insert_plain(KEY_NAME, to_values(record))
+        return Opened(data_key, record, in_table=True), True
+
+    def insert_row(self, opened: Opened) -> None:
+        """Puts the row back where only copies were left."""
+        self._rows.insert_plain(KEY_NAME, to_values(opened.record))
+
+    def change(self, old: Secret, new: Secret, now: str) -> KeyRecord:
+        """Rewraps the data key under the new password. WrongPassword, Changed when another change came between.
+
+        The new record is opened from its own bytes before it replaces the old one, under the old one's ETag.
+        """
+        try:
+            row = self._rows.get_plain(KEY_NAME)
+        except Missing:
+            self.insert_row(self._open_copies(old, "", None))
+            row = self._rows.get_plain(KEY_NAME)
+        before = from_values(row.values)
+        data_key = unwrap_data_key(before.wrapped, old, self._partition)
+        wrapped = wrap_data_key(data_key, new, self._partition)
+        if unwrap_data_key(wrapped, new, self._partition).reveal() != data_key.reveal():
+            raise AssertionError("the new key record does not open to the data key")
+        record = self._copy_under_next_generation(KeyRecord(before.generation + 1, wrapped, before.created, now))
+        self._rows.replace_plain(KEY_NAME, to_values(record), row.etag)
+        return record
+
+    # --- copies
+
+    def _copy_under_next_generation(self, record: KeyRecord) -> KeyRecord:
+        while True:
+            try:
+                self._put_copy(record)
+                return record
+            except Exists:  # left by a change that was killed before it replaced the row
+                record = KeyRecord(record.generation + 1, record.wrapped, record.created, record.changed)
+
+    def _put_copy(self, record: KeyRecord) -> None:
+        data = RECORD_MAGIC + msgspec.msgpack.encode(to_values(record))
+        name = record_blob(self._partition, key_copy_name(record.generation))
+        self._blobs.put_new(name, data, "hot", hashlib.md5(data, usedforsecurity=False).digest())
+
+    def _copies(self) -> list[KeyRecord]:
+        """The copies that can be read, newest first."""
+        prefix = record_blob(self._partition, KEY_COPY_PREFIX)
+        names = [info.name for info in self._blobs.listed(prefix)]
+        names.sort(key=lambda name: number_of(name.rsplit("/", 1)[-1], KEY_COPY_PREFIX), reverse=True)
+        found = []
+        for name in names:
+            data = self._blobs.get(name)
+            try:
+                values = msgspec.msgpack.decode(data.removeprefix(RECORD_MAGIC), type=dict[str, int | str | bytes])
+                found.append(from_values(values))
+            except (msgspec.DecodeError, Damaged):
+                continue
+        return found
+
+    def _is_copied(self, row: PlainRow) -> bool:
+        record = from_values(row.values)
+        return any(copy == record for copy in self._copies())
+
+    def _open_copies(self, password: Secret, damage: str, first: AzbackupError | None) -> Opened:
+        """The newest copy that the password opens; `first` is what is raised when none does, if anything."""
+        copies = self._copies()
+        if not copies and first is None:
+            raise NothingStored(
+                f"nothing is stored in partition {self._partition}",
+                "check --partition, --account and --container",
+            )
+        for record in copies:
+            try:
+                key = unwrap_data_key(record.wrapped, password, self._partition)
+            except (WrongPassword, Damaged) as error:
+                first = first or error
+                continue
+            return Opened(key, record, in_table=bool(damage), damage=damage)
+        assert first is not None
+        raise first

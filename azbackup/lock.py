@@ -1,0 +1,39 @@
+"""One backup of a source at a time on this host: an advisory lock on a small local file.
+
+Only keeps two cron runs from doing the same work twice; correctness never depends on it, so a host without a place
+for the file runs without it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from azbackup.errors import AlreadyRunning
+
+
+@contextmanager
+def only_one(directory: Path, *identity: str) -> Iterator[None]:
+    """Holds the lock of an identity while the block runs. AlreadyRunning when another process holds it."""
+    name = hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another backup of {identity[-1]} is running on this host",
+                "wait for it, or stop it",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,141 @@
+"""The options of the three scripts, their help, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+from azbackup import __version__
+
+_STATUSES = """exit status:
+  0 done   1 failed   2 usage   3 done, but some files could not be read or restored (each is named)
+  10 nothing is stored in that partition   11 another backup of this source is running here
+  12 wrong password   13 stored data is damaged or was tampered with
+  14 Azure cannot be reached or refuses   75 thawing: run the same command again later   130 interrupted
+"""
+
+_BACKUP_EXAMPLES = """examples:
+  python backup.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/documents
+
+  # better, for cron: nothing secret on the command line, where every user of the machine can read it
+  export AZURE_STORAGE_ACCOUNT=mystorage AZURE_STORAGE_KEY=... AZBACKUP_PASSWORD=...
+  python backup.py --partition user1 /home/user/documents
+
+"""
+
+_RESTORE_EXAMPLES = """examples:
+  python restore.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/restored
+  python restore.py --partition user1 --source /home/user/documents --snapshot 42 /home/user/restored
+  python restore.py --partition user1 --wait /home/user/restored     # stay until everything has thawed
+
+"""
+
+_CHANGE_EXAMPLES = """examples:
+  python change_password.py --account mystorage --accesskey KEY --old-password OLD --new-password NEW --partition user1
+  AZBACKUP_PASSWORD=... AZBACKUP_NEW_PASSWORD=... python change_password.py --partition user1
+
+What was stored stays as it is: only the data key is wrapped anew. Whoever kept the old key record and knows the old
+password keeps access (see docs/threat-model.md).
+
+"""
+
+
+def _parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=examples + _STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"azbackup {__version__}")
+    where = parser.add_argument_group("where it is stored")
+    where.add_argument(
+        "--account",
+        metavar="NAME",
+        help="storage account (AZURE_STORAGE_ACCOUNT); devstoreaccount1 is Azurite",
+    )
+    where.add_argument("--accesskey", metavar="KEY", help="account key (AZURE_STORAGE_KEY)")
+    where.add_argument("--sas-token", metavar="TOKEN", help="shared access signature (AZURE_STORAGE_SAS_TOKEN)")
+    where.add_argument(
+        "--connection-string",
+        metavar="STRING",
+        help="everything at once (AZURE_STORAGE_CONNECTION_STRING)",
+    )
+    where.add_argument("--endpoint-suffix", metavar="SUFFIX", help="for sovereign clouds; default core.windows.net")
+    where.add_argument("--container", metavar="NAME", default="azbackup", help="blob container; default azbackup")
+    where.add_argument("--table", metavar="NAME", default="azbackup", help="table; default azbackup")
+    where.add_argument("--partition", metavar="NAME", required=True, help="the user's or machine's vault")
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
+    output.add_argument("--quiet", action="store_true", help="problems and errors only")
+    output.add_argument("-v", "--verbose", action="count", default=0, help="-vv shows a traceback for every error")
+    return parser
+
+
+def _password(parser: argparse.ArgumentParser, flag: str, variable: str, what: str) -> None:
+    group = parser.add_argument_group(what)
+    group.add_argument(flag, metavar="SECRET", help=f"{what} ({variable}); visible to every user of this machine")
+    group.add_argument(f"{flag}-file", metavar="FILE", help="its first line; refused when others can read the file")
+    group.add_argument(f"{flag}-command", metavar="COMMAND", help="the first line that this command prints")
+
+
+def backup_parser() -> argparse.ArgumentParser:
+    """The parser of backup.py."""
+    parser = _parser(
+        "backup.py",
+        "Back up a directory, encrypted and deduplicated, to Azure's archive tier.",
+        _BACKUP_EXAMPLES,
+    )
+    _password(parser, "--password", "AZBACKUP_PASSWORD", "password")
+    parser.add_argument(
+        "--tier",
+        choices=("archive", "cold", "cool", "hot"),
+        default="archive",
+        help="access tier of the packs; default archive",
+    )
+    parser.add_argument("directory", help="the directory to back up")
+    return parser
+
+
+def restore_parser() -> argparse.ArgumentParser:
+    """The parser of restore.py."""
+    parser = _parser(
+        "restore.py",
+        "Restore the latest snapshot, thawing archived packs on the way.",
+        _RESTORE_EXAMPLES,
+    )
+    _password(parser, "--password", "AZBACKUP_PASSWORD", "password")
+    parser.add_argument("--source", metavar="DIR", help="which source, when the partition has several")
+    parser.add_argument("--snapshot", metavar="N", type=int, help="this snapshot instead of the latest")
+    parser.add_argument(
+        "--priority",
+        choices=("standard", "high"),
+        default="standard",
+        help="how fast to thaw: standard takes up to 15 hours, high under one (and costs more); default standard",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="stay and go on as packs thaw, instead of ending with status 75",
+    )
+    parser.add_argument(
+        "--poll-interval",
+        metavar="SECONDS",
+        type=float,
+        help="with --wait: how often to look; default grows from 30 s to 15 min",
+    )
+    parser.add_argument(
+        "--overwrite",
+        choices=("if-changed",),
+        help="restore among other files; without it the destination may only hold what is in the snapshot",
+    )
+    parser.add_argument("destination", help="the directory to restore into")
+    return parser
+
+
+def change_password_parser() -> argparse.ArgumentParser:
+    """The parser of change_password.py."""
+    parser = _parser("change_password.py", "Change a partition's password. No data is touched.", _CHANGE_EXAMPLES)
+    _password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
+    _password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
+    return parser

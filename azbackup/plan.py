@@ -1,0 +1,88 @@
+"""What a restore needs: for each file its chunks, for each pack the chunks that are wanted of it. Pure.
+
+A place is (pack number, chunk number in the pack); offsets in a file follow from the plain lengths before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from azbackup.errors import Damaged
+from azbackup.formats import CHUNK_ID_BYTES, PACK_MAGIC
+from azbackup.model import ChunkId, Entry, PackId, PackRecord
+
+_GAP = 256 * 1024  # reading this much too much costs less than another request
+
+
+@dataclass(slots=True)
+class NeededPack:
+    """A pack, and the byte ranges of its sealed chunks: chunk n is sealed[starts[n] : starts[n] + record.sealed[n]]."""
+
+    pack_id: PackId
+    record: PackRecord
+    starts: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        at = len(PACK_MAGIC)
+        for size in self.record.sealed:
+            self.starts.append(at)
+            at += size
+
+    def chunk_id(self, chunk: int) -> ChunkId:
+        """The id of chunk number `chunk`."""
+        return ChunkId(self.record.ids[chunk * CHUNK_ID_BYTES : (chunk + 1) * CHUNK_ID_BYTES])
+
+
+class Places:
+    """Where chunks are: filled from pack records, only for the ids that are wanted."""
+
+    def __init__(self, wanted: set[ChunkId]) -> None:
+        self._missing = wanted
+        self._places: dict[ChunkId, tuple[int, int]] = {}
+        self.packs: list[NeededPack] = []
+
+    def add(self, records: Iterable[tuple[PackId, PackRecord]]) -> None:
+        """Takes pack records; a chunk that is in two packs is read from the first."""
+        for pack_id, record in records:
+            step = CHUNK_ID_BYTES
+            ids = [ChunkId(record.ids[at : at + step]) for at in range(0, len(record.ids), step)]
+            found = [(chunk, each) for chunk, each in enumerate(ids) if each in self._missing]
+            if found:
+                number = len(self.packs)
+                self.packs.append(NeededPack(pack_id, record))
+                for chunk, each in found:
+                    self._places.setdefault(each, (number, chunk))
+                self._missing.difference_update(each for _, each in found)
+
+    @property
+    def missing(self) -> int:
+        """How many wanted chunks no pack is known for."""
+        return len(self._missing)
+
+    def pieces(self, entry: Entry) -> list[tuple[int, int, int]]:
+        """(pack number, chunk number, offset in the file) of a file's chunks. Damaged when it is incomplete."""
+        found = []
+        offset = 0
+        for chunk_id in entry.chunk_ids():
+            place = self._places.get(chunk_id)
+            if place is None:
+                raise Damaged("no pack holds one of its chunks")
+            pack, chunk = place
+            found.append((pack, chunk, offset))
+            offset += self.packs[pack].record.plain[chunk]
+        if offset != entry.size:
+            raise Damaged(f"its chunks hold {offset} bytes, its size is {entry.size}")
+        return found
+
+
+def ranges(pack: NeededPack, chunks: list[int]) -> list[tuple[int, int]]:
+    """(start, end) byte ranges of a pack that hold some chunks (in ascending order), close ones joined."""
+    found: list[tuple[int, int]] = []
+    for chunk in chunks:
+        start, end = pack.starts[chunk], pack.starts[chunk] + pack.record.sealed[chunk]
+        if found and start - found[-1][1] <= _GAP:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found

@@ -1,0 +1,98 @@
+"""What the runs ask of a storage account: three protocols, so that they can be tested with a memory store.
+
+The answers are values or the errors Exists, Missing, Changed and Unavailable, never an SDK's own. Every call may be
+repeated after an answer that was lost: creating what is there already with the same bytes is a success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+RowValue = str | int | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What a listing says about one blob. `md5` is empty where the service keeps none; `pending` while it thaws."""
+
+    name: str
+    size: int
+    md5: bytes
+    tier: str
+    pending: bool = False
+    priority: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record's row: its name (RowKey) and its sealed bytes, whatever number of properties held them."""
+
+    name: str
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRow:
+    """The key record's row: plain properties, and the ETag under which it may be replaced."""
+
+    values: dict[str, RowValue]
+    etag: str
+
+
+class BlobStore(Protocol):
+    """One container. Names are full blob names."""
+
+    def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        """Creates the blob in one request, straight in its tier. Exists when other bytes have the name."""
+
+    def get(self, name: str) -> bytes:
+        """All of a blob. Missing."""
+
+    def get_range(self, name: str, offset: int, size: int) -> bytes:
+        """Some of a blob; fewer bytes where it ends early. Missing."""
+
+    def listed(self, prefix: str) -> Iterator[BlobInfo]:
+        """The blobs under a prefix, in the order of their names; none where there is no container."""
+
+
+class RowStore(Protocol):
+    """One table, one partition of it."""
+
+    def get_plain(self, name: str) -> PlainRow:
+        """A row of plain properties. Missing."""
+
+    def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
+        """Creates a row of plain properties. Exists when another one is there."""
+
+    def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
+        """Replaces a row that still has this ETag. Changed."""
+
+    def get(self, name: str) -> bytes:
+        """A record's sealed bytes. Missing."""
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Creates the rows, all or nothing. Exists when one is there with other bytes."""
+
+    def range(self, first: str, last: str) -> Iterator[Row]:
+        """The rows with first <= name < last, in the order of their names; none where there is no table."""
+
+
+class ThawStore(Protocol):
+    """The staging container, where thawed copies lie under the names of their packs."""
+
+    def listed(self, prefix: str) -> Iterator[BlobInfo]:
+        """The copies under a prefix, pending or there."""
+
+    def thaw(self, name: str, priority: str) -> None:
+        """Asks for a copy of an archived blob; asking for one that is there or under way changes nothing."""
+
+    def get(self, name: str) -> bytes:
+        """All of a copy. Missing."""
+
+    def get_range(self, name: str, offset: int, size: int) -> bytes:
+        """Some of a copy. Missing."""
+
+    def delete(self, name: str) -> None:
+        """Removes a copy; one that is gone already is a success."""

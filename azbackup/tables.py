@@ -1,0 +1,176 @@
+"""Table Storage as the runs know it: one partition's rows, inserted once; only the key record is ever replaced.
+
+    sealed record -> properties d00, d01, ... of up to 60 KiB each, at most 12
+
+Creating what is there with the same bytes is a success: an answer may have been lost, or another run may have
+finished this one's commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.data.tables import EntityProperty, TableClient, UpdateMode
+
+from azbackup.account import Account
+from azbackup.errors import Changed, Damaged, Exists, Missing
+from azbackup.formats import PROPERTY_BYTES, RECORD_BYTES
+from azbackup.stores import PlainRow, Row, RowValue
+
+_TRANSACTION_ROWS = 100
+_TRANSACTION_BYTES = 4 * 1024 * 1024 - 256 * 1024  # of encoded body, with room for headers
+_ENVELOPE_BYTES = 1024
+
+
+def to_properties(sealed: bytes) -> dict[str, bytes]:
+    """Sealed bytes as binary properties; ValueError past RECORD_BYTES (the caller splits records before)."""
+    if len(sealed) > RECORD_BYTES:
+        raise ValueError(f"a record of {len(sealed)} bytes does not fit a row")
+    starts = range(0, len(sealed), PROPERTY_BYTES)
+    return {f"d{number:02d}": sealed[at : at + PROPERTY_BYTES] for number, at in enumerate(starts)}
+
+
+def from_properties(name: str, entity: Any) -> bytes:
+    """The sealed bytes of an entity. Damaged when a property is no bytes; a missing one cuts, and the seal notices."""
+    parts: list[bytes] = []
+    while (part := entity.get(f"d{len(parts):02d}")) is not None:
+        if not isinstance(part, bytes):
+            raise Damaged(f"row {name} holds {type(part).__name__} where sealed bytes belong")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """The rows in order, in groups that one transaction can hold."""
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        encoded = len(row.sealed) * 4 // 3 + _ENVELOPE_BYTES
+        if group and (len(group) == _TRANSACTION_ROWS or size + encoded > _TRANSACTION_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += encoded
+    if group:
+        yield group
+
+
+class AzureRows:
+    """One partition of one table."""
+
+    def __init__(self, account: Account, table: str, partition: str) -> None:
+        self._account = account
+        self._table = table
+        self._partition = partition
+        self._client: TableClient = account.table(table)
+
+    # --- the key record
+
+    def get_plain(self, name: str) -> PlainRow:
+        """A row of plain properties with its ETag. Missing."""
+        entity = self._entity(name)
+        values = {key: _value(value) for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
+        return PlainRow(values, str(entity.metadata["etag"]))
+
+    def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
+        """Creates a row of plain properties. Exists when another one is there."""
+        try:
+            self._creating(lambda: self._client.create_entity(self._keyed(name, values)), name)
+        except Exists:
+            if self.get_plain(name).values != values:
+                raise
+
+    def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
+        """Replaces the row under its ETag. Changed, unless the new values are there: an answer was lost."""
+        try:
+            self._account.call(
+                f"row {name}",
+                lambda: self._client.update_entity(
+                    self._keyed(name, values),
+                    mode=UpdateMode.REPLACE,
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                ),
+            )
+        except Changed:
+            if self.get_plain(name).values != values:
+                raise
+
+    # --- records
+
+    def get(self, name: str) -> bytes:
+        """A record's sealed bytes. Missing."""
+        return from_properties(name, self._entity(name))
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes."""
+        for group in batches(rows):
+            try:
+                self._insert_group(group)
+            except Exists:
+                for row in group:
+                    self._insert_or_agree(row)
+
+    def _insert_group(self, group: list[Row]) -> None:
+        entities = [self._keyed(row.name, dict(to_properties(row.sealed))) for row in group]
+        if len(entities) == 1:
+            self._creating(lambda: self._client.create_entity(entities[0]), group[0].name)
+            return
+        operations: list[Any] = [("create", entity) for entity in entities]
+        self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
+
+    def _insert_or_agree(self, row: Row) -> None:
+        try:
+            self._insert_group([row])
+        except Exists:
+            if self.get(row.name) != row.sealed:
+                raise
+
+    def range(self, first: str, last: str) -> Iterator[Row]:
+        """The rows with first <= name < last, page by page; none where there is no table."""
+        token: Any = None
+        while True:
+            try:
+                page, token = self._account.call(f"table {self._table}", partial(self._page, first, last, token))
+            except Missing:
+                return
+            for entity in page:
+                yield Row(entity["RowKey"], from_properties(entity["RowKey"], entity))
+            if not token:
+                return
+
+    def _page(self, first: str, last: str, token: Any) -> tuple[list[Any], Any]:
+        pages = self._client.query_entities(
+            "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last",
+            parameters={"partition": self._partition, "first": first, "last": last},
+        ).by_page(token)
+        found = list(next(pages, ()))
+        return found, pages.continuation_token  # type: ignore[attr-defined]
+
+    # ---
+
+    def _entity(self, name: str) -> Any:
+        return self._account.call(f"row {name}", lambda: self._client.get_entity(self._partition, name))
+
+    def _keyed(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        return {"PartitionKey": self._partition, "RowKey": name, **values}
+
+    def _creating(self, action: Any, name: str) -> None:
+        """An insert that makes the table first where there is none."""
+        try:
+            self._account.call(f"row {name}", action)
+        except Missing:
+            try:
+                self._account.call(f"table {self._table}", self._client.create_table)
+            except Exists:
+                pass
+            self._account.call(f"row {name}", action)
+
+
+def _value(value: Any) -> RowValue:
+    """A property as the key record knows it: 64-bit integers come wrapped from the SDK."""
+    inner = value.value if isinstance(value, EntityProperty) else value
+    return inner if isinstance(inner, str | int | bytes) else str(inner)

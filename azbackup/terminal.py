@@ -1,0 +1,140 @@
+"""How a run shows itself: a bar on a terminal, problems and one line from cron, or JSON lines.
+
+Text for people goes to stderr, JSON to stdout. Names are shown with control characters escaped: a file's name must not
+be able to drive a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from typing import Any, TextIO
+
+_REDRAW_SECONDS = 0.1
+
+
+def clean(text: str) -> str:
+    """The text with everything that is not printable escaped, on one line."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
+    )
+
+
+def size_text(size: float) -> str:
+    """Bytes as people read them: 512 B, 45.2 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def time_text(seconds: float) -> str:
+    """A duration as people read it: 3.2 s, 12 min, 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Lines:
+    """Problems and notes, a line each: what cron mails. `quiet` leaves the notes out."""
+
+    def __init__(self, program: str, out: TextIO, quiet: bool) -> None:
+        self.program = program
+        self.out = out
+        self.quiet = quiet
+
+    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
+        """Nothing to show."""
+
+    def advance(self, path: bytes, files: int, size: int) -> None:
+        """Nothing to show."""
+
+    def problem(self, path: bytes, message: str) -> None:
+        """One line."""
+        self.line(f"{os.fsdecode(path) or '.'}: {message}")
+
+    def note(self, message: str) -> None:
+        """One line."""
+        if not self.quiet:
+            self.line(message)
+
+    def line(self, text: str) -> None:
+        """Writes `program: text`."""
+        print(f"{self.program}: {clean(text)}", file=self.out, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left on the screen."""
+
+
+class Bar(Lines):
+    """A line that is redrawn: files, bytes, speed, time left, the path in hand."""
+
+    def __init__(self, program: str, out: TextIO) -> None:
+        super().__init__(program, out, quiet=False)
+        self._name = ""
+        self._begin(0, 0)
+
+    def _begin(self, files: int, size: int) -> None:
+        self._of_files, self._of_size = files, size
+        self._files = self._size = 0
+        self._started = self._drawn = time.monotonic()
+        self._shown = False
+
+    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
+        """Starts the line anew."""
+        self._name = name
+        self._begin(files, size)
+
+    def advance(self, path: bytes, files: int, size: int) -> None:
+        """Redraws, ten times a second at most."""
+        self._files += files
+        self._size += size
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_SECONDS:
+            self._drawn = now
+            self._draw(path, now - self._started)
+
+    def _draw(self, path: bytes, seconds: float) -> None:
+        speed = self._size / seconds
+        total = f" of {size_text(self._of_size)}" if self._of_size >= self._size else ""
+        left = (self._of_size - self._size) / speed if total and speed else 0
+        eta = f", {time_text(left)} left" if left else ""
+        text = f"{self._name}: {self._files:,} files, {size_text(self._size)}{total}, {size_text(speed)}/s{eta}"
+        width = shutil.get_terminal_size().columns - 1
+        room = width - len(text) - 2
+        if room > 12:
+            name = clean(os.fsdecode(path))
+            text += "  " + (name if len(name) <= room else "..." + name[len(name) - room + 3 :])
+        print("\r\x1b[K" + text[:width], end="", file=self.out, flush=True)
+        self._shown = True
+
+    def line(self, text: str) -> None:
+        """Writes above the bar."""
+        self.close()
+        super().line(text)
+
+    def close(self) -> None:
+        """Takes the bar off the screen."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=self.out, flush=True)
+            self._shown = False
+
+
+class Json(Lines):
+    """One JSON object a line on stdout: `event` is problem, note, error or summary."""
+
+    def problem(self, path: bytes, message: str) -> None:
+        """{"event": "problem", "path", "message"}."""
+        self.event("problem", path=os.fsdecode(path), message=message)
+
+    def note(self, message: str) -> None:
+        """{"event": "note", "message"}."""
+        self.event("note", message=message)
+
+    def event(self, event: str, **values: Any) -> None:
+        """Any event."""
+        print(json.dumps({"event": event, **values}), file=self.out, flush=True)

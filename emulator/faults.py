@@ -1,0 +1,105 @@
+"""Faults by rule: which requests go wrong, and how.
+
+    throttle  503 ServerBusy with Retry-After; nothing is done
+    error     500 InternalError; nothing is done
+    refuse    403 AuthorizationPermissionMismatch; nothing is done
+    delay     wait before anything else; other faults may follow
+    break     reset the connection; nothing is done
+    lose      do it, then reset the connection instead of answering
+    flip      do it, then answer with one bit of the body changed
+    cut       do it, then close the connection within the body of the answer
+
+A rule names the requests it is for, how many of them to let pass first, and how many to hit. The
+first rule that hits a request decides, delays excepted: those that come before it are added up.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+from emulator.traffic import Request, Service
+
+Kind = Literal["throttle", "error", "refuse", "delay", "break", "lose", "flip", "cut"]
+
+
+@dataclass
+class Fault:
+    """One rule; what is not given matches everything.
+
+    The n-th matching request alone is `after=n - 1, times=1`; the first n are `times=n`.
+    """
+
+    kind: Kind
+    method: str | None = None
+    path: str | None = None  # a regular expression, searched for in the decoded path
+    query: str | None = None  # the same, in the query as it was sent
+    service: Service | None = None
+    after: int = 0
+    times: int | None = None
+    seconds: float = 0.0  # delay: how long; throttle: Retry-After
+    bit: int | None = None  # flip: which one; the middle one unless told
+    keep_bytes: int | None = None  # cut: how much of the body comes; half of it unless told
+    seen: int = field(default=0, init=False)
+    hits: int = field(default=0, init=False)
+
+    def matches(self, request: Request) -> bool:
+        """Tell whether the rule is for such a request, its counts apart."""
+        return (
+            self.method in (None, request.method)
+            and self.service in (None, request.service)
+            and (self.path is None or re.search(self.path, request.path) is not None)
+            and (self.query is None or re.search(self.query, request.query) is not None)
+        )
+
+    def hit(self) -> bool:
+        """Count a matching request, and tell whether it goes wrong."""
+        self.seen += 1
+        due = self.seen > self.after and (self.times is None or self.hits < self.times)
+        self.hits += due
+        return due
+
+    def flipped(self, body: bytes) -> bytes:
+        """Return the body with one bit changed; an empty one stays as it is."""
+        if not body:
+            return body
+        bit = len(body) * 4 if self.bit is None else self.bit
+        changed = bytearray(body)
+        changed[bit // 8] ^= 1 << bit % 8
+        return bytes(changed)
+
+    def shortened(self, body: bytes) -> bytes:
+        """Return the part of the body that comes."""
+        return body[: len(body) // 2 if self.keep_bytes is None else self.keep_bytes]
+
+
+class Faults:
+    """The rules in force; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        """Start without any rule."""
+        self._rules: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> None:
+        """Put a rule behind those that are in force."""
+        with self._lock:
+            self._rules.append(fault)
+
+    def clear(self) -> None:
+        """Drop all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def choose(self, request: Request) -> tuple[float, Fault | None]:
+        """Return the seconds to wait, and the rule that decides the rest, if one does."""
+        delay_seconds = 0.0
+        with self._lock:
+            for fault in self._rules:
+                if fault.matches(request) and fault.hit():
+                    if fault.kind != "delay":
+                        return delay_seconds, fault
+                    delay_seconds += fault.seconds
+        return delay_seconds, None

@@ -1,0 +1,158 @@
+"""What tests stand on: one real Azurite for the session, names of their own, the real scripts.
+
+Promises: no test sees what another one stored, the scripts see nothing of the environment or home
+directory of whoever runs the tests, and no process is left behind. A missing Azurite is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from emulator.archive import ArchiveSimulator, archive_simulator
+from emulator.azurite import Azurite, Endpoints, running_azurite
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Vault:
+    """Names that no other test uses, and how the scripts get to them."""
+
+    endpoints: Endpoints
+    partition: str
+    container: str
+    table: str
+
+    @property
+    def arguments(self) -> list[str]:
+        """What every script's command line has: account, partition, container, table."""
+        return [
+            *("--account", self.endpoints.account, "--partition", self.partition),
+            *("--container", self.container, "--table", self.table),
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The credentials and the password, as cron would give them."""
+        return {
+            "AZURE_STORAGE_CONNECTION_STRING": self.endpoints.connection_string,
+            "AZBACKUP_PASSWORD": PASSWORD,
+        }
+
+    def through(self, endpoints: Endpoints) -> Vault:
+        """Return the same vault, reached another way: through the archive simulator."""
+        return replace(self, endpoints=endpoints)
+
+
+@dataclass(frozen=True)
+class ScriptResult:
+    """How a script ended and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class ScriptRunner:
+    """Runs backup.py, restore.py and change_password.py as processes, as people do."""
+
+    home: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __call__(
+        self,
+        name: str,
+        *arguments: str | os.PathLike[str],
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        timeout: float = 60,
+    ) -> ScriptResult:
+        """Run a script to its end. Raises subprocess.TimeoutExpired, the script being killed."""
+        process = self.start(name, *arguments, env=env)
+        try:
+            stdout, stderr = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return ScriptResult(process.returncode, stdout, stderr)
+
+    def start(
+        self, name: str, *arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a script and return at once, for tests that interrupt it or run two at once."""
+        process = subprocess.Popen(
+            [sys.executable, str(REPOSITORY / name), *(os.fspath(each) for each in arguments)],
+            env={**self._clean_environment(), **(env or {})},
+            cwd=self.home,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Kill what still runs, and close all pipes."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    def _clean_environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Give one Azurite, its data in memory, to the whole session."""
+    with running_azurite() as running:
+        yield running
+
+
+@pytest.fixture
+def archive(azurite: Azurite) -> Iterator[ArchiveSimulator]:
+    """Give an archive simulator of the test's own: thaws last until they are released."""
+    with archive_simulator(azurite) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def partition() -> str:
+    """Give a partition name that nobody has used."""
+    return f"user-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def vault(azurite: Azurite, partition: str) -> Vault:
+    """Give a container, a table and a partition that nobody has used, on Azurite itself."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    return Vault(azurite, partition, container=name, table=name)
+
+
+@pytest.fixture
+def run_script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptRunner]:
+    """Give a runner of the real scripts, with an empty home directory and environment."""
+    runner = ScriptRunner(tmp_path_factory.mktemp("home"))
+    yield runner
+    runner.stop()

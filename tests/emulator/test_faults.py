@@ -1,0 +1,153 @@
+"""Each fault happens to the requests of its rule, as often as it says, and to no others."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ResourceExistsError,
+)
+from azure.data.tables import TableClient
+from azure.storage.blob import ContainerClient
+
+from emulator.archive import ArchiveSimulator, archive_simulator
+from emulator.azurite import Azurite
+from tests.emulator.conftest import service
+
+
+def test_throttle_the_first_two(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """Two uploads get 503, the third one passes; nothing was stored before."""
+    fault = archive.add_fault("throttle", method="PUT", path="/data$", times=2)
+    for _ in range(2):
+        with pytest.raises(HttpResponseError) as caught:
+            container.upload_blob("data", b"x")
+        assert caught.value.status_code == 503
+        assert archive.requests[-1].fault == "throttle"
+    container.upload_blob("data", b"x")
+    assert (fault.seen, fault.hits) == (3, 2)
+    assert [entry.status for entry in archive.requests] == [503, 503, 201]
+
+
+def test_throttle_says_when_to_come_back(archive: ArchiveSimulator) -> None:
+    """The answer has Azure's error code, and Retry-After in seconds."""
+    archive.add_fault("throttle", seconds=7)
+    connection = http.client.HTTPConnection("127.0.0.1", archive.blob_port, timeout=10)
+    connection.request("GET", "/devstoreaccount1/c/b")
+    with contextlib.closing(connection), connection.getresponse() as answer:
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "7"
+        assert answer.headers["x-ms-error-code"] == "ServerBusy"
+
+
+def test_only_the_second_request(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """`after` lets requests pass first; other paths are not counted."""
+    archive.add_fault("error", path="/data-", after=1, times=1)
+    container.upload_blob("data-1", b"x")
+    container.upload_blob("other", b"x")
+    with pytest.raises(HttpResponseError) as caught:
+        container.upload_blob("data-2", b"x")
+    assert caught.value.status_code == 500
+    container.upload_blob("data-3", b"x")
+
+
+def test_refuse_by_query(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """A rule for a query hits listings alone, with a 403 that names the missing permission."""
+    archive.add_fault("refuse", query="comp=list")
+    container.upload_blob("data", b"x")
+    with pytest.raises(HttpResponseError) as caught:
+        list(container.list_blobs())
+    assert caught.value.status_code == 403
+    assert caught.value.error_code == "AuthorizationPermissionMismatch"  # type: ignore[attr-defined]  # set by the storage SDK
+
+
+def test_break_does_nothing(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """A broken connection is an error, and the blob is not there."""
+    archive.add_fault("break", times=1)
+    with pytest.raises(AzureError):
+        container.upload_blob("data", b"x" * 1_000_000)
+    assert not container.get_blob_client("data").exists()
+
+
+def test_lose_does_it(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """A lost answer is an error, but the blob is there."""
+    archive.add_fault("lose", times=1)
+    with pytest.raises(AzureError):
+        container.upload_blob("data", b"x")
+    with pytest.raises(ResourceExistsError):
+        container.upload_blob("data", b"x")
+
+
+def test_flip_changes_one_bit(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """The middle bit unless told otherwise, and the stored blob stays as it is."""
+    blob = container.upload_blob("data", bytes(100))
+    fault = archive.add_fault("flip", method="GET", times=1)
+    assert blob.download_blob().readall() == bytes(50) + b"\x01" + bytes(49)
+    archive.add_fault("flip", method="GET", times=1, bit=799)
+    assert blob.download_blob().readall() == bytes(99) + b"\x80"
+    assert blob.download_blob().readall() == bytes(100)
+    assert fault.hits == 1
+
+
+def test_cut_ends_early(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """The SDK meets the end of the connection within the body; the next request is all right."""
+    container.upload_blob("data", b"x")
+    archive.add_fault("cut", query="comp=list", times=1)
+    with pytest.raises(IncompleteReadError):
+        list(container.list_blobs())
+    assert [blob.name for blob in container.list_blobs()] == ["data"]
+
+
+def test_delays_do_not_queue(azurite: Azurite, container: ContainerClient) -> None:
+    """A round trip takes as long as it was told to, for eight requests at once as for one."""
+    blob = container.upload_blob("data", b"x")
+    with (
+        archive_simulator(azurite, round_trip_seconds=0.1) as slow,
+        service(slow) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        there = client.get_blob_client(container.container_name, blob.blob_name)
+        slow.add_fault("delay", seconds=0.1)
+        began = time.monotonic()
+        list(pool.map(lambda _: there.exists(), range(8)))
+        assert 0.2 <= time.monotonic() - began < 0.8
+
+
+def test_tables_have_faults_too(archive: ArchiveSimulator, table: TableClient) -> None:
+    """A rule may name the service; the table's errors are worded as a table's."""
+    archive.add_fault("throttle", service="table", method="POST", times=1)
+    archive.add_fault("refuse", service="blob")
+    entity = {"PartitionKey": "p", "RowKey": "r", "value": b"\x00\x01"}
+    with pytest.raises(HttpResponseError, match="ServerBusy") as caught:
+        table.create_entity(entity)
+    assert caught.value.status_code == 503
+    table.submit_transaction([("create", entity)])
+    assert table.get_entity("p", "r")["value"] == b"\x00\x01"
+
+
+def test_cleared_faults_are_over(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """After clear_faults() everything passes."""
+    archive.add_fault("refuse")
+    archive.clear_faults()
+    container.upload_blob("data", b"x")
+
+
+def test_a_wrong_key_is_still_refused(
+    archive: ArchiveSimulator, container: ContainerClient
+) -> None:
+    """The simulator adds no right: Azurite checks every signature."""
+    wrong = archive.connection_string.replace("AccountKey=E", "AccountKey=F")
+    with (
+        ContainerClient.from_connection_string(
+            wrong, container.container_name, retry_total=0
+        ) as stranger,
+        pytest.raises(HttpResponseError) as caught,
+    ):
+        stranger.upload_blob("data", b"x")
+    assert caught.value.status_code == 403
