@@ -106,13 +106,20 @@ class AzureRows:
         return from_properties(name, self._entity(name))
 
     def insert(self, rows: Sequence[Row]) -> None:
-        """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes."""
+        """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes.
+
+        A transaction is all or nothing: before the rest of one is tried again, all that is there must agree.
+        """
         for group in batches(rows):
-            try:
-                self._insert_group(group)
-            except Exists:
-                for row in group:
-                    self._insert_or_agree(row)
+            while group:
+                try:
+                    self._insert_group(group)
+                    break
+                except Exists:
+                    rest = [row for row in group if not self._is_there(row)]
+                    if len(rest) == len(group):
+                        raise
+                    group = rest
 
     def _insert_group(self, group: list[Row]) -> None:
         entities = [self._keyed(row.name, dict(to_properties(row.sealed))) for row in group]
@@ -122,12 +129,15 @@ class AzureRows:
         operations: list[Any] = [("create", entity) for entity in entities]
         self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
 
-    def _insert_or_agree(self, row: Row) -> None:
+    def _is_there(self, row: Row) -> bool:
+        """Whether a row is there with these bytes. Exists when it is there with others."""
         try:
-            self._insert_group([row])
-        except Exists:
-            if self.get(row.name) != row.sealed:
-                raise
+            there = self.get(row.name)
+        except Missing:
+            return False
+        if there != row.sealed:
+            raise Exists(f"row {row.name} exists already")
+        return True
 
     def range(self, first: str, last: str) -> Iterator[Row]:
         """The rows with first <= name < last, page by page; none where there is no table."""

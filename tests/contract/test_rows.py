@@ -1,0 +1,223 @@
+"""What every RowStore does, whatever is behind it."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from azbackup.errors import Changed, Exists, Missing
+from azbackup.formats import PROPERTY_BYTES, RECORD_BYTES
+from azbackup.stores import Row, RowStore, RowValue
+from tests.contract.conftest import Stores
+
+PARTITIONS = ("user1", "o'brien", "Ærø & søn+1 東京 😀", "a b.c-d_e")
+KEY: dict[str, RowValue] = {"format": 1, "kdf": "argon2id", "memory": 65536, "salt": b"\x00\xff" * 8, "when": "2026"}
+
+
+def names(rows: RowStore, first: str = "", last: str = "~") -> list[str]:
+    """The names of a range of rows."""
+    return [row.name for row in rows.range(first, last)]
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_rows_come_back(stores: Stores, partition: str) -> None:
+    """What was inserted is got by name and by range, in partitions of any name."""
+    rows = stores.rows(partition)
+    rows.insert([Row("files-b", b"\x00" * 10), Row("files-a", b"a")])
+    rows.insert([Row("files-c", b"c")])
+    assert rows.get("files-b") == b"\x00" * 10
+    assert list(rows.range("files-", "files.")) == [
+        Row("files-a", b"a"),
+        Row("files-b", b"\x00" * 10),
+        Row("files-c", b"c"),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, PROPERTY_BYTES - 1, PROPERTY_BYTES, PROPERTY_BYTES + 1, RECORD_BYTES])
+def test_sealed_bytes_of_any_size_fit(stores: Stores, size: int) -> None:
+    """Sizes around the limit of a property, and the largest record that there may be."""
+    sealed = os.urandom(size)
+    rows = stores.rows("user1")
+    rows.insert([Row("files-a", sealed)])
+    assert rows.get("files-a") == sealed
+    assert [row.sealed for row in rows.range("files-", "files.")] == [sealed]
+
+
+def test_a_larger_record_is_a_bug(stores: Stores) -> None:
+    """One byte more than RECORD_BYTES is refused before it is sent."""
+    with pytest.raises(ValueError, match="does not fit"):
+        stores.rows("user1").insert([Row("files-a", bytes(RECORD_BYTES + 1))])
+
+
+@pytest.mark.parametrize("table", [False, True], ids=["no table", "table"])
+def test_what_is_not_there_is_missing(stores: Stores, table: bool) -> None:
+    """Missing by name, nothing by range, whether or not the table is there."""
+    rows = stores.rows("user1")
+    if table:
+        stores.rows("user2").insert([Row("files-a", b"another's")])
+    with pytest.raises(Missing):
+        rows.get("files-a")
+    with pytest.raises(Missing):
+        rows.get_plain("key")
+    assert names(rows) == []
+
+
+def test_partitions_do_not_see_each_other(stores: Stores) -> None:
+    """The same name in two partitions is two rows."""
+    for partition in ("user1", "user10", "USER1"):
+        stores.rows(partition).insert([Row("files-a", partition.encode())])
+    assert [row.sealed for row in stores.rows("user1").range("", "~")] == [b"user1"]
+    assert stores.rows("user10").get("files-a") == b"user10"
+
+
+def test_a_range_ends_before_its_end(stores: Stores) -> None:
+    """The rows with first <= name < last, and no other."""
+    rows = stores.rows("user1")
+    rows.insert([Row(name, b"x") for name in ("files-a", "files-b", "files-c", "pack-a", "files")])
+    assert names(rows, "files-a", "files-c") == ["files-a", "files-b"]
+    assert names(rows, "files-", "files.") == ["files-a", "files-b", "files-c"]
+
+
+def test_the_same_rows_again_are_a_success(stores: Stores) -> None:
+    """An answer that was lost may be asked for again, as one row and as many."""
+    rows = stores.rows("user1")
+    many = [Row(f"files-{number}", b"x" * number) for number in range(1, 6)]
+    for _ in range(2):
+        rows.insert(many)
+        rows.insert(many[:1])
+    assert list(rows.range("", "~")) == many
+
+
+def test_rows_that_are_partly_there_are_completed(stores: Stores) -> None:
+    """Another run may have finished a part of this one's commit."""
+    rows = stores.rows("user1")
+    many = [Row(f"files-{number}", b"x" * number) for number in range(1, 6)]
+    rows.insert([many[1], many[3]])
+    rows.insert(many)
+    assert list(rows.range("", "~")) == many
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_conflict_inserts_nothing(stores: Stores, place: int) -> None:
+    """Where one row is there with other bytes none of them is inserted, and Exists is raised."""
+    rows = stores.rows("user1")
+    rows.insert([Row(f"files-{place}", b"another's")])
+    with pytest.raises(Exists):
+        rows.insert([Row(f"files-{number}", b"mine") for number in range(5)])
+    assert list(rows.range("", "~")) == [Row(f"files-{place}", b"another's")]
+
+
+def test_a_single_conflict_is_one_too(stores: Stores) -> None:
+    """One row alone neither overwrites nor merges."""
+    rows = stores.rows("user1")
+    rows.insert([Row("files-a", b"x" * (PROPERTY_BYTES + 1))])
+    with pytest.raises(Exists):
+        rows.insert([Row("files-a", b"y")])
+    assert rows.get("files-a") == b"x" * (PROPERTY_BYTES + 1)
+
+
+def test_more_rows_than_a_transaction_holds(stores: Stores) -> None:
+    """101 rows and more are inserted, in order."""
+    many = [Row(f"files-{number:04d}", number.to_bytes(2, "big")) for number in range(230)]
+    rows = stores.rows("user1")
+    rows.insert(many)
+    assert list(rows.range("files-", "files.")) == many
+
+
+def test_more_bytes_than_a_transaction_holds(stores: Stores) -> None:
+    """More than 4 MiB of rows are inserted, and come back over several pages."""
+    many = [Row(f"files-{number:04d}", os.urandom(RECORD_BYTES)) for number in range(7)]
+    rows = stores.rows("user1")
+    rows.insert(many)
+    assert list(rows.range("files-", "files.")) == many
+
+
+def test_nothing_to_insert_is_no_work(stores: Stores) -> None:
+    """No rows are inserted without a complaint."""
+    stores.rows("user1").insert([])
+
+
+def test_a_table_larger_than_a_page(stores: Stores) -> None:
+    """More rows than the 1,000 of a page come back, each once, in order."""
+    rows = stores.rows("user1")
+    many = [Row(f"files-{number:04d}", b"x") for number in range(1050)]
+    rows.insert(many)
+    assert list(rows.range("files-", "files.")) == many
+
+
+# --- the key record
+
+
+def test_plain_rows_keep_their_types(stores: Stores) -> None:
+    """Numbers, text and bytes come back as they were."""
+    rows = stores.rows("user1")
+    rows.insert_plain("key", KEY)
+    assert rows.get_plain("key").values == KEY
+
+
+def test_a_plain_row_is_inserted_once(stores: Stores) -> None:
+    """The same values again are a success, others raise Exists and change nothing."""
+    rows = stores.rows("user1")
+    rows.insert_plain("key", KEY)
+    rows.insert_plain("key", KEY)
+    with pytest.raises(Exists):
+        rows.insert_plain("key", {**KEY, "salt": b"another"})
+    assert rows.get_plain("key").values == KEY
+
+
+def test_a_plain_row_is_replaced_under_its_etag(stores: Stores) -> None:
+    """The values are the new ones, none of the old is left, and the ETag is another one."""
+    rows = stores.rows("user1")
+    rows.insert_plain("key", {**KEY, "old": 1})
+    before = rows.get_plain("key")
+    rows.replace_plain("key", {**KEY, "memory": 8192}, before.etag)
+    after = rows.get_plain("key")
+    assert after.values == {**KEY, "memory": 8192}
+    assert after.etag != before.etag
+
+
+def test_a_replacement_that_comes_late_changes_nothing(stores: Stores) -> None:
+    """Changed when the ETag is no longer the row's; a success where the values are there already."""
+    rows = stores.rows("user1")
+    rows.insert_plain("key", KEY)
+    etag = rows.get_plain("key").etag
+    rows.replace_plain("key", {**KEY, "memory": 1}, etag)
+    rows.replace_plain("key", {**KEY, "memory": 1}, etag)
+    with pytest.raises(Changed):
+        rows.replace_plain("key", {**KEY, "memory": 2}, etag)
+    assert rows.get_plain("key").values["memory"] == 1
+
+
+def test_two_replacements_at_once(stores: Stores) -> None:
+    """One of them succeeds, the other gets Changed."""
+    rows = stores.rows("user1")
+    rows.insert_plain("key", KEY)
+    etag = rows.get_plain("key").etag
+    outcomes: list[str] = []
+    together = threading.Barrier(2)
+
+    def replace(memory: int) -> None:
+        together.wait()
+        try:
+            rows.replace_plain("key", {**KEY, "memory": memory}, etag)
+            outcomes.append("done")
+        except Changed:
+            outcomes.append("changed")
+
+    threads = [threading.Thread(target=replace, args=(memory,)) for memory in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["changed", "done"]
+
+
+def test_the_key_is_no_record(stores: Stores) -> None:
+    """It does not show among the records of any kind."""
+    rows = stores.rows("user1")
+    rows.insert_plain("key", KEY)
+    rows.insert([Row("files-a", b"x")])
+    for prefix in ("files-", "pack-", "snapshot-"):
+        assert "key" not in names(rows, prefix, prefix[:-1] + ".")
