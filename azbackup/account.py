@@ -111,6 +111,11 @@ class Account:
             **self._options,
         )
 
+    def source_url(self, url: str) -> str:
+        """A blob's address as the source of a copy: with a SAS credential it must carry the token itself."""
+        sas = self._connection.sas
+        return f"{url}?{sas.reveal().decode()}" if sas is not None else url
+
     def _credential(self) -> Any:
         connection = self._connection
         if connection.key is not None:

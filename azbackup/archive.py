@@ -1,13 +1,16 @@
-"""The staging container: thawed copies of archived packs.
+"""The staging container: thawed copies of archived packs; and the archive tier itself, for thaws in place.
 
 A thaw is Copy Blob from the archived pack to the same name in `<container>-thawed`, tier Hot, with If-None-Match: *:
-no early-deletion fee, the original stays archived, and asking twice is one request. State is read by listing only.
+no early-deletion fee, the original stays archived, and asking twice is one request. The copy's metadata says with
+which priority it was asked for, so that any host can tell what the hour's budget has left. State is read by listing.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from azure.core import MatchConditions
-from azure.storage.blob import RehydratePriority, StandardBlobTier
+from azure.storage.blob import BlobClient, RehydratePriority, StandardBlobTier
 
 from azbackup.account import Account
 from azbackup.blobs import ReadableBlobs
@@ -19,38 +22,46 @@ PRIORITIES = {"standard": RehydratePriority.STANDARD, "high": RehydratePriority.
 class AzureThaw(ReadableBlobs):
     """The staging container of one container of packs."""
 
+    _listed_details = ("metadata", "copy")
+
     def __init__(self, account: Account, container: str) -> None:
         super().__init__(account, f"{container}-thawed")
         self._packs = account.container(container)
 
-    def thaw(self, name: str, priority: str) -> None:
-        """Starts the copy. One that is there or under way is left as it is."""
+    def thaw(self, name: str, priority: str) -> bool:
+        """Starts the copy; one that is there or under way is left as it is. Whether it can be read at once."""
+        source = self._account.source_url(self._packs.get_blob_client(name).url)
+        copy = self._client.get_blob_client(name)
         try:
-            self._start(name, priority)
+            return self._start(copy, source, name, priority)
+        except (Exists, Changed):
+            return False
         except Missing as error:
             if error.code != "ContainerNotFound":
                 raise
             self._create()
-            self._start(name, priority)
-
-    def _start(self, name: str, priority: str) -> None:
-        source = self._packs.get_blob_client(name).url
-        copy = self._client.get_blob_client(name)
-        try:
-            self._account.call(
-                f"thawed copy of {name}",
-                lambda: copy.start_copy_from_url(
-                    source,
-                    standard_blob_tier=StandardBlobTier.HOT,
-                    rehydrate_priority=PRIORITIES[priority],
-                    match_condition=MatchConditions.IfMissing,
-                ),
-            )
-        except (Exists, Changed):
-            pass
+            return self._start(copy, source, name, priority)
         except Unavailable as error:
-            if error.code != "PendingCopyOperation":
-                raise
+            if error.code == "PendingCopyOperation":
+                return False
+            raise Unavailable(
+                f"pack {name} cannot be thawed by copy: {error.message}",
+                "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)",
+                error.code,
+            ) from None
+
+    def _start(self, copy: BlobClient, source: str, name: str, priority: str) -> bool:
+        answer = self._account.call(
+            f"thawed copy of {name}",
+            lambda: copy.start_copy_from_url(
+                source,
+                metadata={"priority": priority},
+                standard_blob_tier=StandardBlobTier.HOT,
+                rehydrate_priority=PRIORITIES[priority],
+                match_condition=MatchConditions.IfMissing,
+            ),
+        )
+        return str(answer.get("copy_status")) == "success"
 
     def _create(self) -> None:
         try:
@@ -58,8 +69,33 @@ class AzureThaw(ReadableBlobs):
         except Exists:
             pass
 
+    def raise_priority(self, name: str) -> None:
+        """Set Tier on the pending copy: the same tier, high priority."""
+        self._set_tier(self._client.get_blob_client(name), name, StandardBlobTier.HOT, "high")
+
+    def thaw_in_place(self, name: str, priority: str) -> None:
+        """Set Tier on the pack itself, to Hot."""
+        self._set_tier(self._packs.get_blob_client(name), name, StandardBlobTier.HOT, priority)
+
+    def archive_again(self, name: str) -> None:
+        """Set Tier on the pack itself, to Archive."""
+        self._set_tier(self._packs.get_blob_client(name), name, StandardBlobTier.ARCHIVE, None)
+
+    def _set_tier(self, blob: BlobClient, name: str, tier: StandardBlobTier, priority: str | None) -> None:
+        options: dict[str, Any] = {"rehydrate_priority": PRIORITIES[priority]} if priority else {}
+        self._account.call(f"the tier of {name}", lambda: blob.set_standard_blob_tier(tier, **options))
+
+    def mark(self, name: str) -> None:
+        """Writes an empty blob, anew if it is there."""
+        blob = self._client.get_blob_client(name)
+        try:
+            self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True))
+        except Missing:
+            self._create()
+            self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True))
+
     def delete(self, name: str) -> None:
-        """Removes a copy."""
+        """Removes a copy; one that is gone already is a success."""
         blob = self._client.get_blob_client(name)
         try:
             self._account.call(f"thawed copy of {name}", blob.delete_blob)

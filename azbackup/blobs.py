@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -30,18 +31,28 @@ def describe(blob: BlobProperties) -> BlobInfo:
     status = str(blob.archive_status or "")
     copying = bool(blob.copy and blob.copy.status == "pending")
     md5 = blob.content_settings.content_md5 if blob.content_settings else None
+    metadata = blob.metadata or {}
     return BlobInfo(
         name=str(blob.name),
         size=int(blob.size or 0),
         md5=bytes(md5) if md5 else b"",
         tier=str(getattr(blob.blob_tier, "value", blob.blob_tier) or "Hot").lower(),
         pending=status.startswith("rehydrate-pending") or copying,
-        priority=str(blob.rehydrate_priority or ""),
+        priority=(str(blob.rehydrate_priority or "") or metadata.get("priority", "")).lower(),
+        failed=bool(blob.copy and blob.copy.status in ("failed", "aborted")),
+        modified=_seconds(blob.last_modified),
+        created=_seconds(blob.creation_time),
     )
+
+
+def _seconds(when: datetime | None) -> float:
+    return when.timestamp() if when is not None else 0.0
 
 
 class ReadableBlobs:
     """One container, read only."""
+
+    _listed_details: tuple[str, ...] = ()
 
     def __init__(self, account: Account, container: str) -> None:
         self._account = account
@@ -79,7 +90,7 @@ class ReadableBlobs:
                 return
 
     def _page(self, prefix: str, token: str | None) -> tuple[list[BlobInfo], str | None]:
-        pages = self._client.list_blobs(name_starts_with=prefix).by_page(token)
+        pages = self._client.list_blobs(name_starts_with=prefix, include=list(self._listed_details)).by_page(token)
         found = [describe(blob) for blob in next(pages, ())]
         return found, pages.continuation_token  # type: ignore[attr-defined]
 

@@ -182,7 +182,7 @@ class Keystore:
         for name in names:
             data = self._blobs.get(name)
             try:
-                values = msgspec.msgpack.decode(data.removeprefix(RECORD_MAGIC), type=dict[str, int | str | bytes])
+                values = msgspec.msgpack.decode(data.removeprefix(RECORD_MAGIC), type=dict)
                 found.append(from_values(values))
             except (msgspec.DecodeError, Damaged):
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from azbackup import __version__
+from azbackup.overwrite import POLICIES
 
 _STATUSES = """exit status:
   0 done   1 failed   2 usage   3 done, but some files could not be read or restored (each is named)
@@ -25,7 +26,9 @@ _BACKUP_EXAMPLES = """examples:
 _RESTORE_EXAMPLES = """examples:
   python restore.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/restored
   python restore.py --partition user1 --source /home/user/documents --snapshot 42 /home/user/restored
+  python restore.py --partition user1 --plan                         # what would it take, and cost?
   python restore.py --partition user1 --wait /home/user/restored     # stay until everything has thawed
+  python restore.py --partition user1 /home/user/restored letters/2024 --exclude '*.tmp'
 
 """
 
@@ -105,31 +108,68 @@ def restore_parser() -> argparse.ArgumentParser:
         _RESTORE_EXAMPLES,
     )
     _password(parser, "--password", "AZBACKUP_PASSWORD", "password")
-    parser.add_argument("--source", metavar="DIR", help="which source, when the partition has several")
-    parser.add_argument("--snapshot", metavar="N", type=int, help="this snapshot instead of the latest")
     parser.add_argument(
-        "--priority",
-        choices=("standard", "high"),
-        default="standard",
-        help="how fast to thaw: standard takes up to 15 hours, high under one (and costs more); default standard",
+        "destination", nargs="?", help="the directory to restore into; not needed with --plan and --discard-thawed"
     )
     parser.add_argument(
-        "--wait",
-        action="store_true",
-        help="stay and go on as packs thaw, instead of ending with status 75",
+        "paths", nargs="*", metavar="path", help="restore only these, relative to the source or absolute"
     )
-    parser.add_argument(
-        "--poll-interval",
-        metavar="SECONDS",
-        type=float,
-        help="with --wait: how often to look; default grows from 30 s to 15 min",
+    what = parser.add_argument_group("what is restored")
+    what.add_argument("--source", metavar="DIR", help="which source, when the partition has several")
+    what.add_argument("--snapshot", metavar="N", type=int, help="this snapshot instead of the latest")
+    what.add_argument(
+        "--include", metavar="PATTERN", action="append", default=[], help="only what matches (gitignore syntax)"
     )
-    parser.add_argument(
+    what.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="not what matches (gitignore syntax)"
+    )
+    what.add_argument(
         "--overwrite",
-        choices=("if-changed",),
-        help="restore among other files; without it the destination may only hold what is in the snapshot",
+        choices=POLICIES,
+        help="what happens to files that are there and differ; default if-changed. Without this option the destination "
+        "may only hold what is in the snapshot",
     )
-    parser.add_argument("destination", help="the directory to restore into")
+    what.add_argument("--check-existing", action="store_true", help="compare the contents of files that seem right")
+    plan = parser.add_argument_group("plan and price")
+    plan.add_argument(
+        "--plan", action="store_true", help="only say what it takes: packs, bytes, hours, requests, money"
+    )
+    plan.add_argument("--dry-run", action="store_true", help="only say what would be restored, and the plan")
+    plan.add_argument(
+        "--max-cost", metavar="AMOUNT", type=float, help="stop before anything is spent if it would cost more"
+    )
+    plan.add_argument("--prices", metavar="FILE", help="your own figures; begin with a copy of azbackup/prices.json")
+    thaw = parser.add_argument_group("thawing archived packs")
+    thaw.add_argument(
+        "--priority",
+        choices=("standard", "high", "mixed"),
+        default="standard",
+        help="standard: up to 15 hours; high: under one for the first 10 GiB, and costs more; mixed: high within the "
+        "hour's budget, the rest standard; default standard",
+    )
+    thaw.add_argument(
+        "--high-budget",
+        metavar="GIB",
+        type=float,
+        default=10.0,
+        help="GiB an hour and account at high priority; default 10",
+    )
+    thaw.add_argument(
+        "--thaw",
+        choices=("copy", "in-place"),
+        default="copy",
+        help="copy (default) leaves the archived packs as they are; in-place is for credentials that cannot copy, and "
+        "pays the early-deletion fee",
+    )
+    thaw.add_argument(
+        "--wait", action="store_true", help="stay and go on as packs thaw, instead of ending with status 75"
+    )
+    thaw.add_argument(
+        "--poll-interval", metavar="SECONDS", type=float, help="with --wait: how often to look; default 30 s to 15 min"
+    )
+    thaw.add_argument(
+        "--discard-thawed", action="store_true", help="remove all thawed copies of the partition, and restore nothing"
+    )
     return parser
 
 

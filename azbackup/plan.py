@@ -12,6 +12,8 @@ from azbackup.errors import Damaged
 from azbackup.formats import CHUNK_ID_BYTES, PACK_MAGIC
 from azbackup.model import ChunkId, Entry, PackId, PackRecord
 
+Piece = tuple[int, int, int]  # pack number, chunk number in the pack, offset in the file
+
 _GAP = 256 * 1024  # reading this much too much costs less than another request
 
 
@@ -60,9 +62,9 @@ class Places:
         """How many wanted chunks no pack is known for."""
         return len(self._missing)
 
-    def pieces(self, entry: Entry) -> list[tuple[int, int, int]]:
+    def pieces(self, entry: Entry) -> list[Piece]:
         """(pack number, chunk number, offset in the file) of a file's chunks. Damaged when it is incomplete."""
-        found = []
+        found: list[Piece] = []
         offset = 0
         for chunk_id in entry.chunk_ids():
             place = self._places.get(chunk_id)

@@ -15,7 +15,11 @@ RowValue = str | int | bytes
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """What a listing says about one blob. `md5` is empty where the service keeps none; `pending` while it thaws."""
+    """What a listing says about one blob. `md5` is empty where the service keeps none; `pending` while it thaws.
+
+    `priority` is the one that a thaw was asked for with, standard or high, '' for no thaw; `failed` marks a copy that
+    never came. `created` and `modified` are Unix times.
+    """
 
     name: str
     size: int
@@ -23,6 +27,9 @@ class BlobInfo:
     tier: str
     pending: bool = False
     priority: str = ""
+    failed: bool = False
+    created: float = 0.0
+    modified: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +87,25 @@ class RowStore(Protocol):
 
 
 class ThawStore(Protocol):
-    """The staging container, where thawed copies lie under the names of their packs."""
+    """The staging container, where thawed copies lie under the names of their packs, and the means to thaw in place."""
 
     def listed(self, prefix: str) -> Iterator[BlobInfo]:
-        """The copies under a prefix, pending or there."""
+        """The copies under a prefix, pending or there; none where there is no container."""
 
-    def thaw(self, name: str, priority: str) -> None:
-        """Asks for a copy of an archived blob; asking for one that is there or under way changes nothing."""
+    def thaw(self, name: str, priority: str) -> bool:
+        """Asks for a copy of an archived blob; one that is there or under way stays. Whether it can be read at once."""
 
-    def get(self, name: str) -> bytes:
-        """All of a copy. Missing."""
+    def raise_priority(self, name: str) -> None:
+        """Makes a pending copy's thaw one of high priority."""
+
+    def thaw_in_place(self, name: str, priority: str) -> None:
+        """Asks for the archived blob itself to come online; also raises the priority of one that is pending."""
+
+    def archive_again(self, name: str) -> None:
+        """Puts a blob that was thawed in place back into the archive tier."""
+
+    def mark(self, name: str) -> None:
+        """Writes an empty blob into the staging container, anew if it is there."""
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
         """Some of a copy. Missing."""

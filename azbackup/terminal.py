@@ -62,6 +62,10 @@ class Lines:
         if not self.quiet:
             self.line(message)
 
+    def damage(self, text: str) -> None:
+        """One line, also when quiet."""
+        self.line(text)
+
     def line(self, text: str) -> None:
         """Writes `program: text`."""
         print(f"{self.program}: {clean(text)}", file=self.out, flush=True)
@@ -134,6 +138,10 @@ class Json(Lines):
     def note(self, message: str) -> None:
         """{"event": "note", "message"}."""
         self.event("note", message=message)
+
+    def damage(self, text: str) -> None:
+        """{"event": "damage", "message"}."""
+        self.event("damage", message=text)
 
     def event(self, event: str, **values: Any) -> None:
         """Any event."""

@@ -12,9 +12,11 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from azbackup.errors import AzbackupError, Damaged
+from azbackup.hasher import Hasher
 from azbackup.model import Entry, Kind
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -82,7 +84,7 @@ class Destination:
 
     # --- directories
 
-    def _directory(self, path: bytes) -> int:
+    def _directory(self, path: bytes, make: bool = True) -> int:
         """A descriptor of a directory below the root, made on the way when missing; valid until the next call."""
         if not path:
             return self._root
@@ -91,8 +93,8 @@ class Destination:
             self._descriptors.move_to_end(path)
             return known
         parent, name = _split(path)
-        above = self._directory(parent)
-        descriptor = self._enter(above, name)
+        above = self._directory(parent, make)
+        descriptor = self._enter(above, name) if make else os.open(name, _DIRECTORY_FLAGS, dir_fd=above)
         self._descriptors[path] = descriptor
         if len(self._descriptors) > _OPEN_DIRECTORIES:
             _, oldest = self._descriptors.popitem(last=False)
@@ -128,17 +130,36 @@ class Destination:
     # --- what is there already
 
     def look(self, path: bytes) -> os.stat_result | None:
-        """What stands at a path now, None if nothing does."""
+        """What stands at a path now, None if nothing does that could be seen; nothing is made."""
         parent, name = _split(path)
         try:
-            return os.stat(name, dir_fd=self._directory(parent), follow_symlinks=False)
-        except FileNotFoundError:
+            return os.stat(name, dir_fd=self._directory(parent, make=False), follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a symlink on the way: the writing will say so
+                return None
+            raise
+
+    def read(self, path: bytes) -> int:
+        """A descriptor of the file at a path, for reading."""
+        parent, name = _split(path)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(name, flags, dir_fd=self._directory(parent, make=False))
 
     def target(self, path: bytes) -> bytes:
         """Where the symlink at a path points."""
         parent, name = _split(path)
         return os.readlink(name, dir_fd=self._directory(parent))
+
+    def holds(self, entry: Entry, lengths: Sequence[int], hasher: Hasher) -> bool:
+        """Whether the file at an entry's path has its chunks, of these lengths."""
+        descriptor = self.read(entry.path)
+        try:
+            ids = b"".join(hasher.chunk_id(os.read(descriptor, length)) for length in lengths)
+            return ids == entry.chunks and not os.read(descriptor, 1)
+        finally:
+            os.close(descriptor)
 
     # --- files
 

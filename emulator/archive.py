@@ -111,9 +111,7 @@ def archive_simulator(
         blob.start()
         table.start()
         try:
-            yield ArchiveSimulator(
-                blob_port=blob.port, table_port=table.port, stage=stage, thaws=thaws
-            )
+            yield ArchiveSimulator(blob_port=blob.port, table_port=table.port, stage=stage, thaws=thaws)
         finally:
             stage.stopping.set()
             blob.stop()

@@ -75,9 +75,7 @@ class Azurite(Endpoints):
 
 
 @contextlib.contextmanager
-def running_azurite(
-    location: Path | None = None, *, blob_port: int = 0, table_port: int = 0
-) -> Iterator[Azurite]:
+def running_azurite(location: Path | None = None, *, blob_port: int = 0, table_port: int = 0) -> Iterator[Azurite]:
     """Start Azurite, wait until it answers, and stop it at the end of the block.
 
     Data is kept in memory, or in the directory `location` (made if missing). Port 0 takes a free
@@ -89,9 +87,7 @@ def running_azurite(
     with tempfile.TemporaryDirectory() as workdir:
         log = Path(workdir) / "azurite.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=workdir
-            )
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=workdir)
         try:
             ports = _wait_for_ports(process, log)
             azurite = Azurite(blob_port=ports["blob"], table_port=ports["table"], pid=process.pid)

@@ -140,11 +140,7 @@ def _source(directory: Path | None, workspace: Path) -> Path:
 
 def _environment(azurite: Endpoints, workspace: Path) -> dict[str, str]:
     """Return this environment, less what the demo's user set for another account."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AZURE_", "AZBACKUP_"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "AZBACKUP_"))}
     return {
         **kept,
         "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,

@@ -64,9 +64,7 @@ class Thaws:
         self._ahead_seconds = 0.0
         self._lock = threading.Lock()
 
-    def begin(
-        self, blob: BlobName, *, etag: str, target: str, priority: Priority, is_copy: bool
-    ) -> None:
+    def begin(self, blob: BlobName, *, etag: str, target: str, priority: Priority, is_copy: bool) -> None:
         """Begin a thaw, in the place of any other of the same blob."""
         thaw = Thaw(_bare(etag), target, is_copy, priority, self._ready_at(priority))
         with self._lock:

@@ -158,9 +158,7 @@ class Tiers:
             return answer
         if state.thaw is None:
             tier = request.headers["x-ms-access-tier"]
-            self._thaws.begin(
-                blob, etag=state.etag, target=tier, priority=_priority(request), is_copy=False
-            )
+            self._thaws.begin(blob, etag=state.etag, target=tier, priority=_priority(request), is_copy=False)
         elif _priority(request) == "High":
             self._thaws.raise_priority(blob)
         return answer.with_status(202)

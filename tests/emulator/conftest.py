@@ -30,9 +30,7 @@ def container(archive: ArchiveSimulator, vault: Vault) -> Iterator[ContainerClie
 @pytest.fixture
 def table(archive: ArchiveSimulator, vault: Vault) -> Iterator[TableClient]:
     """Give a new table, reached through the simulator; its creation is not counted."""
-    with TableClient.from_connection_string(
-        archive.connection_string, vault.table, retry_total=0
-    ) as client:
+    with TableClient.from_connection_string(archive.connection_string, vault.table, retry_total=0) as client:
         client.create_table()
         archive.clear_requests()
         yield client

@@ -48,7 +48,7 @@ def test_azurite_dies_with_a_killed_parent() -> None:
         watched = os.pidfd_open(pid)
         try:
             parent.send_signal(signal.SIGKILL)
-            ended, _, _ = select.select([watched], [], [], 10)
+            ended, _, _ = select.select([watched], [], [], 4)
         finally:
             os.close(watched)
     assert ended

@@ -138,15 +138,11 @@ def test_cleared_faults_are_over(archive: ArchiveSimulator, container: Container
     container.upload_blob("data", b"x")
 
 
-def test_a_wrong_key_is_still_refused(
-    archive: ArchiveSimulator, container: ContainerClient
-) -> None:
+def test_a_wrong_key_is_still_refused(archive: ArchiveSimulator, container: ContainerClient) -> None:
     """The simulator adds no right: Azurite checks every signature."""
     wrong = archive.connection_string.replace("AccountKey=E", "AccountKey=F")
     with (
-        ContainerClient.from_connection_string(
-            wrong, container.container_name, retry_total=0
-        ) as stranger,
+        ContainerClient.from_connection_string(wrong, container.container_name, retry_total=0) as stranger,
         pytest.raises(HttpResponseError) as caught,
     ):
         stranger.upload_blob("data", b"x")

@@ -41,9 +41,7 @@ def put_archived(container: ContainerClient, name: str) -> BlobClient:
     return container.upload_blob(name, DATA, standard_blob_tier=StandardBlobTier.ARCHIVE)
 
 
-def thaw_by_copy(
-    container: ContainerClient, source: BlobClient, name: str, priority: str = "Standard"
-) -> BlobClient:
+def thaw_by_copy(container: ContainerClient, source: BlobClient, name: str, priority: str = "Standard") -> BlobClient:
     """Ask for a thaw, and return the pending copy."""
     copy = container.get_blob_client(name)
     copy.start_copy_from_url(
@@ -68,13 +66,9 @@ def refusal_of(blob: BlobClient) -> str:
     return str(getattr(caught.value, "error_code", ""))
 
 
-def test_copy_of_archived_blob_is_pending_in_its_answer(
-    container: ContainerClient, pack: BlobClient
-) -> None:
+def test_copy_of_archived_blob_is_pending_in_its_answer(container: ContainerClient, pack: BlobClient) -> None:
     """The answer to Copy Blob says pending, not success."""
-    answer = container.get_blob_client("copy").start_copy_from_url(
-        pack.url, standard_blob_tier=StandardBlobTier.HOT
-    )
+    answer = container.get_blob_client("copy").start_copy_from_url(pack.url, standard_blob_tier=StandardBlobTier.HOT)
     assert answer["copy_status"] == "pending"
 
 
@@ -104,9 +98,7 @@ def test_pending_copy_cannot_be_downloaded(copy: BlobClient) -> None:
     assert refusal_of(copy) == "BlobArchived"
 
 
-def test_pending_copy_cannot_be_copied_over(
-    container: ContainerClient, pack: BlobClient, copy: BlobClient
-) -> None:
+def test_pending_copy_cannot_be_copied_over(container: ContainerClient, pack: BlobClient, copy: BlobClient) -> None:
     """Asking for the same thaw again is refused, not begun again."""
     with pytest.raises(ResourceExistsError) as caught:
         thaw_by_copy(container, pack, copy.blob_name)
@@ -180,9 +172,7 @@ def test_set_tier_of_archived_blob_is_pending(archive: ArchiveSimulator, pack: B
     assert pack.download_blob().readall() == DATA
 
 
-def test_deleted_copy_is_not_pending_any_more(
-    container: ContainerClient, pack: BlobClient, copy: BlobClient
-) -> None:
+def test_deleted_copy_is_not_pending_any_more(container: ContainerClient, pack: BlobClient, copy: BlobClient) -> None:
     """A name whose pending copy was deleted, in a batch too, is free for anything."""
     copy.delete_blob()
     container.upload_blob(copy.blob_name, b"new")
@@ -226,8 +216,6 @@ def test_copy_with_a_sas_on_its_source(azurite: Azurite, container: ContainerCli
     )
     copy = container.get_blob_client("copy")
     with pytest.raises(HttpResponseError):
-        copy.start_copy_from_url(
-            f"{pack.url}?{sas[:-6]}AAAA%3D", standard_blob_tier=StandardBlobTier.HOT
-        )
+        copy.start_copy_from_url(f"{pack.url}?{sas[:-6]}AAAA%3D", standard_blob_tier=StandardBlobTier.HOT)
     answer = copy.start_copy_from_url(f"{pack.url}?{sas}", standard_blob_tier=StandardBlobTier.HOT)
     assert answer["copy_status"] == "pending"

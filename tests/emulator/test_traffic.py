@@ -14,9 +14,7 @@ from emulator.traffic import Sum, billing_class, read_request
 from emulator.wire import WireError, parse_head
 
 
-def test_sums_by_billing_class(
-    archive: ArchiveSimulator, container: ContainerClient, table: TableClient
-) -> None:
+def test_sums_by_billing_class(archive: ArchiveSimulator, container: ContainerClient, table: TableClient) -> None:
     """One request of each class is counted once, with the bytes of its body."""
     archive.clear_requests()
     blob = container.upload_blob("data", bytes(1000))
@@ -34,9 +32,7 @@ def test_sums_by_billing_class(
     assert sums["list"].answered_bytes > 100
 
 
-def test_log_has_what_a_test_asks_for(
-    archive: ArchiveSimulator, container: ContainerClient
-) -> None:
+def test_log_has_what_a_test_asks_for(archive: ArchiveSimulator, container: ContainerClient) -> None:
     """Method, decoded path, query, headers and status, in order; never the signature."""
     container.upload_blob("a b/ü", b"x", standard_blob_tier=StandardBlobTier.ARCHIVE)
     list(container.list_blobs(name_starts_with="a b"))

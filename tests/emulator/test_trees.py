@@ -67,9 +67,7 @@ def _remove(root: Path) -> None:
         (os.utime, ".: modification time differs"),
     ],
 )
-def test_difference_is_named(
-    pair: tuple[Path, Path], change: Callable[[Path], None], said: str
-) -> None:
+def test_difference_is_named(pair: tuple[Path, Path], change: Callable[[Path], None], said: str) -> None:
     """One change is one line, with the path and what about it differs."""
     change(pair[1])
     (found,) = differences(*pair)

@@ -1,0 +1,134 @@
+"""Packs into files: each pack is read once, opened chunk by chunk, and written wherever its chunks are wanted.
+
+Promises that only bytes that were opened and checked reach a file, that a file appears when its last chunk is
+written, and that a file which cannot be completed leaves nothing behind. The next pack is read while one is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from azbackup import codec
+from azbackup.background import ahead
+from azbackup.crypto import Keys, open_chunk
+from azbackup.errors import Damaged, Missing
+from azbackup.hasher import Hasher
+from azbackup.model import Entry
+from azbackup.plan import NeededPack, Piece, ranges
+from azbackup.writer import Destination
+
+_AHEAD = 1  # packs that are read while one is written: what bounds the memory of a restore
+_WHOLE = 0.9  # of a pack wanted: it is read in one piece
+
+Spans = list[tuple[int, bytes]]
+
+
+@dataclass(slots=True)
+class WantedFile:
+    """A file that is to be restored: its pieces, and how many of them are still to come."""
+
+    entry: Entry
+    pieces: list[Piece]
+    left: int
+    failed: bool = False
+
+
+class Listener(Protocol):
+    """What the run wants to know of each file."""
+
+    def done(self, entry: Entry) -> None:
+        """The file is there."""
+
+    def failed(self, entry: Entry, why: str) -> None:
+        """The file could not be restored."""
+
+    def damaged(self, what: str) -> None:
+        """Stored data did not open."""
+
+    def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:
+        """Whether a step at the destination worked; a failure is named."""
+
+
+class Fetch:
+    """Restores files from packs that can be read now."""
+
+    def __init__(
+        self, read: Callable[[NeededPack, int, int], bytes], keys: Keys, destination: Destination, listener: Listener
+    ) -> None:
+        self._read_range = read
+        self._chunk_key = keys.chunk_key.reveal()
+        self._hasher = Hasher(keys)
+        self._destination = destination
+        self._listener = listener
+
+    def run(self, files: Sequence[WantedFile], packs: Sequence[NeededPack]) -> None:
+        """Restores the files, whose packs are all readable."""
+        uses: dict[int, dict[int, list[tuple[WantedFile, int]]]] = {}
+        for file in files:
+            for pack, chunk, offset in file.pieces:
+                uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
+            if not file.pieces:
+                self._finish(file)
+        numbers = sorted(uses)
+        calls = [lambda n=number: self._read(packs[n], sorted(uses[n])) for number in numbers]
+        for number, spans in zip(numbers, ahead(calls, _AHEAD), strict=True):
+            for chunk, wanted in sorted(uses[number].items()):
+                self._write_chunk(packs[number], chunk, spans, wanted)
+            del uses[number]
+
+    def _read(self, pack: NeededPack, chunks: list[int]) -> Spans:
+        """(start, bytes) of the ranges that hold some chunks, none of a pack that is gone since it was listed."""
+        wanted = ranges(pack, chunks)
+        if sum(end - start for start, end in wanted) > _WHOLE * pack.record.size:
+            wanted = [(0, pack.record.size)]
+        try:
+            return [(start, self._read_range(pack, start, end)) for start, end in wanted]
+        except Missing:
+            return []
+
+    def _write_chunk(self, pack: NeededPack, chunk: int, spans: Spans, wanted: list[tuple[WantedFile, int]]) -> None:
+        try:
+            plain = self._open(pack, chunk, spans)
+        except Damaged as error:
+            self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {error.message}")
+            for file, _ in wanted:
+                self._give_up(file, f"pack {pack.pack_id} is damaged")
+            return
+        for file, offset in wanted:
+            if not file.failed:
+                self._write(file, offset, plain)
+
+    def _open(self, pack: NeededPack, chunk: int, spans: Spans) -> bytes:
+        """The plaintext of a chunk: opened, decompressed, and its id checked again. Damaged."""
+        start, size = pack.starts[chunk], pack.record.sealed[chunk]
+        base, data = next((span for span in reversed(spans) if span[0] <= start), (start, b""))
+        part = memoryview(data)[start - base : start - base + size]
+        chunk_id = pack.chunk_id(chunk)
+        plain = codec.decode_body(open_chunk(self._chunk_key, chunk_id, part))
+        if self._hasher.chunk_id(plain) != chunk_id or len(plain) != pack.record.plain[chunk]:
+            raise Damaged("a chunk opens but is not what its id says")
+        return plain
+
+    def _write(self, file: WantedFile, offset: int, plain: bytes) -> None:
+        if not self._listener.attempt(file.entry, lambda: self._destination.write(file.entry, offset, plain)):
+            file.failed = True
+            self._destination.discard(file.entry.path)
+            return
+        file.left -= 1
+        if file.left == 0:
+            self._finish(file)
+
+    def _finish(self, file: WantedFile) -> None:
+        if self._listener.attempt(file.entry, lambda: self._destination.finish_file(file.entry)):
+            self._listener.done(file.entry)
+        else:
+            file.failed = True
+            self._destination.discard(file.entry.path)
+
+    def _give_up(self, file: WantedFile, why: str) -> None:
+        if not file.failed:
+            file.failed = True
+            self._listener.failed(file.entry, why)
+            self._destination.discard(file.entry.path)

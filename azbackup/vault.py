@@ -1,0 +1,95 @@
+"""What every command begins with: the adapters of one partition, the password, and the status of what came out."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import re
+import sys
+from dataclasses import dataclass
+
+from azbackup import settings
+from azbackup.account import Account
+from azbackup.archive import AzureThaw
+from azbackup.blobs import AzureBlobs
+from azbackup.crypto import Secret
+from azbackup.errors import Status, UsageError
+from azbackup.formats import check_partition
+from azbackup.tables import AzureRows
+from azbackup.terminal import Json, Lines, clean
+
+_NAMED_DAMAGE = 20
+
+
+@dataclass(frozen=True)
+class Vault:
+    """One partition of one account, as the adapters give it."""
+
+    partition: str
+    account: Account
+    rows: AzureRows
+    blobs: AzureBlobs
+    staging: AzureThaw
+    where: str
+
+
+def open_vault(args: argparse.Namespace) -> Vault:
+    """The adapters that the options and the environment describe; nothing is sent yet. UsageError."""
+    partition = check_partition(args.partition)
+    if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,54}", args.container):
+        raise UsageError(
+            f"{args.container!r} is not a container name", "3 to 55 lower-case letters, digits and single hyphens"
+        )
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", args.table):
+        raise UsageError(f"{args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
+    names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
+    connection = settings.connection({name: getattr(args, name) for name in names}, os.environ)
+    account = Account(connection)
+    return Vault(
+        partition,
+        account,
+        AzureRows(account, args.table, partition),
+        AzureBlobs(account, args.container),
+        AzureThaw(account, args.container),
+        f"{connection.blob_endpoint}/{args.container}",
+    )
+
+
+def password_of(args: argparse.Namespace, flag: str, variable: str, twice: bool = False) -> Secret:
+    """The password that the options, the environment or a prompt give. UsageError."""
+    name = flag.strip("-").replace("-", "_")
+    sources = settings.PasswordSources(
+        flag, variable, getattr(args, name), getattr(args, f"{name}_file"), getattr(args, f"{name}_command")
+    )
+    return settings.password(sources, os.environ, lambda: _prompt(name.replace("_", " "), twice))
+
+
+def _prompt(what: str, twice: bool) -> str | None:
+    if not sys.stdin.isatty():
+        return None
+    first = getpass.getpass(f"{what}: ")
+    if twice and getpass.getpass(f"{what} again: ") != first:
+        raise UsageError("the two passwords differ", "type the same one twice")
+    return first
+
+
+def say(show: Lines, status: Status, message: str, hint: str) -> None:
+    """An error and its hint, on stderr always, and as an event with --json."""
+    print(f"{show.program}: {clean(message)}", file=sys.stderr)
+    if hint:
+        print(f"hint: {clean(hint)}", file=sys.stderr)
+    if isinstance(show, Json):
+        show.event("error", status=int(status), message=message, hint=hint)
+
+
+def outcome_status(show: Lines, damage: list[str], problems: int) -> Status:
+    """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
+    if not damage:
+        return Status.INCOMPLETE if problems else Status.DONE
+    for line in damage[:_NAMED_DAMAGE]:
+        show.damage(line)
+    more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
+    message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
+    say(show, Status.DAMAGED, message, "keep the storage as it is; see docs/operations.md, damaged storage")
+    return Status.DAMAGED
