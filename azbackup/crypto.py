@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import os
 import unicodedata
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -76,13 +77,14 @@ class WrappedKey(NamedTuple):
     wrapped: bytes
 
 
-class Keys(NamedTuple):
-    """What a run needs of the data key: 32 bytes each, `cut_seed` a 63-bit integer."""
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a run needs of the data key: 32 bytes each, `cut_seed` a 63-bit integer, as secret as the others."""
 
     id_key: Secret
     chunk_key: Secret
     record_key: Secret
-    cut_seed: int
+    cut_seed: int = field(repr=False)
 
 
 def _hkdf(secret: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
