@@ -70,7 +70,7 @@ FILES_PREFIX = "files-"
 SNAPSHOT_PREFIX = "snapshot-"
 KEY_COPY_PREFIX = "key-"
 
-_STAMP = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
+_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}")
 _PARTITION_FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PARTITION_CHARACTERS = 200
 
@@ -114,6 +114,11 @@ def record_blob(partition: str, name: str) -> str:
 def files_name(run_id: str, number: int) -> str:
     """`files-RUNID-NNNN`; numbers start at 1."""
     return f"{FILES_PREFIX}{run_id}-{number:04d}"
+
+
+def copy_name(run_id: str, number: int) -> str:
+    """`RUNID-NNNN`, the name of a run's copy of its records; numbers start at 1."""
+    return f"{run_id}-{number:04d}"
 
 
 def snapshot_name(number: int) -> str:

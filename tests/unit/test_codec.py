@@ -1,0 +1,126 @@
+"""Compression: round trips, and what must not be allocated or believed on the way back."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup import codec
+from azbackup.errors import AzbackupError, Damaged
+from azbackup.formats import CHUNK_MAX, RECORD_PLAIN_BYTES
+
+DECODERS = [codec.decode_payload, lambda payload: codec.decode_body(b"\x01" + payload)]
+
+
+@given(st.binary(max_size=2000), st.integers(1, 50))
+def test_bodies_come_back(data: bytes, times: int) -> None:
+    """Whatever the bytes, compressed or not, the body opens to them."""
+    assert codec.decode_body(codec.encode_body(data * times)) == data * times
+
+
+@given(st.binary(max_size=2000))
+def test_payloads_come_back(data: bytes) -> None:
+    """Whatever the bytes, the payload opens to them."""
+    assert codec.decode_payload(codec.encode_payload(data)) == data
+
+
+def test_a_view_is_as_good_as_bytes() -> None:
+    """The hasher hands over memoryviews: compressed and not, the body is that of the bytes."""
+    for data in (b"text " * 1000, os.urandom(1000)):
+        assert codec.encode_body(memoryview(data)) == codec.encode_body(data)
+
+
+def test_the_largest_chunk_comes_back() -> None:
+    """CHUNK_MAX bytes, compressed and as they are."""
+    for data in (bytes(CHUNK_MAX), os.urandom(CHUNK_MAX)):
+        assert codec.decode_body(codec.encode_body(data)) == data
+
+
+def test_what_compresses_is_compressed() -> None:
+    """Text becomes codec 1 and shorter, noise stays as it is behind codec 0."""
+    noise = os.urandom(10_000)
+    assert codec.encode_body(b"text " * 2000)[0] == 1
+    assert codec.encode_body(noise) == b"\x00" + noise
+
+
+def test_under_three_percent_are_not_worth_it() -> None:
+    """Noise with ever longer tails of zeros is stored as is while zstd saves under 3 %, compressed after."""
+    noise = os.urandom(10_000)
+    for zeros in range(0, 1000, 50):
+        data = noise + bytes(zeros)
+        packed = zstandard.ZstdCompressor(level=3).compress(data)
+        assert codec.encode_body(data)[0] == (len(packed) < 0.97 * len(data))
+
+
+def test_an_empty_body_has_no_codec() -> None:
+    """A body without its first byte is refused."""
+    with pytest.raises(AzbackupError):
+        codec.decode_body(b"")
+
+
+@pytest.mark.parametrize("number", [2, 3, 128, 255])
+def test_an_unknown_codec_is_refused_as_such(number: int) -> None:
+    """It is under the seal, so it is no damage: the hint asks for a newer version."""
+    with pytest.raises(AzbackupError, match=str(number)) as caught:
+        codec.decode_body(bytes([number]) + b"whatever")
+    assert not isinstance(caught.value, Damaged)
+    assert "newer" in caught.value.hint
+
+
+@pytest.mark.parametrize("decode", DECODERS, ids=["record", "chunk"])
+@given(data=st.binary(max_size=100))
+def test_garbage_is_damaged(decode: Callable[[bytes], bytes], data: bytes) -> None:
+    """Bytes that are no zstd frame raise Damaged, never anything else."""
+    try:
+        decode(data)
+    except Damaged:
+        return
+    assert zstandard.decompress(data, max_output_size=CHUNK_MAX) is not None
+
+
+@pytest.mark.parametrize("decode", DECODERS, ids=["record", "chunk"])
+def test_a_cut_frame_is_damaged(decode: Callable[[bytes], bytes]) -> None:
+    """Every prefix of a frame is refused."""
+    frame = codec.encode_payload(b"some text that is compressed, " * 20)
+    for end in range(len(frame)):
+        with pytest.raises(Damaged):
+            decode(frame[:end])
+
+
+@pytest.mark.parametrize(
+    ("decode", "limit"), [(DECODERS[0], RECORD_PLAIN_BYTES), (DECODERS[1], CHUNK_MAX)], ids=["record", "chunk"]
+)
+def test_a_bomb_is_not_set_off(decode: Callable[[bytes], bytes], limit: int) -> None:
+    """A frame that says, truly, that it grows past the limit is refused before memory is taken for it."""
+    bomb = zstandard.compress(bytes(limit + 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Damaged, match="more than"):
+            decode(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("decode", DECODERS, ids=["record", "chunk"])
+def test_a_frame_that_hides_its_size_is_refused(decode: Callable[[bytes], bytes]) -> None:
+    """Nobody here writes frames without their size; one that grows without saying so is no way around the limit."""
+    writer = zstandard.ZstdCompressor(write_content_size=False)
+    with pytest.raises(Damaged):
+        decode(writer.compress(bytes(CHUNK_MAX * 2)))
+
+
+@pytest.mark.parametrize("decode", DECODERS, ids=["record", "chunk"])
+def test_a_frame_that_lies_about_its_size_is_damaged(decode: Callable[[bytes], bytes]) -> None:
+    """A claim of fewer bytes than there are is noticed."""
+    honest = zstandard.compress(b"x" * 200)
+    size = zstandard.frame_content_size(honest)
+    at = honest.index(bytes([size]), 4)
+    with pytest.raises(Damaged):
+        decode(honest[:at] + b"\x05" + honest[at + 1 :])
