@@ -1,0 +1,170 @@
+"""An independent reader of format 1: from the password and raw bytes to the files of a source's latest snapshot.
+
+    python reader.py DUMP PARTITION SOURCE DESTINATION < PASSWORD
+
+Follows docs/format.md section by section, imports nothing of azbackup, and stops at the first thing that is not as it
+should be. A page to read, not a tool: it restores directories, contents and symlinks, and keeps everything in memory.
+
+    DUMP/rows.json     the partition's rows: [{"RowKey": ..., property: text, number or {"binary": base64}}, ...]
+    DUMP/packs/ID      the packs, byte for byte
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zstandard
+from blake3 import blake3
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+REMOVED, FILE, DIRECTORY, SYMLINK, MORE = 0, 1, 2, 3, 7
+STAMP = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
+
+
+def check(fact: bool, otherwise: str) -> None:
+    """Go on only where things are as they should be."""
+    if not fact:
+        raise SystemExit(f"reader.py: {otherwise}")
+
+
+def hkdf(secret: bytes, info: bytes) -> bytes:
+    """Section 1: HKDF-SHA-256, 32 bytes."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(secret)
+
+
+def unseal(key: bytes, sealed: bytes, aad: bytes) -> bytes:
+    """Section 1: the plaintext of nonce(12) || ciphertext || tag(16); InvalidTag ends the reader."""
+    return AESGCM(key).decrypt(sealed[:12], sealed[12:], aad)
+
+
+def decompress(frame: bytes, limit: int) -> bytes:
+    """Section 1: the contents of a zstd frame, whose own word about its size is checked first."""
+    check(0 <= zstandard.frame_content_size(frame) <= limit, "a zstd frame claims too much")
+    return zstandard.ZstdDecompressor().decompress(frame)
+
+
+def open_key(row: dict[str, Any], password: bytes, partition: bytes) -> bytes:
+    """Section 3: from the password to the data key."""
+    check(row["format"] == 1 and row["kdf"] == "argon2id", "the key record is of a newer format")
+    memory, passes, lanes, salt = row["memory"], row["passes"], row["lanes"], row["salt"]
+    check(8192 <= memory <= 4194304 and 1 <= passes <= 64 and 1 <= lanes <= 64, "KDF costs out of bounds")
+    password = unicodedata.normalize("NFC", password.decode()).encode()
+    kek = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(password)
+    check(hmac.compare_digest(hkdf(kek, b"azbackup/1 commit"), row["commitment"]), "wrong password")
+    numbers = b"".join(number.to_bytes(4, "big") for number in (memory, passes, lanes))
+    aad = b"\0".join([b"azbackup/1 key", partition, b"argon2id", numbers + salt])
+    return unseal(hkdf(kek, b"azbackup/1 wrap"), row["wrapped"], aad)
+
+
+def open_record(rows: dict[str, Any], name: str, record_key: bytes, partition: bytes) -> Any:
+    """Section 5: a record by its name, decoded."""
+    sealed, part = b"", 0
+    while f"d{part:02d}" in rows[name]:
+        sealed, part = sealed + rows[name][f"d{part:02d}"], part + 1
+    aad = b"\0".join([b"azbackup/1 record", partition, name.encode()])
+    payload = unseal(hmac.digest(record_key, name.encode(), "sha256"), sealed, aad)
+    return msgspec.msgpack.decode(decompress(payload, 64 << 20))
+
+
+def order(path: bytes) -> bytes:
+    """Section 5.2: the sort key of path order."""
+    return path.replace(b"/", b"\0")
+
+
+def join_more(items: list[Any]) -> list[Any]:
+    """Section 6.2: the items of a layer as entries, each a list of the 16 fields of section 5.2."""
+    entries: list[Any] = []
+    for item in items:
+        if item[1] == MORE:
+            check(bool(entries) and entries[-1][0] == item[0], "MORE does not follow its entry")
+            entries[-1][12] += item[12]
+        else:
+            check(not entries or order(entries[-1][0]) < order(item[0]), "entries are out of order")
+            entries.append(item)
+    return entries
+
+
+def read_pack(record: Any, data: bytes, id_key: bytes, chunk_key: bytes) -> dict[bytes, bytes]:
+    """Sections 5.1 and 7: the chunks of a pack, by id."""
+    check(len(data) == record["size"] <= 64 << 20, "a pack has another size")
+    check(hashlib.md5(data, usedforsecurity=False).digest() == record["md5"], "a pack has another MD5")
+    check(data[:8] == b"azbkpak1" and 8 + sum(record["sealed"]) == len(data), "a pack does not add up")
+    check(len(record["ids"]) == 32 * len(record["sealed"]), "the columns of a pack record do not agree")
+    chunks, at = {}, 8
+    for number, (size, plain_size) in enumerate(zip(record["sealed"], record["plain"], strict=True)):
+        chunk_id = record["ids"][32 * number : 32 * number + 32]
+        key = hmac.digest(chunk_key, chunk_id, "sha256")
+        body = unseal(key, data[at : at + size], b"azbackup/1 chunk" + chunk_id)
+        check(body[0] in (0, 1), "a chunk has a codec of a newer format")
+        plain = decompress(body[1:], 8 << 20) if body[0] == 1 else body[1:]
+        check(len(plain) == plain_size, "a chunk has another length")
+        check(blake3(plain, key=id_key).digest() == chunk_id, "a chunk is not what its id says")
+        chunks[chunk_id], at = plain, at + size
+    return chunks
+
+
+def restore(entry: list[Any], chunks: dict[bytes, bytes], destination: Path) -> None:
+    """Section 7: an entry below the destination. In path order a directory comes before its contents."""
+    path, kind, size, ids = entry[0], entry[1], entry[2], entry[12]
+    target = destination / path.decode("utf-8", "surrogateescape")
+    check(not path or not {b"", b".", b".."} & {*path.split(b"/")}, "a path leads elsewhere")
+    check(not target.parent.is_symlink(), "a path leads through a symlink")
+    if kind == DIRECTORY:
+        target.mkdir()
+    elif kind == SYMLINK:
+        target.symlink_to(entry[13].decode("utf-8", "surrogateescape"))
+    elif kind == FILE:
+        data = b"".join(chunks[ids[at : at + 32]] for at in range(0, len(ids), 32))
+        check(len(data) == size, "the chunks of a file do not add up to its size")
+        target.write_bytes(data)
+
+
+def main(dump: Path, name: str, source: bytes, destination: Path, password: bytes) -> None:
+    """Sections 2 to 4: the rows, the data key, the keys that come from it, and all records."""
+    partition = unicodedata.normalize("NFC", name).encode()
+    raw = json.loads((dump / "rows.json").read_text(), object_hook=unwrap)
+    rows = {row["RowKey"]: row for row in raw}
+    data_key = open_key(rows["key"], password, partition)
+    id_key, chunk_key = hkdf(data_key, b"azbackup/1 chunk-id"), hkdf(data_key, b"azbackup/1 chunk")
+    record_key = hkdf(data_key, b"azbackup/1 record")
+    records = {name: open_record(rows, name, record_key, partition) for name in rows if name != "key"}
+    # Sections 5.3 and 6.1: the source's latest snapshot; numbers have no gaps.
+    snapshots = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
+    check(sorted(snapshots) == [*range(1, len(snapshots) + 1)], "a snapshot is missing")
+    latest = max((number for number, each in snapshots.items() if each["source"] == source), default=0)
+    check(latest > 0, "there is no snapshot of this source")
+    # Sections 6.2 and 6.3: its layers, one over the other.
+    state: dict[bytes, list[Any]] = {}
+    for run, count, length in snapshots[latest]["layers"]:
+        check(STAMP.fullmatch(run) is not None, "a run id has the wrong form")
+        items = [item for part in range(1, count + 1) for item in records.get(f"files-{run}-{part:04d}", ())]
+        check(len(items) == length, "a layer is incomplete")
+        state.update((entry[0], entry) for entry in join_more(items))
+        state = {path: entry for path, entry in state.items() if entry[1] != REMOVED}
+    # Section 7: all packs, then the files.
+    chunks: dict[bytes, bytes] = {}
+    for pack in (name for name in records if name.startswith("pack-")):
+        check(STAMP.fullmatch(pack[5:]) is not None, "a pack id has the wrong form")
+        chunks |= read_pack(records[pack], (dump / "packs" / pack[5:]).read_bytes(), id_key, chunk_key)
+    for path in sorted(state, key=order):
+        restore(state[path], chunks, destination)
+
+
+def unwrap(value: dict[str, Any]) -> Any:
+    """A binary property as it was stored."""
+    return base64.b64decode(value["binary"]) if "binary" in value else value
+
+
+if __name__ == "__main__":
+    secret = sys.stdin.buffer.readline().removesuffix(b"\n")
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3].encode("utf-8", "surrogateescape"), Path(sys.argv[4]), secret)
