@@ -17,18 +17,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from azbackup import codec
-from azbackup.catalog import Catalog
+from azbackup.catalog import Catalog, decode_pack
 from azbackup.changes import pair, unchanged, wants_full
 from azbackup.crypto import Keys, seal_chunk
 from azbackup.entries import EntryWriter
-from azbackup.errors import AzbackupError
-from azbackup.formats import CHUNK_ID_BYTES, PATH_BYTES, files_name
+from azbackup.errors import AzbackupError, Damaged
+from azbackup.formats import PACK_PREFIX, PATH_BYTES, files_name, pack_blob
 from azbackup.hasher import Hasher
+from azbackup.journal import Journal
 from azbackup.model import ChunkId, Entry, Kind, Layer, PackId, RunId, Snapshot, Totals
 from azbackup.packer import Packer
 from azbackup.progress import Progress
 from azbackup.reader import Replaced, open_file, read_target, read_xattrs, same_moment
-from azbackup.records import Records, fits
+from azbackup.records import Records, RunCopies, fits
 from azbackup.scanner import Found, entry_of, open_source, scan
 from azbackup.stores import BlobStore, Row
 from azbackup.uploads import Uploads
@@ -72,8 +73,10 @@ class Backup:
         keys: Keys,
         clock: Clock,
         progress: Progress,
+        journal: Journal | None = None,
     ) -> None:
         self._job = job
+        self._blobs = blobs
         self._catalog = catalog
         self._records: Records = catalog.records
         self._clock = clock
@@ -81,9 +84,11 @@ class Backup:
         self._hasher = Hasher(keys)
         self._chunk_key = keys.chunk_key.reveal()
         self._packer = Packer(lambda: PackId(clock.new_stamp()))
-        self._uploads = Uploads(blobs, self._records, job.partition, job.tier)
         self._known: set[ChunkId] | None = set() if job.fresh else None
         self._run = RunId(clock.new_stamp())
+        self._journal = journal
+        self._copies = RunCopies(self._records, self._run)
+        self._uploads = Uploads(blobs, self._records, self._copies, job.partition, job.tier, journal, clock.now_ns)
         self._totals = Totals()
         self._unreadable: list[bytes] = []
         self._links: dict[tuple[int, int], Entry] = {}
@@ -103,6 +108,8 @@ class Backup:
             self._progress.stage("backing up", parent.totals.files if parent else 0, size)
             full = wants_full(parent.layers if parent else [])
             base = self._catalog.entries(parent) if parent else iter(())
+            if self._journal is not None and not self._job.fresh and self._journal.rows():
+                self._chunks()  # before the journal is forgotten, even if nothing has changed
             for entry in self._entries(root, base, full):
                 self._keep(self._writer.add(entry))
             self._keep(self._writer.finish())
@@ -229,13 +236,29 @@ class Backup:
         return b"".join(ids), size
 
     def _chunks(self) -> set[ChunkId]:
-        """The ids of all chunks that some pack record holds, read when the first one is asked for."""
+        """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
         if self._known is None:
+            packs = set()
             self._known = set()
-            for _, record in self._catalog.packs():
-                ids = record.ids
-                self._known.update(ChunkId(ids[at : at + CHUNK_ID_BYTES]) for at in range(0, len(ids), CHUNK_ID_BYTES))
+            for pack_id, record in self._catalog.packs():
+                packs.add(PACK_PREFIX + pack_id)
+                self._known.update(record.chunk_ids())
+            self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
         return self._known
+
+    def _adopt(self, rows: list[Row]) -> None:
+        """Makes the packs known that a killed run had uploaded but not recorded, if they are there as it said."""
+        adopted = []
+        for row in rows:
+            try:
+                pack_id, record = decode_pack(row.name, self._records.open_sealed(row))
+            except Damaged:
+                continue  # of another partition, or from before its table was lost
+            name = pack_blob(self._job.partition, pack_id)
+            if any(info.size == record.size and info.md5 == record.md5 for info in self._blobs.listed(name)):
+                adopted.append(row)
+                self._chunks().update(record.chunk_ids())
+        self._uploads.adopt(adopted)
 
     def _add(self, chunk_id: ChunkId, plain: bytes | memoryview) -> None:
         sealed = seal_chunk(self._chunk_key, chunk_id, codec.encode_body(plain))
@@ -278,8 +301,7 @@ class Backup:
 
     def _commit(self, started: int, parent: Snapshot | None, layers: list[Layer], after: int) -> Snapshot:
         last = self._packer.finish()
-        packs = [last.pack_id] if last is not None else []
-        pack_rows = self._uploads.send_last(last)
+        pack_rows = self._uploads.finish(last)
         self._totals.packs, self._totals.stored = self._uploads.packs, self._uploads.size
         if self._payloads:
             layers = [*layers, Layer(self._run, len(self._payloads), self._writer.count)]
@@ -292,13 +314,13 @@ class Backup:
             layers=layers,
             totals=self._totals,
             parent=parent.number if parent else 0,
-            records=len(self._payloads),
-            packs=[str(pack) for pack in packs],
             users=_names(self._owners, "passwd"),
             groups=_names(self._groups, "group"),
             unreadable=self._unreadable,
         )
-        snapshot.number = self._catalog.commit([*pack_rows, *self._payloads], snapshot, after)
+        snapshot.number = self._catalog.commit([*pack_rows, *self._payloads], self._copies, snapshot, after)
+        if self._journal is not None:
+            self._journal.clear()
         return snapshot
 
 

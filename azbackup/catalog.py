@@ -24,7 +24,7 @@ from azbackup.formats import (
     snapshot_name,
 )
 from azbackup.model import Entry, Layer, PackId, PackRecord, Snapshot
-from azbackup.records import Records
+from azbackup.records import Records, RunCopies
 from azbackup.stores import Row
 
 _snapshot_decoder = msgspec.msgpack.Decoder(Snapshot)
@@ -146,24 +146,25 @@ class Catalog:
 
     def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """Pack records that only their copies still tell of; asked for when a chunk has no pack."""
-        for name in sorted(self.records.copied_names(PACK_PREFIX)):
-            if PackId(name.removeprefix(PACK_PREFIX)) not in known:
-                yield decode_pack(name, self.records.missing(name))
+        for row in self.records.copies.range(PACK_PREFIX, PACK_PREFIX[:-1] + "."):
+            if PackId(row.name.removeprefix(PACK_PREFIX)) not in known:
+                yield decode_pack(row.name, self.records.missing(row.name))
 
     # --- commits
 
-    def commit(self, before: list[Row], snapshot: Snapshot, after: int) -> int:
+    def commit(self, before: list[Row], copies: RunCopies, snapshot: Snapshot, after: int) -> int:
         """Writes the last records of a run and its snapshot, under the first free number past `after`.
 
-        Copies first, in order, the snapshot's last; it takes the number. Then all rows, in as few transactions as
-        hold them. Who finds the number taken finishes the other's commit, so that numbers have no gap.
+        Copies first, the snapshot's last; it takes the number. Then all rows, in as few transactions as hold them.
+        Who finds the number taken finishes the other's commit, so that numbers have no gap.
         """
-        self.records.put_copies(before)
+        copies.put(before)
+        snapshot.copies = copies.count
         number = after + 1
         while True:
             row = self.records.seal(snapshot_name(number), encode_snapshot(snapshot))
             try:
-                self.records.put_copies([row])
+                self.records.copies.put(row.name, [row])
                 break
             except Exists:
                 self._finish_commit(number)
@@ -172,14 +173,15 @@ class Catalog:
         return number
 
     def _finish_commit(self, number: int) -> None:
-        """Inserts the rows of a snapshot whose copy is there: its packs', its files', its own. All are durable."""
+        """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable."""
         name = snapshot_name(number)
         try:
-            row = self.records.copied_row(name)
-            snapshot = decode_snapshot(name, self.records.open(row))
-            names = [PACK_PREFIX + pack for pack in snapshot.packs]
-            names += [files_name(snapshot.run, part) for part in range(1, snapshot.records + 1)]
-            self.records.insert([*(self.records.copied_row(each) for each in names), row])
+            row = Row(name, self.records.copies.get(name))
+            snapshot = decode_snapshot(name, self.records.open_sealed(row))
+            rows = self.records.copies.of_run(snapshot.run, snapshot.copies)
+            for each in rows:
+                self.records.open_sealed(each)
+            self.records.insert([*rows, row])
         except (Damaged, Missing, Exists) as error:
             self.records.damage.append(f"snapshot {number} has a copy that cannot be committed: {error.message}")
 

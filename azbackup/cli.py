@@ -23,8 +23,9 @@ from azbackup.catalog import Catalog
 from azbackup.crypto import derive
 from azbackup.errors import AzbackupError, Status
 from azbackup.formats import stamp
+from azbackup.journal import Journal
 from azbackup.keystore import Keystore
-from azbackup.lock import only_one
+from azbackup.lock import digest, only_one
 from azbackup.model import Snapshot
 from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
@@ -88,9 +89,17 @@ def _stamp() -> str:
     return stamp(time.time(), os.urandom(8))
 
 
-def _locks() -> Path:
+def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "azbackup" / "locks"
+    return Path(base) / "azbackup"
+
+
+def _journal(identity: tuple[str, ...]) -> Journal | None:
+    """The notes of this source's backups; None where there is no place for them."""
+    try:
+        return Journal(_cache() / f"{digest(*identity)}.journal")
+    except OSError:
+        return None
 
 
 # --- backup.py
@@ -101,7 +110,8 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
     source = os.path.abspath(os.fsencode(args.directory))
     vault = open_vault(args)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD")
-    with only_one(_locks(), vault.where, vault.partition, os.fsdecode(source)):
+    identity = (vault.where, vault.partition, os.fsdecode(source))
+    with only_one(_cache() / f"{digest(*identity)}.lock", os.fsdecode(source)):
         keystore = Keystore(vault.rows, vault.blobs, vault.partition)
         opened, fresh = keystore.open_or_create(password, _now())
         keys = derive(opened.data_key)
@@ -110,8 +120,8 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
         if not opened.in_table:
             rebuild_table(records, keystore, opened, show)
         job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
-        run = Backup(job, Catalog(records), vault.blobs, keys, Clock(time.time_ns, _stamp), show)
-        snapshot = run.run()
+        clock = Clock(time.time_ns, _stamp)
+        snapshot = Backup(job, Catalog(records), vault.blobs, keys, clock, show, _journal(identity)).run()
     show.close()
     _backup_summary(args, show, snapshot, sum(vault.account.requests.values()), time.monotonic() - started)
     return outcome_status(show, records.damage, snapshot.totals.unreadable)

@@ -112,6 +112,9 @@ class Keystore:
             row = self._rows.get_plain(KEY_NAME)
         except Missing:
             return self._open_copies(password, "", None)
+        return self._open_row(row, password)
+
+    def _open_row(self, row: PlainRow, password: Secret) -> Opened:
         try:
             record = from_values(row.values)
             return Opened(unwrap_data_key(record.wrapped, password, self._partition), record, in_table=True)
@@ -121,16 +124,22 @@ class Keystore:
             return self._open_copies(password, "the key record's row was altered", error)
 
     def open_or_create(self, password: Secret, now: str) -> tuple[Opened, bool]:
-        """The data key, made when the partition has none; whether it was made."""
+        """The data key, made when the partition has none; whether it was made.
+
+        Who creates the first copy makes the key: no listing is needed to know that there was none before.
+        """
         try:
-            return self.open(password), False
-        except NothingStored:
-            pass
+            row = self._rows.get_plain(KEY_NAME)
+        except Missing:
+            return self._create(password, now)
+        return self._open_row(row, password), False
+
+    def _create(self, password: Secret, now: str) -> tuple[Opened, bool]:
         data_key = new_data_key()
         record = KeyRecord(1, wrap_data_key(data_key, password, self._partition), now, now)
         try:
             self._put_copy(record)
-        except Exists:  # another first backup came before: its key is the partition's
+        except Exists:  # another first backup came before, or the table was lost: that key is the partition's
             return self.open(password), False
         self._rows.insert_plain(KEY_NAME, to_values(record))
         return Opened(data_key, record, in_table=True), True

@@ -16,13 +16,17 @@ from pathlib import Path
 from azbackup.errors import AlreadyRunning
 
 
+def digest(*identity: str) -> str:
+    """A file name for a source of a partition."""
+    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
 @contextmanager
-def only_one(directory: Path, *identity: str) -> Iterator[None]:
-    """Holds the lock of an identity while the block runs. AlreadyRunning when another process holds it."""
-    name = hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+def only_one(path: Path, source: str) -> Iterator[None]:
+    """Holds the lock file while the block runs. AlreadyRunning, naming the source, when another process holds it."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         yield
         return
@@ -31,7 +35,7 @@ def only_one(directory: Path, *identity: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(
-                f"another backup of {identity[-1]} is running on this host",
+                f"another backup of {source} is running on this host",
                 "wait for it, or stop it",
             ) from None
         yield

@@ -58,8 +58,12 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
     def chunk_ids(self) -> list[ChunkId]:
         """The chunk ids in file order."""
-        step = CHUNK_ID_BYTES
-        return [ChunkId(self.chunks[at : at + step]) for at in range(0, len(self.chunks), step)]
+        return split_ids(self.chunks)
+
+
+def split_ids(ids: bytes) -> list[ChunkId]:
+    """The chunk ids of a concatenation."""
+    return [ChunkId(ids[at : at + CHUNK_ID_BYTES]) for at in range(0, len(ids), CHUNK_ID_BYTES)]
 
 
 def order(path: bytes) -> bytes:
@@ -79,6 +83,10 @@ class PackRecord(msgspec.Struct, omit_defaults=True):
     ids: bytes
     sealed: list[int]
     plain: list[int]
+
+    def chunk_ids(self) -> list[ChunkId]:
+        """The chunk ids in the order of the pack."""
+        return split_ids(self.ids)
 
 
 class Layer(msgspec.Struct, array_like=True):
@@ -108,9 +116,9 @@ class Totals(msgspec.Struct, omit_defaults=True):
 class Snapshot(msgspec.Struct, omit_defaults=True):
     """What a source looked like when a backup finished: the commit of a run.
 
-    `layers`: a full one first, then changes in order; merged they are the state. `packs` are the packs whose records
-    are committed with this one, so that whoever finishes the commit knows all of its records by name. Times are Unix
-    nanoseconds. `unreadable` names up to 1,000 paths; `totals.unreadable` counts them all.
+    `layers`: a full one first, then changes in order; merged they are the state. `copies` counts the run's copies of
+    its records, so that whoever finishes the commit finds all of them. Times are Unix nanoseconds. `unreadable` names
+    up to 1,000 paths; `totals.unreadable` counts them all.
     """
 
     source: bytes
@@ -121,8 +129,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     layers: list[Layer]
     totals: Totals
     parent: int = 0
-    records: int = 0
-    packs: list[str] = []
+    copies: int = 0
     users: dict[int, str] = {}
     groups: dict[int, str] = {}
     unreadable: list[bytes] = []

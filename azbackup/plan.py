@@ -47,9 +47,7 @@ class Places:
     def add(self, records: Iterable[tuple[PackId, PackRecord]]) -> None:
         """Takes pack records; a chunk that is in two packs is read from the first."""
         for pack_id, record in records:
-            step = CHUNK_ID_BYTES
-            ids = [ChunkId(record.ids[at : at + step]) for at in range(0, len(record.ids), step)]
-            found = [(chunk, each) for chunk, each in enumerate(ids) if each in self._missing]
+            found = [(chunk, each) for chunk, each in enumerate(record.chunk_ids()) if each in self._missing]
             if found:
                 number = len(self.packs)
                 self.packs.append(NeededPack(pack_id, record))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azbackup.errors import Damaged
+from azbackup.errors import Damaged, Exists
 from azbackup.formats import FILES_PREFIX, PACK_PREFIX, SNAPSHOT_PREFIX
 from azbackup.keystore import Keystore, Opened
 from azbackup.progress import Progress
@@ -16,14 +16,13 @@ def rebuild_table(records: Records, keystore: Keystore, opened: Opened, progress
     """Inserts the rows; how many. A copy that does not open is remembered as damage and left out."""
     count = 0
     for prefix in _ORDER:
-        for name in sorted(records.copied_names(prefix)):
+        for row in records.copies.range(prefix, prefix[:-1] + "."):
             try:
-                row = records.copied_row(name)
-            except Damaged as error:
+                records.open_sealed(row)
+                records.insert([row])
+                count += 1
+            except (Damaged, Exists) as error:
                 records.damage.append(error.message)
-                continue
-            records.insert([row])
-            count += 1
     keystore.insert_row(opened)
     progress.note(f"the table had lost this partition: {count} rows were rebuilt from their copies")
     return count

@@ -21,7 +21,7 @@ from azbackup.keystore import Keystore
 from azbackup.model import Snapshot
 from azbackup.plan import NeededPack
 from azbackup.prices import load_prices
-from azbackup.records import CopiedRows, Records
+from azbackup.records import Records
 from azbackup.restore import Outcome, Restore, Wish
 from azbackup.selection import Selection
 from azbackup.terminal import Json, Lines, clean, size_text, time_text
@@ -42,10 +42,9 @@ def restore_command(args: argparse.Namespace, show: Lines) -> Status:
     password = password_of(args, "--password", "AZBACKUP_PASSWORD")
     opened = Keystore(vault.rows, vault.blobs, vault.partition).open(password)
     keys = derive(opened.data_key)
-    rows = vault.rows if opened.in_table else CopiedRows(vault.blobs, vault.partition)
     if not opened.in_table:
         show.note("the table has lost this partition: reading the records' copies")
-    records = Records(rows, vault.blobs, keys, vault.partition)
+    records = Records(vault.rows if opened.in_table else None, vault.blobs, keys, vault.partition)
     records.damage += [opened.damage] if opened.damage else []
     catalog = Catalog(records)
     destination = os.path.abspath(os.fsencode(args.destination)) if args.destination is not None else None

@@ -1,52 +1,79 @@
-"""Finished packs on their way: the pack first, then its record, behind the back of the run that fills the next one.
+"""Finished packs on their way, behind the back of the run that fills the next one; then their records, in groups.
 
-A killed run leaves at worst a pack without a record, which nothing refers to; every pack whose record has landed is
-known to the next run.
+    pack durable -> noted in the journal -> (64 of them, or a minute later) copies -> rows
+
+Without a journal every pack's record follows it at once. A killed run leaves at worst a pack that nothing refers to;
+every pack that the journal or the table knows is used by the next run.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 from azbackup.background import Background
 from azbackup.catalog import encode_pack
 from azbackup.formats import PACK_PREFIX, pack_blob
+from azbackup.journal import Journal
 from azbackup.packer import Pack
-from azbackup.records import Records
+from azbackup.records import Records, RunCopies
 from azbackup.stores import BlobStore, Row
 
 _IN_FLIGHT = 2  # packs of 64 MiB: what bounds the memory of a backup
+_GROUP = 64
+_GROUP_NS = 60_000_000_000
 
 
 class Uploads:
-    """The packs of one run. Not for use by two threads."""
+    """The packs of one run. Its methods are called from one thread."""
 
-    def __init__(self, blobs: BlobStore, records: Records, partition: str, tier: str) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        records: Records,
+        copies: RunCopies,
+        partition: str,
+        tier: str,
+        journal: Journal | None,
+        now_ns: Callable[[], int],
+    ) -> None:
         self._blobs = blobs
         self._records = records
+        self._copies = copies
         self._partition = partition
         self._tier = tier
+        self._journal = journal
+        self._now_ns = now_ns
         self._workers: Background[None] = Background(_IN_FLIGHT, _IN_FLIGHT)
+        self._lock = threading.Lock()
+        self._unwritten: list[Row] = []
+        self._written_ns = now_ns()
         self.packs = 0
         self.size = 0
 
-    def send(self, pack: Pack) -> None:
-        """Uploads a pack and then writes its record, in the background. Raises what an earlier one met."""
+    def adopt(self, rows: list[Row]) -> None:
+        """Takes the records of packs that an earlier run uploaded and did not come to record."""
+        self._unwritten += rows
 
-        def both() -> None:
+    def send(self, pack: Pack) -> None:
+        """Uploads a pack and records it, in the background. Raises what an earlier one met."""
+
+        def upload() -> None:
             row = self._upload(pack)
-            self._records.put_copies([row])
-            self._records.insert([row])
+            with self._lock:
+                self._note(row)
 
         self._count(pack)
-        self._workers.submit(both)
+        self._workers.submit(upload)
 
-    def send_last(self, pack: Pack | None) -> list[Row]:
-        """Waits for all packs and uploads the last one, whose record is given back: it is committed with the rest."""
+    def finish(self, pack: Pack | None) -> list[Row]:
+        """Waits for all packs and uploads the last one; the records that are still to be written, with the rest."""
         self._workers.join()
         self._workers.stop()
-        if pack is None:
-            return []
-        self._count(pack)
-        return [self._upload(pack)]
+        if pack is not None:
+            self._count(pack)
+            self._unwritten.append(self._upload(pack))
+        return self._unwritten
 
     def _count(self, pack: Pack) -> None:
         self.packs += 1
@@ -56,3 +83,14 @@ class Uploads:
         self._blobs.put_new(pack_blob(self._partition, pack.pack_id), pack.data, self._tier, pack.record.md5)
         pack.record.tier = self._tier
         return self._records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))
+
+    def _note(self, row: Row) -> None:
+        self._unwritten.append(row)
+        if self._journal is not None:
+            self._journal.add(row)
+            if len(self._unwritten) < _GROUP and self._now_ns() - self._written_ns < _GROUP_NS:
+                return
+        self._copies.put(self._unwritten)
+        self._records.insert(self._unwritten)
+        self._unwritten = []
+        self._written_ns = self._now_ns()
