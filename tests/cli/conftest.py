@@ -97,7 +97,7 @@ class Cli:
             return self.runner.start(script, *self.vault.arguments, *arguments, env=environment)
         as_user = [sys.executable, str(HOOKS / "as_user.py"), str(user)]
         process = subprocess.Popen(
-            [*as_user, str(REPOSITORY / script), *self.vault.arguments, *map(os.fspath, arguments)],
+            [*as_user, str(REPOSITORY / script), *self.vault.arguments, *(os.fspath(each) for each in arguments)],
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", **environment},
             cwd="/",
             stdin=subprocess.PIPE,
@@ -125,7 +125,7 @@ class Cli:
         vault = self.vault.through(endpoints)
         return Cli(self.runner, vault, vault.environment)
 
-    def elsewhere(self, **names: str) -> Cli:
+    def elsewhere(self, **names: Any) -> Cli:
         """Another vault: other names for the container, the table or the partition."""
         vault = replace(self.vault, **names)
         return Cli(self.runner, vault, vault.environment)

@@ -4,7 +4,6 @@
     HOOK_VICTIM=NAME    a file name (the last component): the file that something happens to
     HOOK_WHEN=open      ... each time it is about to be opened
               read      ... each time some of it has been read
-              look      ... each time its directory's listing is about to be looked at (scandir's items are stat'ed)
     HOOK_TIMES=N        at most so often; once unless told
     HOOK_DO=CODE        what happens: Python code, in which `path` is HOOK_PATH
 
@@ -52,23 +51,24 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _watch_reads() -> None:
     """Lets `read` moments happen after the real read."""
-    read, readv = os.read, os.readv
+    read: Any = os.read
+    readv: Any = os.readv
 
     def after(descriptor: int) -> None:
         if not _busy and _is_victim(os.readlink(f"/proc/self/fd/{descriptor}")):
             _happen()
 
     def watched_read(descriptor: int, count: int) -> bytes:
-        data = read(descriptor, count)
+        data: bytes = read(descriptor, count)
         after(descriptor)
         return data
 
     def watched_readv(descriptor: int, buffers: Sequence[Any]) -> int:
-        count = readv(descriptor, buffers)
+        count: int = readv(descriptor, buffers)
         after(descriptor)
         return count
 
-    os.read, os.readv = watched_read, watched_readv
+    os.read, os.readv = watched_read, watched_readv  # type: ignore[assignment]
 
 
 _log = -1
