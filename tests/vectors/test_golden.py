@@ -1,0 +1,72 @@
+"""What was stored once opens today as it did then: the golden partition of format 1 never changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.azurite import Azurite
+from tests.conftest import REPOSITORY, ScriptRunner, Vault
+from tests.vectors import golden
+from tests.vectors.storage import load
+
+# SHA-256 over the names and bytes of every file in golden/: whoever changes one has to change this, and knows.
+STORED = "9d676aac834d908cb6c1692132d01be7b23e0ad5667f962a5596b5d9a58a827d"
+
+
+def test_the_stored_bytes_are_the_same() -> None:
+    """Nobody has written the golden partition anew to make another test pass."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in golden.GOLDEN.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(golden.GOLDEN)} {len(data)}\n".encode() + data)
+    assert digest.hexdigest() == STORED
+
+
+def test_todays_code_opens_yesterdays_bytes(azurite: Azurite, run_script: ScriptRunner, tmp_path: Path) -> None:
+    """restore.py gives both snapshots back as they were: contents, kinds, modes, times, links."""
+    assert golden.opened(azurite, run_script, tmp_path) == golden.expected("trees")
+
+
+def test_the_independent_reader_opens_them_too(tmp_path: Path) -> None:
+    """docs/reader.py finds the same contents in the latest snapshot."""
+    command = [sys.executable, "-I", str(REPOSITORY / "docs" / "reader.py")]
+    arguments = [str(golden.GOLDEN), golden.PARTITION, str(golden.SOURCE), str(tmp_path / "restored")]
+    subprocess.run([*command, *arguments], input=f"{golden.PASSWORD}\n".encode(), check=True)
+    found, trees = golden.describe(tmp_path / "restored"), golden.expected("trees")["2"]
+    assert _contents(found) == _contents(trees)
+
+
+def _contents(tree: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {path: entry.get("sha256", entry.get("target")) for path, entry in tree.items() if path != "fifo"}
+
+
+def test_todays_code_goes_on_where_yesterdays_stopped(vault: Vault, run_script: ScriptRunner, tmp_path: Path) -> None:
+    """A backup of the restored tree stores nothing: every chunk is cut and named as it was, and found again."""
+    golden_vault = Vault(vault.endpoints, golden.PARTITION, vault.container, vault.table)
+    load(golden.GOLDEN, golden_vault)
+    env = {**golden_vault.environment, "AZBACKUP_PASSWORD": golden.PASSWORD}
+    result = run_script("restore.py", *golden_vault.arguments, str(tmp_path / "tree"), env=env)
+    assert result.returncode == 0, result.stderr
+    result = run_script("backup.py", *golden_vault.arguments, "--json", str(tmp_path / "tree"), env=env)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert (summary["snapshot"], summary["stored"]) == (3, 0)
+    assert summary["read"] > 20 << 20
+
+
+def test_files_are_cut_as_they_were() -> None:
+    """A stretch of noise has the cut points and chunk ids that it had: deduplication goes on across versions."""
+    assert [list(cut) for cut in golden.cuts()] == golden.expected("cuts")
+
+
+def test_writing_refuses_to_replace() -> None:
+    """The generator does not overwrite what is there."""
+    with pytest.raises(FileExistsError):
+        golden.write()
