@@ -1,7 +1,8 @@
 """The second look at an entry: a file's bytes, a link's target, extended attributes, all by descriptor.
 
-Promises that what is read belongs to the entry in hand: a file is opened without following links, must be the same
-inode that was scanned, and is compared with itself after it was read. Refuses to wait: opening never blocks.
+Promises that what is read belongs to the entry in hand: a file is opened without following links, must be a regular
+file still (one that was saved anew by rename is read as what it is now), and can be compared with itself after it was
+read. Refuses to wait: opening never blocks.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Replaced(OSError):
 
 
 def open_file(name: str, parent: int, expected: Entry) -> tuple[int, Entry]:
-    """(descriptor, the entry as it is now). Replaced when another inode or no regular file stands there; OSError."""
+    """(descriptor, the entry as it is now). Replaced when no regular file stands there any more; OSError."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, dir_fd=parent)

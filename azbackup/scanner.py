@@ -109,10 +109,9 @@ def scan(root: int) -> Iterator[Found]:
                     os.close(level.descriptor)
                 continue
             found = _look(level, *item)
-            below = _descend(found) if found.entry is not None and found.entry.kind == Kind.DIRECTORY else None
-            yield found
-            if below is not None:
+            if found.entry is not None and found.entry.kind == Kind.DIRECTORY and (below := _descend(found)):
                 levels.append(below)
+            yield found
     finally:
         for level in levels[1:]:
             os.close(level.descriptor)

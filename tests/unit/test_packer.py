@@ -1,0 +1,94 @@
+"""Packs: what is in them, where, and when they are full."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup import catalog, packer
+from azbackup.formats import PACK_MAGIC
+from azbackup.model import ChunkId, PackId
+from azbackup.packer import Pack, Packer
+from azbackup.plan import NeededPack
+
+STAMP = "20261122T210800Z-%016x"
+
+
+def numbered() -> Packer:
+    """Return a packer whose packs are numbered."""
+    numbers = iter(range(1000))
+    return Packer(lambda: PackId(STAMP % next(numbers)))
+
+
+def pack_all(chunks: list[bytes]) -> list[Pack]:
+    """Return the packs that some sealed chunks make; each chunk's id begins with its number."""
+    packing = numbered()
+    full = [
+        packing.add(ChunkId(number.to_bytes(32, "big")), sealed, len(sealed) + 7)
+        for number, sealed in enumerate(chunks)
+    ]
+    return [pack for pack in [*full, packing.finish()] if pack is not None]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=40))
+def test_every_chunk_is_where_the_record_says(chunks: list[bytes]) -> None:
+    """In order, each once, and the record agrees with the pack's bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packer, "PACK_BYTES", 1000)
+        patch.setattr(packer, "PACK_CHUNKS", 7)
+        packs = pack_all(chunks)
+    found = []
+    for pack in packs:
+        needed = NeededPack(pack.pack_id, pack.record)
+        assert pack.data.startswith(PACK_MAGIC)
+        assert len(pack.data) == pack.record.size <= 1000
+        assert len(pack.record.sealed) <= 7
+        assert pack.record.md5 == hashlib.md5(pack.data, usedforsecurity=False).digest()
+        for number, start in enumerate(needed.starts):
+            sealed = pack.data[start : start + pack.record.sealed[number]]
+            found.append((int.from_bytes(needed.chunk_id(number), "big"), sealed, pack.record.plain[number] - 7))
+        # What was packed is what the catalog accepts.
+        assert catalog.decode_pack("pack-" + pack.pack_id, catalog.encode_pack(pack.record)) == (
+            pack.pack_id,
+            pack.record,
+        )
+    assert found == [(number, sealed, len(sealed)) for number, sealed in enumerate(chunks)]
+
+
+def test_nothing_makes_no_pack() -> None:
+    """A packer that got nothing has nothing, and after a pack it begins anew."""
+    packing = numbered()
+    assert packing.finish() is None
+    packing.add(ChunkId(bytes(32)), b"sealed", 1)
+    assert packing.finish() is not None
+    assert packing.finish() is None
+
+
+def test_a_pack_is_filled_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk that fits exactly stays, the next one starts another pack."""
+    monkeypatch.setattr(packer, "PACK_BYTES", len(PACK_MAGIC) + 100)
+    packing = numbered()
+    assert packing.add(ChunkId(bytes(32)), bytes(60), 60) is None
+    assert packing.add(ChunkId(bytes(32)), bytes(40), 40) is None
+    full = packing.add(ChunkId(bytes(32)), b"x", 1)
+    assert full is not None
+    assert full.record.sealed == [60, 40]
+
+
+def test_the_limits_are_those_of_the_format() -> None:
+    """12,000 small chunks are one pack, one more starts the next; 64 MiB are never passed."""
+    packs = pack_all([b"x"] * 12_001)
+    assert [len(pack.record.sealed) for pack in packs] == [12_000, 1]
+    packs = pack_all([bytes(8 * 1024 * 1024)] * 9)
+    assert [len(pack.record.sealed) for pack in packs] == [7, 2]
+    assert all(pack.record.size <= 64 * 1024 * 1024 for pack in packs)
+
+
+def test_packs_have_names_of_their_own() -> None:
+    """Each finished pack asks for an id."""
+    packs = pack_all([os.urandom(10)] * 24_001)
+    assert [pack.pack_id for pack in packs] == [STAMP % number for number in range(3)]

@@ -1,0 +1,100 @@
+"""What a restore needs: the ranges of packs, the pieces of files."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup import plan
+from azbackup.errors import Damaged
+from azbackup.model import ChunkId, Entry, Kind, PackId, PackRecord
+from azbackup.plan import NeededPack, Places, ranges
+
+
+def chunk_id(number: int) -> ChunkId:
+    """Return the id of a numbered chunk."""
+    return ChunkId(number.to_bytes(32, "big"))
+
+
+def record(chunks: dict[int, tuple[int, int]]) -> PackRecord:
+    """Return a pack record: number -> (sealed length, plain length)."""
+    sealed, plain = [each for each, _ in chunks.values()], [each for _, each in chunks.values()]
+    return PackRecord(8 + sum(sealed), b"", "hot", b"".join(map(chunk_id, chunks)), sealed, plain)
+
+
+def file(*numbers: int, size: int) -> Entry:
+    """Return a file of some chunks."""
+    return Entry(b"f", int(Kind.FILE), size=size, chunks=b"".join(map(chunk_id, numbers)))
+
+
+FIRST = (PackId("first"), record({1: (30, 10), 2: (40, 20), 3: (50, 30)}))
+SECOND = (PackId("second"), record({3: (50, 30), 4: (60, 40)}))
+
+
+def test_places_of_wanted_chunks() -> None:
+    """Each piece says its pack, its number there, and its offset in the file."""
+    places = Places({chunk_id(2), chunk_id(4)})
+    places.add([FIRST, SECOND])
+    assert places.missing == 0
+    assert places.pieces(file(4, 2, 4, size=100)) == [(1, 1, 0), (0, 1, 40), (1, 1, 60)]
+
+
+def test_packs_of_no_use_are_left_out() -> None:
+    """Only packs that hold something wanted are needed."""
+    places = Places({chunk_id(4)})
+    places.add([FIRST, SECOND])
+    assert [pack.pack_id for pack in places.packs] == ["second"]
+
+
+def test_a_chunk_in_two_packs_is_read_once() -> None:
+    """It comes from the first one, and the second is not needed for it."""
+    places = Places({chunk_id(3)})
+    places.add([FIRST, SECOND])
+    assert [pack.pack_id for pack in places.packs] == ["first"]
+    assert places.pieces(file(3, size=30)) == [(0, 2, 0)]
+
+
+def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
+    """Missing ones are counted; a file that has one is refused, others are not."""
+    places = Places({chunk_id(1), chunk_id(9)})
+    places.add([FIRST])
+    assert places.missing == 1
+    assert places.pieces(file(1, size=10)) == [(0, 0, 0)]
+    with pytest.raises(Damaged):
+        places.pieces(file(1, 9, size=20))
+
+
+@pytest.mark.parametrize("size", [0, 29, 31])
+def test_a_size_that_does_not_fit_is_damage(size: int) -> None:
+    """The chunks of a file must hold exactly its size."""
+    places = Places({chunk_id(1), chunk_id(2)})
+    places.add([FIRST])
+    with pytest.raises(Damaged):
+        places.pieces(file(1, 2, size=size))
+
+
+def test_an_empty_file_needs_nothing() -> None:
+    """No chunks, no pieces."""
+    assert Places(set()).pieces(file(size=0)) == []
+
+
+@given(st.lists(st.integers(1, 200_000), min_size=1, max_size=30), st.data())
+def test_ranges_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> None:
+    """Every wanted chunk lies in one range; ranges are in order and further apart than the gap worth reading."""
+    pack = NeededPack(PackId("p"), record({number: (size, 1) for number, size in enumerate(sealed)}))
+    wanted = sorted(data.draw(st.sets(st.integers(0, len(sealed) - 1), min_size=1)))
+    found = ranges(pack, wanted)
+    for chunk in wanted:
+        start = pack.starts[chunk]
+        assert sum(low <= start and start + sealed[chunk] <= high for low, high in found) == 1
+    assert all(later[0] - earlier[1] > plan._GAP for earlier, later in itertools.pairwise(found))
+    assert {low for low, _ in found} <= {pack.starts[chunk] for chunk in wanted}
+    assert found[-1][1] <= pack.record.size
+
+
+def test_starts_are_behind_the_magic() -> None:
+    """The first chunk starts at byte 8, each next one where the last one ends."""
+    assert NeededPack(*FIRST).starts == [8, 38, 78]

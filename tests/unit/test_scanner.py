@@ -1,0 +1,268 @@
+"""A directory as a stream: everything once, in path order, whatever is in it or happens to it meanwhile."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup.errors import AzbackupError
+from azbackup.model import Kind, order
+from azbackup.scanner import Found, entry_of, open_source, scan
+
+NAMES = st.sampled_from(["a", "a.txt", "a b", "b", "ä", "\udcff", "-", "x" * 200])
+TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=15)
+
+
+def scanned(root: Path) -> list[Found]:
+    """Return everything that a scan finds."""
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        return list(scan(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Run a block without root's rights, if it has them."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@given(TREES)
+def test_everything_once_in_path_order(tmp_path_factory: pytest.TempPathFactory, paths: set[tuple[str, ...]]) -> None:
+    """Whatever the names: every path once, itself first, sorted by components as bytes."""
+    root = tmp_path_factory.mktemp("tree")
+    for path in paths:
+        root.joinpath(*path).mkdir(parents=True, exist_ok=True)
+    expected = {b""} | {os.fsencode("/".join(path[:end])) for path in paths for end in range(1, len(path) + 1)}
+    found = [each.path for each in scanned(root)]
+    assert found == sorted(expected, key=order)
+
+
+def test_kinds_and_metadata(tmp_path: Path) -> None:
+    """Files, directories, links, fifos and devices, each with what a stat says."""
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "file").chmod(0o4640)
+    os.link(tmp_path / "file", tmp_path / "hard")
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "soft").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo")
+    os.utime(tmp_path / "file", ns=(1, 1_600_000_000_123_456_789))
+    found = {each.path: each.entry for each in scanned(tmp_path)}
+    file = found[b"file"]
+    assert file is not None
+    assert (file.kind, file.size, file.mode, file.links) == (Kind.FILE, 5, 0o4640, 2)
+    assert file.mtime_ns == 1_600_000_000_123_456_789
+    assert file.ctime_ns == (tmp_path / "file").stat().st_ctime_ns
+    kinds = {path: entry.kind for path, entry in found.items() if entry}
+    assert kinds == {
+        b"": Kind.DIRECTORY,
+        b"dir": Kind.DIRECTORY,
+        b"fifo": Kind.FIFO,
+        b"file": Kind.FILE,
+        b"hard": Kind.FILE,
+        b"soft": Kind.SYMLINK,
+    }
+
+
+def test_a_device_keeps_its_numbers() -> None:
+    """A character device's rdev is kept, and only a device has one."""
+    entry = entry_of(b"null", os.stat("/dev/null"))
+    assert entry is not None
+    assert (entry.kind, entry.rdev) == (Kind.CHARACTER_DEVICE, os.stat("/dev/null").st_rdev)
+
+
+def test_sparse_files_are_seen(tmp_path: Path) -> None:
+    """A file with fewer blocks than bytes is sparse, one that is full is not."""
+    with (tmp_path / "hollow").open("wb") as file:
+        file.truncate(1 << 20)
+    (tmp_path / "full").write_bytes(b"x" * 8192)
+    found = {each.path: each.entry for each in scanned(tmp_path)}
+    assert [entry.sparse for path in (b"hollow", b"full") if (entry := found[path])] == [True, False]
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    """Neither a link to a directory nor one that leads back up is entered."""
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir" / "up").symlink_to("..")
+    (tmp_path / "loop").symlink_to(".")
+    assert [each.path for each in scanned(tmp_path)] == [b"", b"dir", b"dir/up", b"loop"]
+
+
+def test_a_socket_is_found_without_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No backup keeps sockets; it is neither an error nor gone."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("s")
+        found = scanned(tmp_path)[1]
+    assert (found.path, found.entry, found.error, found.gone) == (b"s", None, "", False)
+
+
+def test_an_unreadable_directory_is_found_with_its_error(tmp_path: Path) -> None:
+    """It has its entry and says why its contents are not known; what is beside it is found."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "inside").touch()
+    (tmp_path / "z").touch()
+    (tmp_path / "closed").chmod(0)
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        path.chmod(0o755)
+    with as_nobody():
+        found = scanned(tmp_path)
+    assert [each.path for each in found] == [b"", b"closed", b"z"]
+    assert found[1].entry is not None
+    assert "Permission denied" in found[1].error
+
+
+def test_what_cannot_be_looked_at_is_found_with_its_error(tmp_path: Path) -> None:
+    """A directory that may be listed but not searched: names are known, nothing else."""
+    (tmp_path / "listed").mkdir()
+    (tmp_path / "listed" / "inside").touch()
+    (tmp_path / "listed").chmod(0o444)
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        path.chmod(0o755)
+    with as_nobody():
+        found = scanned(tmp_path)
+    assert [each.path for each in found] == [b"", b"listed", b"listed/inside"]
+    assert found[2].entry is None
+    assert "Permission denied" in found[2].error
+    assert not found[2].gone
+
+
+def test_what_vanishes_is_gone(tmp_path: Path) -> None:
+    """A file, a directory and its contents that vanish after they were listed are no errors."""
+    for name in ("b", "c", "d"):
+        (tmp_path / name).touch()
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "x").touch()
+    root = os.open(tmp_path, os.O_RDONLY)
+    found = []
+    for each in scan(root):
+        found.append(each)
+        if each.path == b"b":
+            (tmp_path / "c").unlink()
+            shutil.rmtree(tmp_path / "e")
+    os.close(root)
+    assert [(each.path, each.gone) for each in found[1:]] == [(b"b", False), (b"c", True), (b"d", False), (b"e", True)]
+    assert not any(each.error for each in found)
+
+
+def test_a_directory_that_becomes_a_link_is_not_entered(tmp_path: Path) -> None:
+    """Swapped between the look and the opening, or before the look: never followed."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").touch()
+    source = tmp_path / "source"
+    (source / "a").mkdir(parents=True)
+    (source / "b").mkdir()
+    root = os.open(source, os.O_RDONLY)
+    found = []
+    for each in scan(root):
+        found.append(each.path)
+        if each.path == b"a":
+            (source / "b").rmdir()
+            (source / "b").symlink_to(outside)
+    os.close(root)
+    assert b"b/secret" not in found
+
+
+def test_depth_beyond_path_max(tmp_path: Path) -> None:
+    """A tree whose paths no system call could take is scanned to its end."""
+    name, depth = "d" * 250, 20
+    make_deep(tmp_path, name, depth)
+    found = scanned(tmp_path)
+    assert len(found[-1].path) == depth * 251 - 1 > 4096
+    assert len(found) == depth + 1
+    assert not any(each.error for each in found)
+
+
+def test_more_depth_than_descriptors(tmp_path: Path) -> None:
+    """Where descriptors run out the directory says so, and what is beside it is still found."""
+    make_deep(tmp_path, "d", 100)
+    (tmp_path / "e").touch()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 30, before[1]))
+    try:
+        found = scanned(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert ["Too many open files" in each.error for each in found if each.error] == [True]
+    assert found[-1].path == b"e"
+
+
+def make_deep(root: Path, name: str, depth: int) -> None:
+    """Make directories within directories, step by step."""
+    above = os.open(root, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=above)
+        below = os.open(name, os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = below
+    os.close(above)
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    """Neither after a whole scan nor after one that was given up inside."""
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    scanned(tmp_path)
+    root = os.open(tmp_path, os.O_RDONLY)
+    giving_up = scan(root)
+    while next(giving_up).path != b"a/b/c":
+        pass
+    giving_up.close()  # type: ignore[attr-defined]
+    os.close(root)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_parent_is_where_the_name_is(tmp_path: Path) -> None:
+    """`name` below the descriptor `parent` is the entry, as long as it is in hand."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "f").write_bytes(b"x")
+    root = os.open(tmp_path, os.O_RDONLY)
+    for found in scan(root):
+        assert found.entry is not None
+        there = os.stat(found.name, dir_fd=found.parent, follow_symlinks=False)
+        assert (there.st_ino, stat.S_IMODE(there.st_mode)) == (found.entry.inode, found.entry.mode)
+    os.close(root)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "no such directory"),
+        (lambda path: path.touch(), "not a directory"),
+        (lambda path: path.symlink_to(path), "cannot open"),
+    ],
+)
+def test_a_source_that_cannot_be_opened(tmp_path: Path, make: object, message: str) -> None:
+    """It is named, with the reason."""
+    assert callable(make)
+    make(tmp_path / "source")
+    with pytest.raises(AzbackupError, match=message):
+        open_source(os.fsencode(tmp_path / "source"))
+
+
+def test_a_source_may_be_a_link(tmp_path: Path) -> None:
+    """The link that was named is followed; links inside are not."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    descriptor = open_source(os.fsencode(tmp_path / "link"))
+    assert os.fstat(descriptor).st_ino == (tmp_path / "real").stat().st_ino
+    os.close(descriptor)
