@@ -86,19 +86,21 @@ class Destination:
 
     def _directory(self, path: bytes, make: bool = True) -> int:
         """A descriptor of a directory below the root, made on the way when missing; valid until the next call."""
-        if not path:
-            return self._root
-        known = self._descriptors.get(path)
-        if known is not None:
+        names: list[bytes] = []
+        while path and path not in self._descriptors:
+            path, name = _split(path)
+            names.append(name)
+        descriptor = self._root
+        if path:
+            descriptor = self._descriptors[path]
             self._descriptors.move_to_end(path)
-            return known
-        parent, name = _split(path)
-        above = self._directory(parent, make)
-        descriptor = self._enter(above, name) if make else os.open(name, _DIRECTORY_FLAGS, dir_fd=above)
-        self._descriptors[path] = descriptor
-        if len(self._descriptors) > _OPEN_DIRECTORIES:
-            _, oldest = self._descriptors.popitem(last=False)
-            os.close(oldest)
+        for name in reversed(names):
+            descriptor = self._enter(descriptor, name) if make else os.open(name, _DIRECTORY_FLAGS, dir_fd=descriptor)
+            path = path + b"/" + name if path else name
+            self._descriptors[path] = descriptor
+            if len(self._descriptors) > _OPEN_DIRECTORIES:
+                _, oldest = self._descriptors.popitem(last=False)
+                os.close(oldest)
         return descriptor
 
     def _enter(self, above: int, name: bytes) -> int:

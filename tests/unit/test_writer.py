@@ -1,0 +1,365 @@
+"""Entries become files below one directory and nowhere else, each only when it is right."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup import writer
+from azbackup.errors import AzbackupError, Damaged, Status
+from azbackup.model import Entry, Kind
+from azbackup.writer import Destination, Unwritable, check_path, is_temporary, out_of_space
+
+TIME = 1_600_000_000_123_456_789
+
+
+def file(path: bytes, size: int = 5, **fields: object) -> Entry:
+    """Return a file's entry."""
+    return Entry(path, int(Kind.FILE), size=size, mtime_ns=TIME, mode=0o640, **fields)  # type: ignore[arg-type]
+
+
+def directory(path: bytes, mode: int = 0o755) -> Entry:
+    """Return a directory's entry."""
+    return Entry(path, int(Kind.DIRECTORY), mtime_ns=TIME, mode=mode)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give an empty directory beside which nothing may appear."""
+    path = tmp_path / "outside" / "root"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def destination(root: Path) -> Iterator[Destination]:
+    """Give a destination that does not set owners."""
+    found = Destination(os.fsencode(root), owner=False)
+    yield found
+    found.close()
+
+
+def temporaries(root: Path) -> list[Path]:
+    """Return the writer's own files below a directory."""
+    return [path for path in root.rglob("*") if is_temporary(os.fsencode(path.name))]
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"..", b"../x", b"a/../x", b"a/..", b"/", b"/etc/passwd", b"a//b", b"a/", b".", b"./a", b"a/./b", b"a\0b", b"\0"],
+)
+def test_paths_that_lead_elsewhere_are_damaged(path: bytes) -> None:
+    """Nobody's scanner wrote them."""
+    with pytest.raises(Damaged):
+        check_path(path)
+
+
+@pytest.mark.parametrize(
+    "path", [b"", b"a", b"...", b"..a", b"a/b", b" ", b"\xff\xfe", b"a\\b", b"C:", b"a\nb", b"-rf"]
+)
+def test_odd_names_are_names(path: bytes) -> None:
+    """Whatever a file system can hold may come back."""
+    check_path(path)
+
+
+@given(st.binary(max_size=12))
+def test_a_checked_path_stays_below(path: bytes) -> None:
+    """What passes the check, joined to a directory and made plain, is below it."""
+    try:
+        check_path(path)
+    except Damaged:
+        return
+    joined = os.path.normpath(b"/root/dir/" + path)
+    assert joined == (b"/root/dir/" + path).rstrip(b"/")
+
+
+# --- files
+
+
+def test_a_file_appears_when_it_is_finished(root: Path, destination: Destination) -> None:
+    """Written in any order under a temporary name, then there at once with contents, mode and time."""
+    entry = file(b"a/b/f", size=6)
+    destination.write(entry, 3, b"def")
+    destination.write(entry, 0, b"abc")
+    assert not (root / "a/b/f").exists()
+    assert len(temporaries(root)) == 1
+    destination.finish_file(entry)
+    status = (root / "a/b/f").stat()
+    assert (root / "a/b/f").read_bytes() == b"abcdef"
+    assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o640, TIME)
+    assert temporaries(root) == []
+
+
+def test_an_empty_file_appears(root: Path, destination: Destination) -> None:
+    """No piece is ever written of it."""
+    destination.finish_file(file(b"f", size=0))
+    assert (root / "f").read_bytes() == b""
+
+
+def test_a_discarded_file_leaves_nothing(root: Path, destination: Destination) -> None:
+    """Its temporary is removed, and what stood under its name is as it was."""
+    (root / "f").write_bytes(b"old")
+    destination.write(file(b"f"), 0, b"new")
+    destination.discard(b"f")
+    assert [path.name for path in root.iterdir()] == ["f"]
+    assert (root / "f").read_bytes() == b"old"
+
+
+def test_closing_leaves_no_temporaries(root: Path) -> None:
+    """What was not finished is removed, in every directory, however many there are."""
+    found = Destination(os.fsencode(root), owner=False)
+    for number in range(100):
+        found.write(file(b"%d/d/f" % number), 0, b"x")
+    assert len(temporaries(root)) == 100
+    found.close()
+    assert temporaries(root) == []
+
+
+def test_more_files_and_directories_than_stay_open(root: Path, destination: Destination) -> None:
+    """Pieces of 100 files in 100 directories, in turns: every file is right, few descriptors are open."""
+    before = len(os.listdir("/proc/self/fd"))
+    entries = [file(b"%03d/f" % number, size=4) for number in range(100)]
+    for offset in (2, 0):
+        for number, entry in enumerate(entries):
+            destination.write(entry, offset, b"%02d" % number)
+    assert len(os.listdir("/proc/self/fd")) - before <= writer._OPEN_DIRECTORIES + writer._OPEN_FILES
+    for entry in entries:
+        destination.finish_file(entry)
+    assert [(root / f"{n:03d}/f").read_bytes() for n in range(100)] == [b"%02d%02d" % (n, n) for n in range(100)]
+
+
+def test_a_killed_runs_temporaries_are_taken_over(root: Path) -> None:
+    """The next run writes the same file anew: nothing of the old bytes, nothing left over."""
+    killed = Destination(os.fsencode(root), owner=False)
+    killed.write(file(b"d/f", size=9), 0, b"old bytes")
+    del killed  # as if the process had ended: nothing is closed or removed
+    (left,) = temporaries(root)
+    again = Destination(os.fsencode(root), owner=False)
+    again.write(file(b"d/f", size=3), 0, b"new")
+    assert temporaries(root) == [left]
+    again.finish_file(file(b"d/f", size=3))
+    again.close()
+    assert (root / "d/f").read_bytes() == b"new"
+    assert temporaries(root) == []
+
+
+def test_a_planted_temporary_is_not_written_through(root: Path, destination: Destination) -> None:
+    """A link under the temporary name is removed, and what it points to is as it was."""
+    victim = root.parent / "victim"
+    victim.write_bytes(b"safe")
+    (root / os.fsdecode(writer._temporary_name(b"f"))).symlink_to(victim)
+    destination.write(file(b"f", size=4), 0, b"evil")
+    destination.finish_file(file(b"f", size=4))
+    assert victim.read_bytes() == b"safe"
+    assert (root / "f").read_bytes() == b"evil"
+    assert not (root / "f").is_symlink()
+
+
+# --- what is in the way
+
+
+@pytest.mark.parametrize("target", ["..", "/tmp", "nowhere", "."])
+def test_a_link_in_the_way_is_not_followed(root: Path, destination: Destination, target: str) -> None:
+    """A symlink where a directory belongs: refused, and nothing is written where it leads."""
+    (root / "d").symlink_to(target)
+    before = sorted(os.listdir(root.parent))
+    for action in (
+        lambda: destination.write(file(b"d/f"), 0, b"x"),
+        lambda: destination.make_directory(directory(b"d")),
+        lambda: destination.make_directory(directory(b"d/e")),
+        lambda: destination.make_special(Entry(b"d/l", int(Kind.SYMLINK), target=b"t")),
+    ):
+        with pytest.raises(Unwritable):
+            action()  # type: ignore[no-untyped-call]
+    assert destination.look(b"d/f") is None
+    assert sorted(os.listdir(root.parent)) == before
+    assert os.readlink(root / "d") == target
+
+
+def test_a_file_in_the_way_of_a_directory(root: Path, destination: Destination) -> None:
+    """It is refused, and stays."""
+    (root / "d").write_bytes(b"mine")
+    with pytest.raises(Unwritable):
+        destination.make_directory(directory(b"d"))
+    assert (root / "d").read_bytes() == b"mine"
+
+
+def test_a_directory_in_the_way_of_a_file(root: Path, destination: Destination) -> None:
+    """It is refused, stays, and no temporary is left."""
+    (root / "f" / "inside").mkdir(parents=True)
+    destination.write(file(b"f"), 0, b"x")
+    with pytest.raises(Unwritable):
+        destination.finish_file(file(b"f"))
+    assert (root / "f" / "inside").is_dir()
+    assert temporaries(root) == []
+
+
+def test_a_link_at_a_files_name_is_replaced(root: Path, destination: Destination) -> None:
+    """The name becomes the file; what the link pointed to is as it was."""
+    victim = root.parent / "victim"
+    victim.write_bytes(b"safe")
+    (root / "f").symlink_to(victim)
+    destination.write(file(b"f", size=3), 0, b"new")
+    destination.finish_file(file(b"f", size=3))
+    assert (victim.read_bytes(), (root / "f").read_bytes()) == (b"safe", b"new")
+    assert not (root / "f").is_symlink()
+
+
+# --- holes
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 1 << 20), (1 << 20, 1 << 20), (12_288, 500_000)])
+def test_holes_are_holes(root: Path, destination: Destination, offset: int, size: int) -> None:
+    """Zeros in a sparse file take no blocks, at its end as little as inside, and read as zeros."""
+    entry = file(b"f", size=2 << 20, sparse=True)
+    data = bytearray(2 << 20)
+    data[:10] = b"start here"
+    data[offset + size // 2 : offset + size // 2 + 3] = b"mid"
+    for at in range(0, len(data), 300_000):
+        destination.write(entry, at, bytes(data[at : at + 300_000]))
+    destination.finish_file(entry)
+    assert (root / "f").read_bytes() == data
+    assert (root / "f").stat().st_blocks * 512 <= 64 * 1024
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1]), st.integers(1, 9000)), max_size=12), st.integers(1, 7000))
+def test_sparse_files_have_their_bytes(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[int, int]], step: int
+) -> None:
+    """Whatever lies where, and however it is cut into pieces, the contents are right."""
+    data = b"".join((b"x" if full else b"\0") * count for full, count in runs)
+    root = tmp_path_factory.mktemp("sparse")
+    found = Destination(os.fsencode(root), owner=False)
+    entry = file(b"f", size=len(data), sparse=True)
+    for at in range(0, len(data), step):
+        found.write(entry, at, data[at : at + step])
+    found.finish_file(entry)
+    found.close()
+    assert (root / "f").read_bytes() == data
+
+
+def test_zeros_of_a_full_file_are_written(root: Path, destination: Destination) -> None:
+    """A file that was not sparse comes back with all of its blocks."""
+    entry = file(b"f", size=1 << 20)
+    destination.write(entry, 0, bytes(1 << 20))
+    destination.finish_file(entry)
+    assert (root / "f").stat().st_blocks * 512 >= 1 << 20
+
+
+# --- directories, links, specials
+
+
+def test_directories_get_their_metadata_last(root: Path, destination: Destination) -> None:
+    """A directory that nobody may write is filled first, and its time is not moved by what is made in it."""
+    entry = directory(b"d", mode=0o555)
+    destination.make_directory(entry)
+    destination.finish_file(file(b"d/f", size=0))
+    destination.finish_directory(entry)
+    status = (root / "d").stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_mtime_ns) == (0o555, TIME)
+    assert (root / "d/f").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_it"), [(Kind.SYMLINK, stat.S_ISLNK), (Kind.FIFO, stat.S_ISFIFO)], ids=["symlink", "fifo"]
+)
+def test_specials_appear_and_replace(root: Path, destination: Destination, kind: Kind, is_it: object) -> None:
+    """A link or fifo appears with its time, also in the place of another one."""
+    assert callable(is_it)
+    entry = Entry(b"s", int(kind), mtime_ns=TIME, mode=0o600, target=b"../\xff nowhere")
+    destination.make_special(entry)
+    (root / "s").unlink()
+    (root / "s").symlink_to("else")
+    destination.make_special(entry)
+    status = (root / "s").lstat()
+    assert is_it(status.st_mode)
+    assert status.st_mtime_ns == TIME
+    if kind is Kind.SYMLINK:
+        assert destination.target(b"s") == b"../\xff nowhere"
+    assert temporaries(root) == []
+
+
+def test_a_hard_link_is_the_same_file(root: Path, destination: Destination) -> None:
+    """In another directory, and in the place of what was there."""
+    destination.write(file(b"a/f"), 0, b"12345")
+    destination.finish_file(file(b"a/f"))
+    (root / "g").write_bytes(b"old")
+    destination.make_link(b"g", b"a/f")
+    destination.make_link(b"b/c/h", b"a/f")
+    assert {(root / name).stat().st_ino for name in ("a/f", "g", "b/c/h")} == {(root / "a/f").stat().st_ino}
+    assert temporaries(root) == []
+
+
+def test_attributes_come_back(root: Path, destination: Destination) -> None:
+    """Extended attributes are set; one that may not be set is remembered by name, and is no failure."""
+    entry = file(b"f", size=0, xattrs=[(b"user.a", b"\x00\xff"), (b"nonsense.b", b"x")])
+    destination.finish_file(entry)
+    if "user.a" in destination.skipped_xattrs:
+        pytest.skip("the temporary directory holds no extended attributes")
+    assert os.getxattr(root / "f", "user.a") == b"\x00\xff"
+    assert destination.skipped_xattrs == {"nonsense.b"}
+
+
+def test_depth_beyond_path_max(destination: Destination) -> None:
+    """Paths that no system call could take are restored, from the top down and back up."""
+    names = [b"d" * 250] * 20
+    entries = [directory(b"/".join(names[: depth + 1])) for depth in range(len(names))]
+    for entry in entries:
+        destination.make_directory(entry)
+    destination.finish_file(file(b"/".join([*names, b"f"]), size=0))
+    for entry in reversed(entries):
+        destination.finish_directory(entry)
+    assert destination.look(b"/".join([*names, b"f"])) is not None
+
+
+def test_depth_beyond_the_stack(destination: Destination) -> None:
+    """More directories within each other than Python allows calls within each other."""
+    entries = [directory(b"/".join([b"d"] * depth)) for depth in range(1, 1501)]
+    for entry in entries:
+        destination.make_directory(entry)
+    for entry in reversed(entries):
+        destination.finish_directory(entry)
+    assert destination.look(entries[-1].path) is not None
+
+
+# --- disks that are full
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said(number: int) -> None:
+    """It ends the run with status 1, saying what to do."""
+    error = out_of_space(OSError(number, os.strerror(number)))
+    assert isinstance(error, AzbackupError)
+    assert error.status is Status.FAILED
+    assert "full" in error.message
+    assert error.hint
+
+
+def test_other_errors_are_not_a_full_disk() -> None:
+    """They belong to their path."""
+    assert out_of_space(OSError(errno.EACCES, "no")) is None
+
+
+def test_a_write_that_fails_leaves_nothing(root: Path) -> None:
+    """Past the largest size that a file may have here: OSError, and closing removes the temporary."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    found = Destination(os.fsencode(root), owner=False)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            found.write(file(b"f", size=20_000), 0, bytes(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    found.close()
+    assert list(root.iterdir()) == []
