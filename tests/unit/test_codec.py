@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import tracemalloc
 from collections.abc import Callable
 
@@ -124,3 +125,20 @@ def test_a_frame_that_lies_about_its_size_is_damaged(decode: Callable[[bytes], b
     at = honest.index(bytes([size]), 4)
     with pytest.raises(Damaged):
         decode(honest[:at] + b"\x05" + honest[at + 1 :])
+
+
+def test_threads_do_not_share_a_compressor() -> None:
+    """Bodies that are made at the same time in several threads are those that one thread makes."""
+    texts = [b"%d " % number * 100_000 for number in range(4)]
+    expected = [codec.encode_body(text) for text in texts]
+    found: dict[int, list[bytes]] = {}
+
+    def encode(number: int) -> None:
+        found[number] = [codec.encode_body(texts[number]) for _ in range(20)]
+
+    threads = [threading.Thread(target=encode, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[number] for number in range(4)] == [[body] * 20 for body in expected]
