@@ -13,6 +13,7 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from azbackup.errors import AzbackupError, Damaged
@@ -24,6 +25,11 @@ _TEMPORARY = (b".azbackup-", b".part")
 _OPEN_DIRECTORIES = 64
 _OPEN_FILES = 32
 _HOLE = 4096
+_FORMATS = {
+    Kind.FIFO: stat.S_IFIFO,
+    Kind.CHARACTER_DEVICE: stat.S_IFCHR,
+    Kind.BLOCK_DEVICE: stat.S_IFBLK,
+}
 _ZEROS = bytes(_HOLE)
 
 
@@ -61,6 +67,16 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
     return parent, name
 
 
+@dataclass(slots=True)
+class _Partial:
+    """Something on its way: its directory and name, its temporary name, and that one's descriptor (-1: not open)."""
+
+    parent: bytes
+    name: bytes
+    temporary: bytes
+    descriptor: int = -1
+
+
 class Destination:
     """The directory that is restored into."""
 
@@ -69,8 +85,8 @@ class Destination:
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._owner = owner
         self._descriptors: OrderedDict[bytes, int] = OrderedDict()
-        self._partial: dict[bytes, int] = {}  # path -> descriptor of its temporary, -1 when that is closed
-        self._open: OrderedDict[bytes, None] = OrderedDict()  # the paths whose descriptors are open, oldest first
+        self._partial: dict[bytes, _Partial] = {}  # by the path that it is to appear under
+        self._open: OrderedDict[bytes, _Partial] = OrderedDict()  # those that are open, the least recently used first
         self.skipped_xattrs: set[str] = set()
 
     def close(self) -> None:
@@ -167,110 +183,91 @@ class Destination:
 
     def write(self, entry: Entry, offset: int, data: bytes) -> None:
         """Writes a piece of a file into its temporary, which the first piece makes."""
-        (_write_sparse if entry.sparse else _write_all)(self._temporary(entry.path), data, offset)
+        partial = self._open.get(entry.path) or self._open_partial(entry.path)
+        (_write_sparse if entry.sparse else _write_all)(partial.descriptor, data, offset)
 
     def finish_file(self, entry: Entry) -> None:
         """Size and metadata, then the rename: from here on the file is there, and right."""
-        descriptor = self._temporary(entry.path)
+        partial = self._open.get(entry.path) or self._open_partial(entry.path)
         if entry.sparse:
-            os.ftruncate(descriptor, entry.size)
-        self._describe(entry, descriptor)
-        self._let_go(entry.path)
-        parent, name = _split(entry.path)
-        self._appear(entry.path, _temporary_name(name), name, self._directory(parent))
+            os.ftruncate(partial.descriptor, entry.size)
+        self._describe(entry, partial.descriptor)
+        self._close(entry.path)
+        self._appear(entry.path, partial)
 
-    def _temporary(self, path: bytes) -> int:
-        """A descriptor of a file's temporary; the least recently used ones are closed, and opened again here."""
-        descriptor = self._partial.get(path)
-        if descriptor is None or descriptor < 0:
-            parent, name = _split(path)
-            flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            if descriptor is None:
-                descriptor = _create(_temporary_name(name), flags | os.O_CREAT | os.O_EXCL, self._directory(parent))
-            else:
-                descriptor = os.open(_temporary_name(name), flags, dir_fd=self._directory(parent))
-            self._partial[path] = descriptor
-            if len(self._open) >= _OPEN_FILES:
-                self._let_go(next(iter(self._open)))
-            self._open[path] = None
-        self._open.move_to_end(path)
-        return descriptor
-
-    def _let_go(self, path: bytes) -> None:
-        if path in self._open:
-            del self._open[path]
-            os.close(self._partial[path])
-            self._partial[path] = -1
-
-    def _appear(self, path: bytes, temporary: bytes, name: bytes, directory: int) -> None:
+    def _open_partial(self, path: bytes) -> _Partial:
+        """A file's temporary, made or opened again; the least recently opened of too many is closed."""
+        partial = self._partial.get(path)
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        if partial is None:
+            partial = _new_partial(path)
+            flags |= os.O_CREAT | os.O_EXCL
+        directory = self._directory(partial.parent)
         try:
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            partial.descriptor = os.open(partial.temporary, flags, 0o600, dir_fd=directory)
+        except FileExistsError:  # left by a run that was killed
+            os.unlink(partial.temporary, dir_fd=directory)
+            partial.descriptor = os.open(partial.temporary, flags, 0o600, dir_fd=directory)
+        self._partial[path] = self._open[path] = partial
+        if len(self._open) > _OPEN_FILES:
+            self._close(next(iter(self._open)))
+        return partial
+
+    def _close(self, path: bytes) -> None:
+        partial = self._open.pop(path, None)
+        if partial is not None:
+            os.close(partial.descriptor)
+            partial.descriptor = -1
+
+    def _appear(self, path: bytes, partial: _Partial) -> None:
+        """The temporary gets its name."""
+        directory = self._directory(partial.parent)
+        try:
+            os.rename(partial.temporary, partial.name, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as error:
+            self.discard(path)
             if error.errno in (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST):
-                self.discard(path)
                 raise Unwritable("a directory is in the way") from None
             raise
-        self._partial.pop(path, None)
+        del self._partial[path]
 
     def discard(self, path: bytes) -> None:
         """Removes the temporary of a file that will not be finished."""
-        parent, name = _split(path)
-        self._let_go(path)
-        self._partial.pop(path, None)
-        try:
-            os.unlink(_temporary_name(name), dir_fd=self._directory(parent))
-        except FileNotFoundError:
-            pass
+        self._close(path)
+        partial = self._partial.pop(path, None)
+        if partial is not None:
+            _unlink_if_there(partial.temporary, self._directory(partial.parent))
 
     # --- everything else
 
     def make_special(self, entry: Entry) -> None:
         """A symlink, fifo or device, with its metadata, by rename."""
-        parent, name = _split(entry.path)
-        directory, temporary = self._directory(parent), _temporary_name(name)
-        try:
-            os.unlink(temporary, dir_fd=directory)
-        except FileNotFoundError:
-            pass
-        self._partial[entry.path] = -1
+        partial = _new_partial(entry.path)
+        directory = self._directory(partial.parent)
+        _unlink_if_there(partial.temporary, directory)
+        self._partial[entry.path] = partial
         if entry.kind == Kind.SYMLINK:
-            os.symlink(entry.target, temporary, dir_fd=directory)
+            os.symlink(entry.target, partial.temporary, dir_fd=directory)
         else:
-            kind = {
-                Kind.FIFO: stat.S_IFIFO,
-                Kind.CHARACTER_DEVICE: stat.S_IFCHR,
-                Kind.BLOCK_DEVICE: stat.S_IFBLK,
-            }[Kind(entry.kind)]
             try:
-                os.mknod(temporary, kind | 0o600, entry.rdev, dir_fd=directory)
+                os.mknod(partial.temporary, _FORMATS[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
             except PermissionError:
-                self._partial.pop(entry.path, None)
                 raise Unwritable("only root can make a device") from None
-        self._describe_unopened(entry, temporary, directory)
-        self._appear(entry.path, temporary, name, directory)
+        self._describe_unopened(entry, partial.temporary, directory)
+        self._appear(entry.path, partial)
 
     def make_link(self, path: bytes, leader: bytes) -> None:
         """A hard link to a file that was restored before."""
-        parent, name = _split(path)
         above, leader_name = _split(leader)
-        temporary = _temporary_name(name)
         # Two descriptors at once: the second call may let go of the first one's, so that one is held apart.
         source = os.dup(self._directory(above))
         try:
-            directory = self._directory(parent)
-            try:
-                os.unlink(temporary, dir_fd=directory)
-            except FileNotFoundError:
-                pass
-            self._partial[path] = -1
-            os.link(
-                leader_name,
-                temporary,
-                src_dir_fd=source,
-                dst_dir_fd=directory,
-                follow_symlinks=False,
-            )
-            self._appear(path, temporary, name, directory)
+            partial = _new_partial(path)
+            directory = self._directory(partial.parent)
+            _unlink_if_there(partial.temporary, directory)
+            self._partial[path] = partial
+            os.link(leader_name, partial.temporary, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
+            self._appear(path, partial)
         finally:
             os.close(source)
 
@@ -310,12 +307,16 @@ class Destination:
             self.skipped_xattrs.add(os.fsdecode(name))
 
 
-def _create(temporary: bytes, flags: int, directory: int) -> int:
+def _new_partial(path: bytes) -> _Partial:
+    parent, name = _split(path)
+    return _Partial(parent, name, _temporary_name(name))
+
+
+def _unlink_if_there(name: bytes, directory: int) -> None:
     try:
-        return os.open(temporary, flags, 0o600, dir_fd=directory)
-    except FileExistsError:  # left by a run that was killed
-        os.unlink(temporary, dir_fd=directory)
-        return os.open(temporary, flags, 0o600, dir_fd=directory)
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
