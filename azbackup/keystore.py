@@ -205,6 +205,8 @@ class Keystore:
         """The newest copy that the password opens; `first` is what is raised when none does, if anything."""
         copies = self._copies()
         if not copies and first is None:
+            if next(iter(self._blobs.listed(record_blob(self._partition, KEY_COPY_PREFIX))), None) is not None:
+                raise Damaged(f"the key record of partition {self._partition} is lost: none of its copies can be read")
             raise NothingStored(
                 f"nothing is stored in partition {self._partition}",
                 "check --partition, --account and --container",

@@ -16,7 +16,7 @@ from azure.core import MatchConditions
 from azure.data.tables import EntityProperty, TableClient, UpdateMode
 
 from azbackup.account import Account
-from azbackup.errors import Changed, Damaged, Exists, Missing
+from azbackup.errors import Changed, Exists, Missing
 from azbackup.formats import PROPERTY_BYTES, RECORD_BYTES
 from azbackup.stores import PlainRow, Row, RowValue
 
@@ -33,12 +33,10 @@ def to_properties(sealed: bytes) -> dict[str, bytes]:
     return {f"d{number:02d}": sealed[at : at + PROPERTY_BYTES] for number, at in enumerate(starts)}
 
 
-def from_properties(name: str, entity: Any) -> bytes:
-    """The sealed bytes of an entity. Damaged when a property is no bytes; a missing one cuts, and the seal notices."""
+def from_properties(entity: Any) -> bytes:
+    """The sealed bytes of an entity. A property that is missing, or is no bytes, cuts them: the seal notices."""
     parts: list[bytes] = []
-    while (part := entity.get(f"d{len(parts):02d}")) is not None:
-        if not isinstance(part, bytes):
-            raise Damaged(f"row {name} holds {type(part).__name__} where sealed bytes belong")
+    while isinstance(part := entity.get(f"d{len(parts):02d}"), bytes):
         parts.append(part)
     return b"".join(parts)
 
@@ -103,7 +101,7 @@ class AzureRows:
 
     def get(self, name: str) -> bytes:
         """A record's sealed bytes. Missing."""
-        return from_properties(name, self._entity(name))
+        return from_properties(self._entity(name))
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes.
@@ -148,7 +146,7 @@ class AzureRows:
             except Missing:
                 return
             for entity in page:
-                yield Row(entity["RowKey"], from_properties(entity["RowKey"], entity))
+                yield Row(entity["RowKey"], from_properties(entity))
             if not token:
                 return
 

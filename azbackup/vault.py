@@ -20,6 +20,11 @@ from azbackup.tables import AzureRows
 from azbackup.terminal import Json, Lines, clean
 
 _NAMED_DAMAGE = 20
+# What to do about an error that does not say so itself.
+_HINTS = {
+    Status.DAMAGED: "keep the storage as it is; see docs/operations.md, damaged storage",
+    Status.UNAVAILABLE: "run the same command again later; if that does not help, check the rights of the credentials",
+}
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,10 @@ def _prompt(what: str, twice: bool) -> str | None:
 
 
 def say(show: Lines, status: Status, message: str, hint: str) -> None:
-    """An error and its hint, on stderr always, and as an event with --json."""
+    """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
+    hint = hint or _HINTS.get(status, "see --help")
     print(f"{show.program}: {clean(message)}", file=sys.stderr)
-    if hint:
-        print(f"hint: {clean(hint)}", file=sys.stderr)
+    print(f"hint: {clean(hint)}", file=sys.stderr)
     if isinstance(show, Json):
         show.event("error", status=int(status), message=message, hint=hint)
 
@@ -91,5 +96,5 @@ def outcome_status(show: Lines, damage: list[str], problems: int) -> Status:
         show.damage(line)
     more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
     message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
-    say(show, Status.DAMAGED, message, "keep the storage as it is; see docs/operations.md, damaged storage")
+    say(show, Status.DAMAGED, message, "")
     return Status.DAMAGED
