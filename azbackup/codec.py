@@ -8,20 +8,30 @@ byte is under the seal, so an unknown one means a newer version, and is refused 
 
 from __future__ import annotations
 
+import threading
+
 import zstandard
 
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.formats import CHUNK_MAX, CODEC_PLAIN, CODEC_ZSTD, RECORD_PLAIN_BYTES
 
 _LEVEL = 3
-# One thread at a time: the one that reads files, or the one that writes them. Making these anew costs 5 us a chunk.
-_compressor = zstandard.ZstdCompressor(level=_LEVEL)
-_decompressor = zstandard.ZstdDecompressor()
+
+
+class _Mine(threading.local):
+    """A thread's own: neither may be used by two at once, and making them anew costs 5 us a chunk."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_mine = _Mine()
 
 
 def encode_body(plain: bytes | memoryview) -> bytes:
     """The body of a chunk: compressed, unless that saves under 3 %."""
-    packed = _compressor.compress(plain)
+    packed = _mine.compressor.compress(plain)
     if len(packed) < len(plain) * 0.97:
         return b"\x01" + packed
     return b"\x00" + plain
@@ -33,25 +43,25 @@ def decode_body(body: bytes) -> bytes:
     if codec == CODEC_PLAIN:
         return body[1:]
     if codec == CODEC_ZSTD:
-        return _bounded(_decompressor, memoryview(body)[1:], CHUNK_MAX, "a chunk")
+        return _bounded(memoryview(body)[1:], CHUNK_MAX, "a chunk")
     raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
 
 
 def encode_payload(plain: bytes) -> bytes:
     """A record's payload: one zstd frame."""
-    return zstandard.compress(plain, _LEVEL)
+    return _mine.compressor.compress(plain)
 
 
 def decode_payload(payload: bytes) -> bytes:
     """A record's plaintext, at most RECORD_PLAIN_BYTES. Damaged on anything else."""
-    return _bounded(zstandard.ZstdDecompressor(), payload, RECORD_PLAIN_BYTES, "a record")
+    return _bounded(payload, RECORD_PLAIN_BYTES, "a record")
 
 
-def _bounded(decompressor: zstandard.ZstdDecompressor, frame: bytes | memoryview, limit: int, what: str) -> bytes:
+def _bounded(frame: bytes | memoryview, limit: int, what: str) -> bytes:
     try:
         size = zstandard.frame_content_size(frame)
         if not 0 <= size <= limit:
             raise Damaged(f"{what} claims {size} bytes, more than the {limit} it may have")
-        return decompressor.decompress(frame, max_output_size=limit)
+        return _mine.decompressor.decompress(frame, max_output_size=limit)
     except zstandard.ZstdError as error:
         raise Damaged(f"{what} does not decompress: {error}") from None
