@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import threading
 
+import threading
+
 import zstandard
 
 from azbackup.errors import AzbackupError, Damaged
