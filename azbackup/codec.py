@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import threading
 
-import threading
-
 import zstandard
 
 from azbackup.errors import AzbackupError, Damaged
