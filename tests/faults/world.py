@@ -1,0 +1,260 @@
+"""A small world for faults: a source, a partition in memory, and runs that can be struck at every operation.
+
+`World` wires the runs as the command line does. `Fuse` counts the operations on the stores and strikes at one of them:
+a kill before it takes effect, a kill after it (so that its answer is lost), or anything else that is to happen then.
+After a kill nothing of that run reaches the stores any more, as if its process were gone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from azbackup import keystore
+from azbackup.backup import Backup, Clock, Job
+from azbackup.catalog import Catalog
+from azbackup.crypto import KdfCosts, Secret, derive, wrap_data_key
+from azbackup.journal import Journal
+from azbackup.keystore import Keystore
+from azbackup.model import ChunkId, Snapshot
+from azbackup.prices import load_prices
+from azbackup.progress import Silent
+from azbackup.rebuild import rebuild_table
+from azbackup.records import Records
+from azbackup.restore import Outcome, Restore, Wish
+from azbackup.selection import Selection
+from azbackup.thawing import Thawing, ThawWish
+from azbackup.writer import is_temporary
+from emulator.trees import differences
+from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
+
+PARTITION = "user1"
+PASSWORD = Secret(b"secret")
+# Long after every file was written, so that none counts as still being written.
+_NOW_NS = 4_000_000_000_000_000_000
+_CHEAP = KdfCosts(8192, 1, 1)  # the lowest costs that a key record may ask for
+_stamps = count(1)
+
+
+class Killed(BaseException):
+    """The process was killed."""
+
+
+class Fuse:
+    """Strikes at operation number `at`, counted from 1; never for 0. `seen` counts the operations."""
+
+    def __init__(self, at: int = 0, late: bool = False, strike: Callable[[], None] | None = None) -> None:
+        """`late`: the operation takes effect first. `strike`: what happens then; None: the run is killed."""
+        self._at = at
+        self._late = late
+        self._strike = strike
+        self._lock = threading.RLock()
+        self._dead = False
+        self.seen = 0
+
+    def run(self, action: Callable[[], Any]) -> Any:
+        """An operation. Killed, if it is its turn or the run is dead already."""
+        with self._lock:
+            if self._dead:
+                raise Killed
+            self.seen += 1
+            due = self.seen == self._at
+            if due and not self._late:
+                self._go_off()
+            try:
+                return action()
+            finally:
+                if due and self._late:
+                    self._go_off()
+
+    def _go_off(self) -> None:
+        if self._strike is None:
+            self._dead = True
+            raise Killed
+        self._strike()
+
+
+class Fused:
+    """Any store, each of whose operations goes through a fuse. Listings are one operation, taken at once."""
+
+    def __init__(self, store: Any, fuse: Fuse) -> None:
+        self._store = store
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._store, name)
+
+        def call(*args: Any) -> Any:
+            return self._fuse.run(lambda: list(method(*args)) if name in ("listed", "range") else method(*args))
+
+        return lambda *args: iter(call(*args)) if name in ("listed", "range") else call(*args)
+
+
+@dataclass
+class World:
+    """An account with one partition, and a source. `journal` is the file of a backup's notes, None for none."""
+
+    source: Path
+    tier: str = "hot"
+    journal: Path | None = None
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    table: MemoryTable = field(default_factory=MemoryTable)
+    staging: MemoryThaw = field(default_factory=lambda: MemoryThaw(MemoryBlobs()))
+
+    def __post_init__(self) -> None:
+        self.staging.packs = self.blobs
+
+    def clone(self, journal: Path | None = None) -> World:
+        """Return the same world, apart: what happens in one does not in the other."""
+        found = World(self.source, self.tier, journal)
+        found.blobs.blobs = {name: replace(blob) for name, blob in self.blobs.blobs.items()}
+        found.staging.blobs = {name: replace(blob) for name, blob in self.staging.blobs.items()}
+        found.table.rows = dict(self.table.rows)
+        if journal is not None and self.journal is not None:
+            shutil.copyfile(self.journal, journal)
+        return found
+
+    # --- runs, wired as the command line does
+
+    def backup(self, fuse: Fuse | None = None, source: Path | None = None) -> tuple[Snapshot, list[str]]:
+        """Back up; return the snapshot and the damage that was met."""
+        fuse = fuse or Fuse()
+        rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
+        blobs: Any = Fused(self.blobs, fuse)
+        keys_of = Keystore(rows, blobs, PARTITION)
+        opened, fresh = keys_of.open_or_create(PASSWORD, "2026-11-22T00:00:00Z")
+        keys = derive(opened.data_key)
+        records = Records(rows, blobs, keys, PARTITION)
+        if not opened.in_table:
+            rebuild_table(records, keys_of, opened, Silent())
+        job = Job(os.fsencode(source or self.source), "host", PARTITION, self.tier, fresh)
+        clock = Clock(lambda: _NOW_NS, lambda: f"20261122T210800Z-{next(_stamps):016x}")
+        journal = Journal(self.journal) if self.journal else None
+        run = Backup(job, Catalog(records), blobs, keys, clock, Silent(), journal)
+        try:
+            return run.run(), [*records.damage, *([opened.damage] if opened.damage else [])]
+        finally:
+            run._uploads._workers.stop()  # or a killed run's threads would wait for ever
+            if journal is not None:
+                os.close(journal._file)
+
+    def opened(self, fuse: Fuse | None = None) -> tuple[Catalog, Any, Any]:
+        """Open the partition; return the catalog, the keys and what was wrong with the key record."""
+        fuse = fuse or Fuse()
+        rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
+        blobs: Any = Fused(self.blobs, fuse)
+        opened = Keystore(rows, blobs, PARTITION).open(PASSWORD)
+        keys = derive(opened.data_key)
+        catalog = Catalog(Records(rows if opened.in_table else None, blobs, keys, PARTITION))
+        catalog.records.damage += [opened.damage] if opened.damage else []
+        return catalog, keys, blobs
+
+    def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> Outcome:
+        """Restore a snapshot, the newest for 0."""
+        catalog, keys, blobs = self.opened(fuse)
+        snapshot = [each for each in catalog.snapshots() if number in (0, each.number)][-1]
+        staging: Any = Fused(self.staging, fuse or Fuse())
+        wish = Wish(
+            snapshots=[(snapshot, b"")],
+            destination=os.fsencode(destination),
+            selection=Selection([], [], []),
+            thaw=ThawWish(),
+            prices=load_prices(None),
+            now=lambda: _NOW_NS / 1e9,
+        )
+        return Restore(wish, catalog, Thawing(blobs, staging, PARTITION, "mark"), keys, Silent()).run()
+
+    # --- what there is
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the snapshots, as a restore finds them."""
+        return [snapshot.number for snapshot in self.opened()[0].snapshots()]
+
+    def packs(self) -> dict[str, set[ChunkId]]:
+        """Return the chunks of every pack that has a row."""
+        return {pack_id: set(record.chunk_ids()) for pack_id, record in self.opened()[0].packs()}
+
+    def objects(self) -> Iterator[tuple[dict[Any, Any], Any]]:
+        """Yield (where it lies, its name) for everything that is stored."""
+        for name in sorted(self.blobs.blobs):
+            yield self.blobs.blobs, name
+        for name in sorted(self.staging.blobs):
+            yield self.staging.blobs, name
+        for row in sorted(self.table.rows):
+            yield self.table.rows, row
+
+
+def make_small(patch: Any) -> None:
+    """Make packs and file records so small that a small source has several of each, and the KDF quick."""
+    patch.setattr("azbackup.packer.PACK_BYTES", 600_000)
+    patch.setattr("azbackup.entries._PAYLOAD_BYTES", 700)
+    patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
+
+
+def make_source(root: Path) -> None:
+    """Fill a directory: two chunks in a file, a twin, links, a hole, nothing, and names out of the ordinary."""
+    noise = Noise()
+    (root / "d" / "empty").mkdir(parents=True)
+    (root / "large").write_bytes(noise(1_700_000))
+    (root / "d" / "one").write_bytes(noise(200_000))
+    (root / "d" / "two").write_bytes(noise(250_000))
+    (root / "d" / "twin").write_bytes((root / "d" / "one").read_bytes())
+    (root / "d.txt").write_bytes(noise(100_000))
+    (root / "nothing").touch()
+    (root / "goes").write_bytes(noise(50_000))
+    (root / "changes").write_bytes(noise(40_000))
+    (root / "hard").hardlink_to(root / "d.txt")
+    (root / "soft").symlink_to("d/one")
+    (root / os.fsdecode(b"\xff\n")).write_text("odd")
+    with (root / "hollow").open("wb") as file:
+        file.truncate(300_000)
+
+
+def change_source(root: Path) -> None:
+    """Change, remove, add, and make one kind into another."""
+    noise = Noise()
+    (root / "changes").write_bytes(noise(60_000))
+    (root / "goes").unlink()
+    (root / "d" / "comes").write_bytes(noise(700_000))
+    (root / "soft").unlink()
+    (root / "soft").mkdir()
+    (root / "soft" / "inside").write_bytes(noise(1000))
+
+
+class Noise:
+    """Bytes that do not compress and are not the same twice."""
+
+    def __call__(self, size: int) -> bytes:
+        """Return some."""
+        return os.urandom(size)
+
+
+def keep(tree: Path, name: str) -> Path:
+    """Return a copy of a tree, beside it, with all of its times."""
+    return Path(shutil.copytree(tree, tree.parent / name, symlinks=True))
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Return the temporary files below a directory."""
+    return [path for path in root.rglob("*") if is_temporary(os.fsencode(path.name))]
+
+
+def assert_restores(world: World, tree: Path, destination: Path, number: int = 0) -> None:
+    """Restore a snapshot and compare it: all there, nothing else, no complaint."""
+    outcome = world.restore(destination, number)
+    assert (outcome.damage, outcome.problems) == ([], 0)
+    assert differences(tree, destination) == []
+    assert leftovers(destination) == []
+    shutil.rmtree(destination)
+
+
+def altered(blob: Blob, data: bytes) -> Blob:
+    """Return a blob with other bytes, as an adversary would store it."""
+    return replace(blob, data=data)
