@@ -28,7 +28,7 @@ from blake3 import blake3
 
 from azbackup.crypto import Secret, derive
 from azbackup.hasher import Hasher
-from emulator.azurite import Azurite, running_azurite
+from emulator.azurite import running_azurite
 from tests.conftest import REPOSITORY, ScriptRunner, Vault
 from tests.vectors.storage import dump, load
 
@@ -85,10 +85,8 @@ def expected(name: str) -> Any:
     return json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def opened(azurite: Azurite, runner: ScriptRunner, folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the trees that restore.py makes of the stored bytes, by snapshot number."""
-    vault = Vault(azurite, PARTITION, container="golden", table="golden")
-    load(GOLDEN, vault)
+def opened(vault: Vault, runner: ScriptRunner, folder: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the trees that restore.py makes of the bytes that were loaded into a vault, by snapshot number."""
     found = {}
     for number in ("1", "2"):
         destination = folder / number
@@ -173,8 +171,10 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--write"]:
         write()
     with running_azurite() as azurite, tempfile.TemporaryDirectory() as folder:
+        vault = Vault(azurite, PARTITION, container="golden", table="golden")
+        load(GOLDEN, vault)
         runner = ScriptRunner(Path(folder))
-        same = opened(azurite, runner, Path(folder)) == expected("trees")
+        same = opened(vault, runner, Path(folder)) == expected("trees")
         runner.stop()
     return 0 if same and [list(cut) for cut in cuts()] == expected("cuts") else 1
 

@@ -43,17 +43,19 @@ def rows(vault: Vault) -> list[dict[str, Any]]:
         return [dict(row) for row in table.query_entities(f"PartitionKey eq '{vault.partition}'")]
 
 
-def load(directory: Path, vault: Vault) -> None:
-    """Put what was dumped into a vault, whose container and table are new; the packs are online."""
+def load(directory: Path, vault: Vault, *, table: bool = True) -> None:
+    """Put what was dumped into a vault, whose container and table are new; packs are online. `table`: the rows too."""
     with BlobServiceClient.from_connection_string(vault.endpoints.connection_string) as service:
         container = service.create_container(vault.container)
         for folder in _FOLDERS:
             for file in (directory / folder).iterdir():
                 container.upload_blob(f"{vault.partition}/{folder}/{file.name}", file.read_bytes())
+    if not table:
+        return
     with TableServiceClient.from_connection_string(vault.endpoints.connection_string) as service:
-        table = service.create_table(vault.table)
+        client = service.create_table(vault.table)
         for row in json.loads((directory / "rows.json").read_text(), object_hook=_from_json):
-            table.create_entity({"PartitionKey": vault.partition, **row})
+            client.create_entity({"PartitionKey": vault.partition, **row})
 
 
 def _to_json(row: dict[str, Any]) -> dict[str, Any]:

@@ -249,3 +249,47 @@ def test_reader_joins_what_azbackup_splits(reader: ModuleType, monkeypatch: pyte
     joined = reader.join_more(items)
     assert [entry[0] for entry in joined] == [b"", b"file"]
     assert joined[1][12] == chunks
+
+
+# --- the copies, as docs/format.md section 5 frames them
+
+
+def test_copies_hold_the_same_sealed_bytes_as_the_rows(stored: Stored, reader: ModuleType) -> None:
+    """Taken apart by the page, the copies give every record's row again, byte for byte, and nothing else."""
+    rows = {row["RowKey"]: row for row in (reader_row(reader, row) for row in stored.rows()) if row["RowKey"] != "key"}
+    copied: dict[str, bytes] = {}
+    for file in (stored.directory / "records").iterdir():
+        if not file.name.startswith("key-"):
+            copied |= unframed(file.read_bytes())
+    assert copied == {name: b"".join(row[key] for key in sorted(row) if key != "RowKey") for name, row in rows.items()}
+
+
+def reader_row(reader: ModuleType, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its bytes."""
+    return {key: reader.unwrap(value) if isinstance(value, dict) else value for key, value in row.items()}
+
+
+def unframed(data: bytes) -> dict[str, bytes]:
+    """Return the records of a copy: "azbkrec1", then length(2) name length(4) sealed, again and again."""
+    assert data[:8] == b"azbkrec1"
+    found, at = {}, 8
+    while at < len(data):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        name = data[at + 2 : end].decode("ascii")
+        at = end + 4 + int.from_bytes(data[end : end + 4], "big")
+        found[name] = data[end + 4 : at]
+    assert at == len(data)
+    return found
+
+
+def test_key_copies_hold_the_key_records(stored: Stored, reader: ModuleType) -> None:
+    """There is a copy for each of the two passwords, and the newer one is what the row says."""
+    (row,) = (reader_row(reader, row) for row in stored.rows() if row["RowKey"] == "key")
+    copies = [
+        msgspec.msgpack.decode(
+            (stored.directory / "records" / f"key-{number:08d}").read_bytes().removeprefix(b"azbkrec1")
+        )
+        for number in (1, 2)
+    ]
+    assert copies[1] == {key: value for key, value in row.items() if key != "RowKey"}
+    assert copies[0]["commitment"] != copies[1]["commitment"]
