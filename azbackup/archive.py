@@ -7,7 +7,8 @@ which priority it was asked for, so that any host can tell what the hour's budge
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from azure.core import MatchConditions
 from azure.storage.blob import BlobClient, RehydratePriority, StandardBlobTier
@@ -16,6 +17,9 @@ from azbackup.account import Account
 from azbackup.blobs import ReadableBlobs
 from azbackup.errors import Changed, Exists, Missing, Unavailable
 
+T = TypeVar("T")
+
+_UNDER_WAY = {"PendingCopyOperation", "BlobBeingRehydrated"}
 PRIORITIES = {"standard": RehydratePriority.STANDARD, "high": RehydratePriority.HIGH}
 
 
@@ -33,22 +37,13 @@ class AzureThaw(ReadableBlobs):
         source = self._account.source_url(self._packs.get_blob_client(name).url)
         copy = self._client.get_blob_client(name)
         try:
-            return self._start(copy, source, name, priority)
+            return bool(self._in_container(lambda: self._start(copy, source, name, priority)))
         except (Exists, Changed):
             return False
-        except Missing as error:
-            if error.code != "ContainerNotFound":
-                raise
-            self._create()
-            return self._start(copy, source, name, priority)
         except Unavailable as error:
-            if error.code == "PendingCopyOperation":
+            if error.code in _UNDER_WAY:
                 return False
-            raise Unavailable(
-                f"pack {name} cannot be thawed by copy: {error.message}",
-                "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)",
-                error.code,
-            ) from None
+            raise _refused(f"pack {name} cannot be thawed by copy", error) from None
 
     def _start(self, copy: BlobClient, source: str, name: str, priority: str) -> bool:
         answer = self._account.call(
@@ -63,6 +58,16 @@ class AzureThaw(ReadableBlobs):
         )
         return str(answer.get("copy_status")) == "success"
 
+    def _in_container(self, action: Callable[[], T]) -> T:
+        """The action's value; the staging container is made when that is what is missing."""
+        try:
+            return action()
+        except Missing as error:
+            if error.code != "ContainerNotFound":
+                raise
+        self._create()
+        return action()
+
     def _create(self) -> None:
         try:
             self._account.call("the staging container", self._client.create_container)
@@ -70,8 +75,14 @@ class AzureThaw(ReadableBlobs):
             pass
 
     def raise_priority(self, name: str) -> None:
-        """Set Tier on the pending copy: the same tier, high priority."""
-        self._set_tier(self._client.get_blob_client(name), name, StandardBlobTier.HOT, "high")
+        """Set Tier on the pending copy: the same tier, high priority. Where Azure will not yet, a later run asks."""
+        try:
+            self._set_tier(self._client.get_blob_client(name), name, StandardBlobTier.HOT, "high")
+        except (Exists, Missing):
+            pass  # it came, or another run removed it
+        except Unavailable as error:
+            if error.code not in _UNDER_WAY:
+                raise
 
     def thaw_in_place(self, name: str, priority: str) -> None:
         """Set Tier on the pack itself, to Hot."""
@@ -89,10 +100,11 @@ class AzureThaw(ReadableBlobs):
         """Writes an empty blob, anew if it is there."""
         blob = self._client.get_blob_client(name)
         try:
-            self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True))
-        except Missing:
-            self._create()
-            self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True))
+            self._in_container(
+                lambda: self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True))
+            )
+        except Unavailable as error:
+            raise _refused("the staging container cannot be written to", error) from None
 
     def delete(self, name: str) -> None:
         """Removes a copy; one that is gone already is a success."""
@@ -101,3 +113,11 @@ class AzureThaw(ReadableBlobs):
             self._account.call(f"thawed copy of {name}", blob.delete_blob)
         except Missing:
             pass
+
+
+def _refused(what: str, error: Unavailable) -> Unavailable:
+    """The error for a copy that Azure does not allow, with the way round; one that may pass stays as it is."""
+    if error.passing:
+        return error
+    hint = "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)"
+    return Unavailable(f"{what}: {error.message}", hint, error.code)

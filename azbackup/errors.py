@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import enum
 
+_PASSING = {"", "ServerBusy", "InternalError", "OperationTimedOut"}
+
 
 class Status(enum.IntEnum):
     """Exit statuses of the scripts, a promise to everybody's cron jobs."""
@@ -86,6 +88,11 @@ class Unavailable(AzbackupError):
     def __init__(self, message: str, hint: str = "", code: str = "") -> None:
         super().__init__(message, hint)
         self.code = code  # Azure's own error code, where it gave one
+
+    @property
+    def passing(self) -> bool:
+        """Whether another time may fare better: nobody answered, or the service had no time."""
+        return self.code in _PASSING
 
 
 class Exists(Unavailable):

@@ -17,6 +17,7 @@ from azbackup.errors import Damaged, Missing
 from azbackup.hasher import Hasher
 from azbackup.model import Entry
 from azbackup.plan import NeededPack, Piece, ranges
+from azbackup.thawing import NotOnline
 from azbackup.writer import Destination
 
 _AHEAD = 1  # packs that are read while one is written: what bounds the memory of a restore
@@ -27,12 +28,16 @@ Spans = list[tuple[int, bytes]]
 
 @dataclass(slots=True)
 class WantedFile:
-    """A file that is to be restored: its pieces, and how many of them are still to come."""
+    """A file that is to be restored: its pieces, and how many of them are still to come.
+
+    `put_off`: one of its packs could not be read after all, so that it waits for the next round.
+    """
 
     entry: Entry
     pieces: list[Piece]
-    left: int
+    left: int = 0
     failed: bool = False
+    put_off: bool = False
 
 
 class Listener(Protocol):
@@ -63,10 +68,11 @@ class Fetch:
         self._destination = destination
         self._listener = listener
 
-    def run(self, files: Sequence[WantedFile], packs: Sequence[NeededPack]) -> None:
-        """Restores the files, whose packs are all readable."""
+    def run(self, files: Sequence[WantedFile], packs: Sequence[NeededPack]) -> list[WantedFile]:
+        """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
         uses: dict[int, dict[int, list[tuple[WantedFile, int]]]] = {}
         for file in files:
+            file.left, file.put_off = len(file.pieces), False
             for pack, chunk, offset in file.pieces:
                 uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
             if not file.pieces:
@@ -75,11 +81,15 @@ class Fetch:
         calls = [lambda n=number: self._read(packs[n], sorted(uses[n])) for number in numbers]
         for number, spans in zip(numbers, ahead(calls, _AHEAD), strict=True):
             for chunk, wanted in sorted(uses[number].items()):
-                self._write_chunk(packs[number], chunk, spans, wanted)
+                if spans is None:
+                    self._put_off(wanted)
+                else:
+                    self._write_chunk(packs[number], chunk, spans, wanted)
             del uses[number]
+        return [file for file in files if file.put_off and not file.failed]
 
-    def _read(self, pack: NeededPack, chunks: list[int]) -> Spans:
-        """(start, bytes) of the ranges that hold some chunks, none of a pack that is gone since it was listed."""
+    def _read(self, pack: NeededPack, chunks: list[int]) -> Spans | None:
+        """(start, bytes) of the ranges that hold some chunks; [] of a pack that is gone, None of one not online."""
         wanted = ranges(pack, chunks)
         if sum(end - start for start, end in wanted) > _WHOLE * pack.record.size:
             wanted = [(0, pack.record.size)]
@@ -87,6 +97,14 @@ class Fetch:
             return [(start, self._read_range(pack, start, end)) for start, end in wanted]
         except Missing:
             return []
+        except NotOnline:
+            return None
+
+    def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
+        for file, _ in wanted:
+            if not file.put_off and not file.failed:
+                file.put_off = True
+                self._destination.discard(file.entry.path)
 
     def _write_chunk(self, pack: NeededPack, chunk: int, spans: Spans, wanted: list[tuple[WantedFile, int]]) -> None:
         try:
@@ -97,7 +115,7 @@ class Fetch:
                 self._give_up(file, f"pack {pack.pack_id} is damaged")
             return
         for file, offset in wanted:
-            if not file.failed:
+            if not file.failed and not file.put_off:
                 self._write(file, offset, plain)
 
     def _open(self, pack: NeededPack, chunk: int, spans: Spans) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from typing import Any
 
 from azbackup import __version__
 from azbackup.overwrite import POLICIES
@@ -42,8 +44,32 @@ password keeps access (see docs/threat-model.md).
 """
 
 
+def _amount(text: str) -> float:
+    """A number that may be zero; argparse names the option when it is none."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+    return value
+
+
+def _interval(text: str) -> float:
+    """A number above zero."""
+    value = _amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("0 is no interval")
+    return value
+
+
+class _Intermixed(argparse.ArgumentParser):
+    """Takes options between and after the positional arguments too: DESTINATION --wait PATH."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The options. SystemExit for a wrong command line."""
+        return self.parse_intermixed_args(args, namespace)
+
+
 def _parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Intermixed(
         prog=program,
         description=description,
         epilog=examples + _STATUSES,
@@ -136,7 +162,7 @@ def restore_parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--dry-run", action="store_true", help="only say what would be restored, and the plan")
     plan.add_argument(
-        "--max-cost", metavar="AMOUNT", type=float, help="stop before anything is spent if it would cost more"
+        "--max-cost", metavar="AMOUNT", type=_amount, help="stop before anything is spent if it would cost more"
     )
     plan.add_argument("--prices", metavar="FILE", help="your own figures; begin with a copy of azbackup/prices.json")
     thaw = parser.add_argument_group("thawing archived packs")
@@ -150,7 +176,7 @@ def restore_parser() -> argparse.ArgumentParser:
     thaw.add_argument(
         "--high-budget",
         metavar="GIB",
-        type=float,
+        type=_amount,
         default=10.0,
         help="GiB an hour and account at high priority; default 10",
     )
@@ -165,7 +191,10 @@ def restore_parser() -> argparse.ArgumentParser:
         "--wait", action="store_true", help="stay and go on as packs thaw, instead of ending with status 75"
     )
     thaw.add_argument(
-        "--poll-interval", metavar="SECONDS", type=float, help="with --wait: how often to look; default 30 s to 15 min"
+        "--poll-interval",
+        metavar="SECONDS",
+        type=_interval,
+        help="with --wait: how often to look; default 30 s, growing to 15 min",
     )
     thaw.add_argument(
         "--discard-thawed", action="store_true", help="remove all thawed copies of the partition, and restore nothing"

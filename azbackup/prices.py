@@ -73,8 +73,14 @@ def load_prices(path: str | None) -> Prices:
         prices = msgspec.json.decode(where.read_bytes(), type=Prices)
     except OSError as error:
         raise UsageError(f"the price file cannot be read: {where}: {error.strerror}", hint) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"the price file {where} is malformed: {error}", hint) from None
+    _check(prices, where, hint)
+    return prices
+
+
+def _check(prices: Prices, where: Path, hint: str) -> None:
+    """UsageError for a tier without a figure, or a figure that no price list has."""
     by_tier = (
         (prices.gb_month, _TIERS),
         (prices.write_10k, _TIERS),
@@ -86,4 +92,7 @@ def load_prices(path: str | None) -> Prices:
         missing = sorted(tiers - set(figures))
         if missing:
             raise UsageError(f"the price file {where} lacks a figure for {missing[0]}", hint)
-    return prices
+        if min(figures.values()) < 0:
+            raise UsageError(f"the price file {where} has a negative figure", hint)
+    if min(prices.list_10k, prices.table_10k, prices.egress_gb) < 0:
+        raise UsageError(f"the price file {where} has a negative figure", hint)

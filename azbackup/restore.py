@@ -11,25 +11,28 @@ is left alone, so the same command goes on where it stopped, from any host. Pack
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
+from azbackup.arrivals import Arrivals
 from azbackup.catalog import Catalog
 from azbackup.crypto import Keys
 from azbackup.destination import already_holds, open_destination
-from azbackup.errors import AzbackupError, Damaged
+from azbackup.errors import AzbackupError, Damaged, Unavailable, UsageError
 from azbackup.estimate import Estimate, PackUse, estimate
 from azbackup.fetch import Fetch, WantedFile
+from azbackup.gathering import Chosen, gather, hard_links
 from azbackup.hasher import Hasher
-from azbackup.model import Entry, Kind, Snapshot
-from azbackup.overwrite import Decision, decide
-from azbackup.plan import NeededPack, Places
+from azbackup.model import Entry, Kind
+from azbackup.overwrite import Decision, decide, is_right
+from azbackup.plan import Piece, Places
 from azbackup.prices import Prices
+from azbackup.priorities import State, ThawWish
 from azbackup.progress import Progress
 from azbackup.selection import Selection
-from azbackup.thawing import Pending, State, Thawing, ThawWish
-from azbackup.writer import Destination, Unwritable, check_path, out_of_space
+from azbackup.thawing import Pending, Thawing
+from azbackup.writer import Destination, Unwritable, out_of_space
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,11 @@ class Wish:
     """What is restored where, and how. Each snapshot goes below its prefix, '' for the destination itself.
 
     `overwrite` is a policy, None for the default one in a directory that holds nothing else. `wait` is called between
-    two looks at what is pending; None: do not wait. `tell` hears the plan before anything is done. `now` is the clock,
-    Unix seconds.
+    two looks, with what is pending and how many packs wait for the budget; None: do not stay. `tell` hears the plan
+    before anything is done. `now` is the clock, Unix seconds.
     """
 
-    snapshots: list[tuple[Snapshot, bytes]]
+    snapshots: Chosen
     destination: bytes | None
     selection: Selection
     thaw: ThawWish
@@ -53,12 +56,16 @@ class Wish:
     plan_only: bool = False
     dry_run: bool = False
     tell: Callable[[Estimate], None] | None = None
-    wait: Callable[[Pending | None], None] | None = None
+    wait: Callable[[Pending | None, int], None] | None = None
 
 
 @dataclass
 class Outcome:
-    """What a run did. `problems` counts paths that could not be restored; `pending` what is still thawing."""
+    """What a run did.
+
+    `problems` counts paths that could not be restored; `pending` is what still thaws; `refused` why Azure would not
+    thaw; `staged` is (copies, bytes) in the staging container, for which `others` restores wait too.
+    """
 
     files: int = 0
     size: int = 0
@@ -68,6 +75,7 @@ class Outcome:
     pending: Pending | None = None
     pending_files: int = 0
     later_packs: int = 0
+    refused: Unavailable | None = None
     staged: tuple[int, int] = (0, 0)
     others: int = 0
     estimate: Estimate | None = None
@@ -88,23 +96,23 @@ class Restore:
 
     def run(self) -> Outcome:
         """Restores what can be. AzbackupError when the destination cannot be used, the plan costs too much, ..."""
-        entries, everything = self._entries()
-        destination = self._existing({entry.path for entry in everything})
+        entries, paths = gather(self._catalog, self._wish.snapshots, self._wish.selection)
+        destination = self._existing(paths)
         try:
-            originals, followers = _links(entries)
-            todo = self._todo(originals, destination)
+            todo, links = self._todo(hard_links(entries), destination)
             self._outcome.damage += self._thawing.look(self._places.packs)
             self._outcome.estimate = self._estimate(todo)
             if self._wish.tell is not None:
                 self._wish.tell(self._outcome.estimate)
-            self._check_cost(self._outcome.estimate)
+            if not self._wish.plan_only:
+                self._check_plan(self._outcome.estimate)
             if self._wish.dry_run:
                 for file in todo:
                     self._progress.note(f"would restore {os.fsdecode(file.entry.path)}")
             if not self._wish.plan_only:
                 if destination is None:
                     destination = open_destination(self._wish.destination)
-                self._restore(entries, todo, followers, destination)
+                self._restore(entries, todo, links, destination)
         except OSError as error:
             raise out_of_space(error) or error from None
         finally:
@@ -114,26 +122,7 @@ class Restore:
         self._outcome.damage += self._catalog.records.damage
         return self._outcome
 
-    # --- what is meant, and what is there
-
-    def _entries(self) -> tuple[list[Entry], list[Entry]]:
-        """(the entries that are meant, all entries), in path order, under their prefixes.
-
-        Where two snapshots both have a path the newer one counts.
-        """
-        meant: dict[bytes, Entry] = {}
-        everything: dict[bytes, Entry] = {}
-        for snapshot, prefix in sorted(self._wish.snapshots, key=lambda pair: pair[0].number):
-            entries = list(self._catalog.entries(snapshot))
-            for entry in entries:
-                check_path(entry.path)
-            chosen = self._wish.selection.of(entries, snapshot.source)
-            if prefix:
-                for entry in entries:
-                    entry.path = prefix + b"/" + entry.path if entry.path else prefix
-            meant.update((entry.path, entry) for entry in chosen)
-            everything.update((entry.path, entry) for entry in entries)
-        return list(meant.values()), list(everything.values())
+    # --- what is there, and what is to do
 
     def _existing(self, own: set[bytes]) -> Destination | None:
         """The destination if it is there already; AzbackupError when it may not be restored into."""
@@ -152,40 +141,66 @@ class Restore:
                 )
         return destination
 
-    def _todo(self, entries: list[Entry], destination: Destination | None) -> list[WantedFile]:
-        """The files that are to be written, with their pieces; the others are counted."""
-        self._places = Places({each for entry in entries for each in entry.chunk_ids()})
+    def _todo(
+        self, groups: list[list[Entry]], destination: Destination | None
+    ) -> tuple[list[WantedFile], list[tuple[Entry, Entry]]]:
+        """(the files that are to be written, with their pieces; hard links, each with the file that it is one of).
+
+        The others are counted. A file that is kept as it was is no model for its links: the next one is restored.
+        """
+        self._places = Places({each for group in groups for each in group[0].chunk_ids()})
         self._places.add(self._catalog.packs())
         if self._places.missing:
             known = {pack.pack_id for pack in self._places.packs}
             self._places.add(self._catalog.packs_without_row(known))
-        self._progress.stage("restoring", len(entries), sum(entry.size for entry in entries))
-        found = (self._plan(entry, destination) for entry in entries)
-        return [file for file in found if file is not None]
+        self._progress.stage("restoring", len(groups), sum(group[0].size for group in groups))
+        todo: list[WantedFile] = []
+        links: list[tuple[Entry, Entry]] = []
+        for group in groups:
+            leader, *others = group
+            decision = self._plan(leader, destination, todo)
+            while decision is Decision.KEEP and others:
+                leader, *others = others
+                decision = self._plan(leader, destination, todo)
+            links += [(entry, leader) for entry in others]
+        return todo, links
 
-    def _plan(self, entry: Entry, destination: Destination | None) -> WantedFile | None:
-        """The file with its pieces; None when it is there already, stays as it is, or cannot be restored."""
+    def _plan(self, entry: Entry, destination: Destination | None, todo: list[WantedFile]) -> Decision | None:
+        """Puts the file on the list if it is to be written; None when it cannot be restored."""
         try:
             pieces = self._places.pieces(entry)
         except Damaged as error:
             self.damaged(f"{os.fsdecode(entry.path)}: {error.message}")
             self.failed(entry, error.message)
             return None
-        status = destination.look(entry.path) if destination is not None else None
-        decision = decide(self._wish.overwrite or "if-changed", entry, status)
-        if decision is Decision.RIGHT and self._wish.check_existing:
-            assert destination is not None
-            lengths = [self._places.packs[pack].record.plain[chunk] for pack, chunk, _ in pieces]
-            if not destination.holds(entry, lengths, Hasher(self._keys)):
-                decision = Decision.WRITE
+        decision = self._decide(entry, pieces, destination)
         if decision is Decision.WRITE:
-            return WantedFile(entry, pieces, len(pieces))
+            todo.append(WantedFile(entry, pieces))
+            return decision
         if decision is Decision.RIGHT:
             self._outcome.already += 1
         else:
             self._outcome.kept += 1
         self._progress.advance(entry.path, 1, entry.size)
-        return None
+        return decision
+
+    def _decide(self, entry: Entry, pieces: list[Piece], destination: Destination | None) -> Decision:
+        """What happens to the file, from what stands at its path; what cannot be looked at is written anew."""
+        if destination is None:
+            return Decision.WRITE
+        try:
+            status = destination.look(entry.path)
+            right = status is not None and is_right(entry, status)
+            if right and self._wish.check_existing:
+                lengths = [self._places.packs[pack].record.plain[chunk] for pack, chunk, _ in pieces]
+                right = destination.holds(entry, lengths, Hasher(self._keys))
+        except OSError:
+            return Decision.WRITE
+        return decide(self._policy, entry, status, right)
+
+    @property
+    def _policy(self) -> str:
+        return self._wish.overwrite or "if-changed"
 
     # --- the plan
 
@@ -199,102 +214,90 @@ class Restore:
             pack = self._places.packs[number]
             info = self._thawing.info(pack)
             tier = info.tier if info is not None else pack.record.tier
-            uses.append(PackUse(pack, self._thawing.state(pack), tier, sorted(chunks[number])))
+            priority = self._thawing.priority(pack)
+            uses.append(PackUse(pack, self._thawing.state(pack), tier, sorted(chunks[number]), priority))
         sizes = [file.entry.size for file in todo]
         return estimate(sizes, self._outcome.already, uses, self._wish.thaw, self._wish.prices, self._wish.now())
 
-    def _check_cost(self, plan: Estimate) -> None:
-        limit = self._wish.max_cost
-        if limit is not None and plan.price > limit and not self._wish.plan_only:
+    def _check_plan(self, plan: Estimate) -> None:
+        """Stops, before anything is spent, what costs too much or could never end. AzbackupError, UsageError."""
+        limit, wish = self._wish.max_cost, self._wish.thaw
+        if limit is not None and plan.price > limit:
             raise AzbackupError(
-                f"this restore would cost about {plan.price:.2f} {plan.currency}, more than --max-cost {limit:.2f}",
+                f"this restore would cost about {plan.price:.4f} {plan.currency}, more than --max-cost {limit:g}",
                 "nothing was spent; --plan shows why, --include restores a part, --priority standard is cheapest",
+            )
+        largest = max((line.size for line in plan.packs if line.state == State.ARCHIVED.value), default=0)
+        if wish.priority == "high" and largest > wish.budget:
+            raise UsageError(
+                f"--high-budget is less than one pack of {largest:,} bytes: nothing could ever be asked for",
+                f"give at least {largest / 1024**3:.4f}, or --priority mixed",
             )
 
     # --- doing it
 
     def _restore(
-        self, entries: list[Entry], todo: list[WantedFile], followers: list[tuple[Entry, bytes]], to: Destination
+        self, entries: list[Entry], todo: list[WantedFile], links: list[tuple[Entry, Entry]], to: Destination
     ) -> None:
         directories = [entry for entry in entries if entry.kind == Kind.DIRECTORY]
         for entry in directories:
-            self.attempt(entry, lambda each=entry: to.make_directory(each))  # type: ignore[misc]
+            self.attempt(entry, partial(to.make_directory, entry))
         for entry in entries:
             if entry.kind not in (Kind.DIRECTORY, Kind.FILE):
-                self.attempt(entry, lambda each=entry: self._special(each, to))  # type: ignore[misc]
+                self.attempt(entry, partial(self._special, entry, to))
         waiting = self._files(todo, to)
-        for entry, leader in followers:
-            self.attempt(entry, lambda each=entry, first=leader: self._link(each, first, to))  # type: ignore[misc]
+        for entry, leader in links:
+            if leader.path not in waiting:
+                self.attempt(entry, partial(self._link, entry, leader, to))
         for entry in reversed(directories):
-            self.attempt(entry, lambda each=entry: to.finish_directory(each))  # type: ignore[misc]
+            self.attempt(entry, partial(to.finish_directory, entry))
         for name in sorted(to.skipped_xattrs):
             self._progress.note(f"extended attribute {name} could not be set here")
         if not waiting:
-            self._outcome.others = self._thawing.leave(self._wish.now())
+            self._leave()
+
+    def _files(self, todo: list[WantedFile], destination: Destination) -> set[bytes]:
+        """Restores files as their packs come; the paths of those that still wait at the end."""
+        fetch = Fetch(self._thawing.read, self._keys, destination, self)
+        arrivals = Arrivals(self._thawing, fetch, self._places.packs, self._wish.thaw, self._wish.now)
+        waiting = arrivals.run(todo, self, self._wish.wait)
+        self._outcome.pending, self._outcome.later_packs = arrivals.pending, arrivals.later_packs
+        self._outcome.refused, self._outcome.pending_files = arrivals.refused, len(waiting)
+        return {file.entry.path for file in waiting}
 
     def _special(self, entry: Entry, destination: Destination) -> None:
+        """A link, fifo or device, unless it is there or the policy keeps what is."""
         status = destination.look(entry.path)
-        if status is not None:
-            right = _is_special(entry, status) and (
-                entry.kind != Kind.SYMLINK or destination.target(entry.path) == entry.target
-            )
-            policy = self._wish.overwrite or "if-changed"
-            if right or decide(policy, entry, status) is Decision.KEEP:
-                return
-        destination.make_special(entry)
+        right = status is not None and is_right(entry, status)
+        if right and entry.kind == Kind.SYMLINK:
+            right = destination.target(entry.path) == entry.target
+        if decide(self._policy, entry, status, right) is Decision.WRITE:
+            destination.make_special(entry)
 
-    def _link(self, entry: Entry, leader: bytes, destination: Destination) -> None:
-        original, there = destination.look(leader), destination.look(entry.path)
-        if original is None:
-            return  # still thawing, or named as failed
-        if there is None or (there.st_ino, there.st_dev) != (original.st_ino, original.st_dev):
-            destination.make_link(entry.path, leader)
+    def _link(self, entry: Entry, leader: Entry, destination: Destination) -> None:
+        """A further hard link to a file that is there, unless the policy keeps what stands at its path."""
+        original, there = destination.look(leader.path), destination.look(entry.path)
+        if original is None or not is_right(leader, original):
+            raise Unwritable(f"it is a hard link to {os.fsdecode(leader.path)}, which could not be restored")
+        if there is not None and (there.st_ino, there.st_dev) == (original.st_ino, original.st_dev):
+            return
+        if decide(self._policy, entry, there, right=False) is Decision.KEEP:
+            self._outcome.kept += 1
+        else:
+            destination.make_link(entry.path, leader.path)
 
-    def _files(self, todo: list[WantedFile], destination: Destination) -> list[WantedFile]:
-        """Thaws and restores, as packs come; the files that still wait at the end."""
-        fetch = Fetch(self._thawing.read, self._keys, destination, self)
-        wish = self._wish
-        claimed = False
-        while todo:
-            needed = self._needed(todo)
-            asks, later = self._thawing.asks(needed, wish.thaw, wish.now())
-            self._thawing.ask(asks, wish.thaw.in_place)
-            pending = self._thawing.pending(needed)
-            if pending is not None and not claimed and not wish.thaw.in_place:
-                self._thawing.claim()
-                claimed = True
-            now, todo = self._sort(todo)
-            fetch.run(now, self._places.packs)
-            self._outcome.pending, self._outcome.later_packs = pending, len(later)
-            if not todo or wish.wait is None:
-                break
-            wish.wait(pending)
-            self._thawing.refresh(wish.thaw.in_place)
-        self._outcome.pending_files = len(todo)
-        if not todo:
-            self._outcome.pending, self._outcome.later_packs = None, 0
-        return todo
+    def _leave(self) -> None:
+        """Cleans up; credentials that cannot delete do not make a restore that is complete a failure."""
+        try:
+            self._outcome.others = self._thawing.leave(self._wish.now())
+        except Unavailable as error:
+            self.note(f"the thawed copies could not be removed: {error.message}; --discard-thawed removes them")
 
-    def _needed(self, todo: list[WantedFile]) -> list[NeededPack]:
-        """The packs of the files, in the order in which they are needed."""
-        numbers = dict.fromkeys(pack for file in todo for pack, _, _ in file.pieces)
-        return [self._places.packs[number] for number in numbers]
+    # --- what Arrivals and Fetch tell
 
-    def _sort(self, todo: list[WantedFile]) -> tuple[list[WantedFile], list[WantedFile]]:
-        """(the files whose packs can all be read now, those that wait); one with a missing pack is named and gone."""
-        states = [self._thawing.state(pack) for pack in self._places.packs]
-        now, later = [], []
-        for file in todo:
-            met = {states[pack] for pack, _, _ in file.pieces}
-            if State.MISSING in met:
-                self.failed(file.entry, "a pack that holds its contents is missing")
-            elif met <= {State.ONLINE, State.THAWED}:
-                now.append(file)
-            else:
-                later.append(file)
-        return now, later
-
-    # --- what Fetch tells
+    def note(self, message: str) -> None:
+        """Worth a line."""
+        self._progress.note(message)
 
     def done(self, entry: Entry) -> None:
         """The file is there."""
@@ -323,35 +326,3 @@ class Restore:
                 raise
             self.failed(entry, f"cannot be restored: {error.strerror}")
         return False
-
-
-def _links(entries: list[Entry]) -> tuple[list[Entry], list[tuple[Entry, bytes]]]:
-    """(files to restore from chunks, further hard links to one of them, each with the path of the first)."""
-    leaders: dict[object, bytes] = {}
-    originals, followers = [], []
-    for entry in entries:
-        if entry.kind != Kind.FILE:
-            continue
-        if entry.links > 1:
-            group = (entry.device, entry.inode, entry.size, entry.mtime_ns, entry.chunks)
-            leader = leaders.setdefault(group, entry.path)
-            if leader != entry.path:
-                followers.append((entry, leader))
-                continue
-        originals.append(entry)
-    return originals, followers
-
-
-_FORMATS = {
-    Kind.SYMLINK: stat.S_IFLNK,
-    Kind.FIFO: stat.S_IFIFO,
-    Kind.CHARACTER_DEVICE: stat.S_IFCHR,
-    Kind.BLOCK_DEVICE: stat.S_IFBLK,
-}
-
-
-def _is_special(entry: Entry, status: os.stat_result) -> bool:
-    """Whether a link, fifo or device of the right kind, time and number is there."""
-    if stat.S_IFMT(status.st_mode) != _FORMATS[Kind(entry.kind)] or status.st_mtime_ns != entry.mtime_ns:
-        return False
-    return entry.kind in (Kind.SYMLINK, Kind.FIFO) or status.st_rdev == entry.rdev

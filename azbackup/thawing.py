@@ -2,55 +2,27 @@
 
 Promises that a pack is asked for at most once however often and from wherever restores run, that a pending standard
 thaw may be raised but never lowered, and that high priority stays within the hour's budget of the account, counted
-from what lies in the staging container. Other restores that still wait leave a mark there; the last one out removes
-the copies.
+from what lies in the staging container. A restore that needs copies leaves a mark there while it does; the last one
+out removes the copies.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from azbackup.background import ahead
+from azbackup.errors import Missing, Unavailable
 from azbackup.formats import pack_blob
 from azbackup.plan import NeededPack
+from azbackup.priorities import HIGH_HOURS, STANDARD_HOURS, Ask, State, ThawWish, decide
 from azbackup.stores import BlobInfo, BlobStore, ThawStore
 
-HIGH_BUDGET = 10 * 1024**3  # bytes an hour and account at high priority: what Azure documents
-STANDARD_HOURS = 15.0
-HIGH_HOURS = 1.0
 _HOUR = 3600.0
 _MARK_SECONDS = 7 * 24 * 3600.0  # after which a restore that did not come back is forgotten
-_ASK_AT_ONCE = 8
-
-
-class State(enum.Enum):
-    """Where a pack's bytes are."""
-
-    ONLINE = "online"
-    ARCHIVED = "archived"
-    PENDING = "pending"
-    THAWED = "thawed"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class ThawWish:
-    """How to thaw: priority standard, high or mixed; `budget` bytes an hour at high; in place instead of by copy."""
-
-    priority: str = "standard"
-    budget: int = HIGH_BUDGET
-    in_place: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request to come: a pack, the priority, and whether it raises a thaw that is pending."""
-
-    pack: NeededPack
-    priority: str
-    raises: bool = False
+_AT_ONCE = 8
+_NOT_ONLINE = {"BlobArchived", "BlobBeingRehydrated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,90 +35,78 @@ class Pending:
     until: float
 
 
-def decide(
-    needed: Sequence[tuple[NeededPack, State, str]], wish: ThawWish, used: int
-) -> tuple[list[Ask], list[NeededPack]]:
-    """(what to ask for, what waits for the next hour's budget), from (pack, state, priority it was asked for with).
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What a clean-up removed: copies, their bytes; packs put back into the archive; packs that still thaw in place."""
 
-    `needed` is in the order of need; `used` is what this hour's budget has spent. Pure.
-    """
-    archived = [pack for pack, state, _ in needed if state is State.ARCHIVED]
-    if wish.priority == "standard":
-        return [Ask(pack, "standard") for pack in archived], []
-    left = wish.budget - used
-    asks: list[Ask] = []
-    later: list[NeededPack] = []
-    if wish.priority == "mixed":
-        first = {pack.pack_id: place for place, pack in enumerate(archived)}
-        archived.sort(key=lambda pack: (pack.record.size, first[pack.pack_id]))
-    for pack in archived:
-        if pack.record.size <= left:
-            left -= pack.record.size
-            asks.append(Ask(pack, "high"))
-        elif wish.priority == "mixed":
-            asks.append(Ask(pack, "standard"))
-        else:
-            later.append(pack)
-    if wish.priority == "high":
-        for pack, state, priority in needed:
-            if state is State.PENDING and priority != "high" and pack.record.size <= left:
-                left -= pack.record.size
-                asks.append(Ask(pack, "high", raises=True))
-    return asks, later
+    copies: int
+    size: int
+    archived_again: int
+    still_thawing: int
+
+
+class NotOnline(Exception):
+    """A pack that a listing showed online cannot be read: its copy was removed, or it went back to the archive."""
 
 
 class Thawing:
     """The packs of one partition, as the listings of the packs and of the staging container show them."""
 
     def __init__(self, blobs: BlobStore, staging: ThawStore, partition: str, mark: str) -> None:
-        """`mark` names this restore among others: the same for the same destination, and telling nothing else."""
+        """`mark` names this restore among others: the same for the same wish from any host, and telling nothing."""
         self._blobs = blobs
         self._staging = staging
         self._prefix = pack_blob(partition, "")
         self._marks = f"{partition}/restores/"
-        self._partition = partition
         self._mark = self._marks + mark
         self._listed: dict[str, BlobInfo] = {}
         self._staged: dict[str, BlobInfo] = {}
         self._marked: dict[str, BlobInfo] = {}
+        self._strangers: list[BlobInfo] = []  # copies of other partitions: they share the hour's budget
         self._used_staging = False
 
     # --- looking
 
     def look(self, packs: Sequence[NeededPack]) -> list[str]:
-        """Lists the packs, and the staging container when one of `packs` is archived.
+        """Lists the packs of the partition, and the staging container when any of them is archived.
 
-        What does not agree with its record is given back in words: such a pack was cut, replaced or removed.
+        What of `packs` does not agree with its record is given back in words: it was cut, replaced or removed.
         """
         if not packs:
             return []
-        self._listed = {info.name: info for info in self._blobs.listed(self._prefix)}
-        complaints = []
-        for pack in packs:
-            info = self.info(pack)
-            if info is None:
-                complaints.append(f"pack {pack.pack_id} is missing")
-            elif info.size != pack.record.size or (info.md5 and info.md5 != pack.record.md5):
-                complaints.append(f"pack {pack.pack_id} does not have the size and MD5 of its record")
-        if any(info is not None and info.tier == "archive" for info in map(self.info, packs)):
+        self._list_packs()
+        if any(info.tier == "archive" or info.pending for info in self._listed.values()):
             self._list_staging()
-        return complaints
+        return [complaint for pack in packs if (complaint := self._complaint(pack))]
+
+    def _complaint(self, pack: NeededPack) -> str:
+        info = self.info(pack)
+        if info is None:
+            return f"pack {pack.pack_id} is missing"
+        if info.size != pack.record.size or (info.md5 and info.md5 != pack.record.md5):
+            return f"pack {pack.pack_id} does not have the size and MD5 of its record"
+        return ""
+
+    def _list_packs(self) -> None:
+        self._listed = {info.name: info for info in self._blobs.listed(self._prefix)}
 
     def _list_staging(self) -> None:
-        """Lists the staging container: copies and marks."""
+        """Lists the staging container: copies and marks, and the copies of other partitions."""
         self._used_staging = True
-        self._staged, self._marked = {}, {}
-        for info in self._staging.listed(f"{self._partition}/"):
+        self._staged, self._marked, self._strangers = {}, {}, []
+        for info in self._staging.listed(""):
             if info.name.startswith(self._prefix):
                 self._staged[info.name] = info
             elif info.name.startswith(self._marks):
                 self._marked[info.name] = info
+            else:
+                self._strangers.append(info)
 
-    def refresh(self, in_place: bool) -> None:
-        """Lists again what changes while thaws are pending."""
+    def refresh(self, packs_too: bool = False) -> None:
+        """Lists again what changes while thaws are pending: the copies, and packs that thaw in place."""
+        if packs_too or any(info.pending for info in self._listed.values()):
+            self._list_packs()
         self._list_staging()
-        if in_place:
-            self._listed = {info.name: info for info in self._blobs.listed(self._prefix)}
 
     def info(self, pack: NeededPack) -> BlobInfo | None:
         """The pack's line in the listing."""
@@ -160,29 +120,24 @@ class Thawing:
         if info.tier != "archive" and not info.pending:
             return State.ONLINE
         copy = self._staged.get(info.name)
-        if copy is None or copy.failed:
+        if copy is None or _is_useless(copy, info):
             return State.PENDING if info.pending else State.ARCHIVED
-        return State.PENDING if copy.pending or copy.tier == "archive" else State.THAWED
-
-    def readable(self, pack: NeededPack) -> bool:
-        """Whether its bytes can be read now."""
-        return self.state(pack) in (State.ONLINE, State.THAWED)
+        return State.PENDING if _is_coming(copy) else State.THAWED
 
     def pending(self, packs: Iterable[NeededPack]) -> Pending | None:
         """What of the packs is on its way; None when nothing is."""
-        thaws = [
-            (pack.record.size, copy.created if copy else 0.0, HIGH_HOURS if priority == "high" else STANDARD_HOURS)
-            for pack in packs
-            if self.state(pack) is State.PENDING
-            for copy, priority in [(self._staged.get(self._prefix + pack.pack_id), self._priority(pack))]
-        ]
+        thaws = [(pack, self._staged.get(self._prefix + pack.pack_id)) for pack in packs]
+        thaws = [(pack, copy) for pack, copy in thaws if self.state(pack) is State.PENDING]
         if not thaws:
             return None
-        since = [created for _, created, _ in thaws if created]
-        until = [created + hours * _HOUR for _, created, hours in thaws if created]
-        return Pending(len(thaws), sum(size for size, _, _ in thaws), min(since, default=0.0), max(until, default=0.0))
+        hours = [HIGH_HOURS if self.priority(pack) == "high" else STANDARD_HOURS for pack, _ in thaws]
+        since = [copy.created if copy is not None else 0.0 for _, copy in thaws]
+        until = [each + hour * _HOUR for each, hour in zip(since, hours, strict=True) if each]
+        size = sum(pack.record.size for pack, _ in thaws)
+        return Pending(len(thaws), size, min(filter(None, since), default=0.0), max(until, default=0.0))
 
-    def _priority(self, pack: NeededPack) -> str:
+    def priority(self, pack: NeededPack) -> str:
+        """The priority that a pack was asked for with, '' when it was not."""
         name = self._prefix + pack.pack_id
         info = self._staged.get(name) or self._listed.get(name)
         return info.priority if info else ""
@@ -191,46 +146,63 @@ class Thawing:
 
     def asks(self, packs: Iterable[NeededPack], wish: ThawWish, now: float) -> tuple[list[Ask], list[NeededPack]]:
         """What `ask` would ask for, and what waits for the next hour's budget."""
-        used = sum(
-            info.size for info in self._staged.values() if info.priority == "high" and now - info.created < _HOUR
-        )
-        return decide([(pack, self.state(pack), self._priority(pack)) for pack in packs], wish, used)
+        needed = [(pack, self.state(pack), self.priority(pack)) for pack in packs]
+        return decide(needed, wish, self._spent(now))
+
+    def _spent(self, now: float) -> int:
+        """Bytes of the hour's budget that are taken: asked for at high within the hour, or still on their way."""
+        in_place = [info for info in self._listed.values() if info.pending]
+        infos = [info for info in [*self._staged.values(), *self._strangers, *in_place] if info.priority == "high"]
+        return sum(info.size for info in infos if _is_coming(info) or now - info.created < _HOUR)
 
     def ask(self, asks: Sequence[Ask], in_place: bool) -> None:
-        """Sends the requests, and looks again unless all copies are there at once."""
+        """Sends the requests, and looks again unless all copies are there at once. Unavailable."""
         if not asks:
             return
-        calls = [lambda each=ask: self._send(each, in_place) for ask in asks]
-        at_once = list(ahead(calls, _ASK_AT_ONCE))
+        at_once = list(ahead([partial(self._send, ask, in_place) for ask in asks], _AT_ONCE))
         if all(at_once):
             for ask in asks:
-                name = self._prefix + ask.pack.pack_id
-                self._staged[name] = BlobInfo(name, ask.pack.record.size, b"", "hot", priority=ask.priority)
+                original = self._listed[self._prefix + ask.pack.pack_id]
+                self._staged[original.name] = BlobInfo(original.name, original.size, original.md5, "hot")
             return
         self.refresh(in_place)
 
-    def claim(self) -> None:
-        """Leaves the mark of a restore that waits, so that no other one removes the copies."""
-        self._staging.mark(self._mark)
-
     def _send(self, ask: Ask, in_place: bool) -> bool:
+        """One request, two when a useless copy is in the way; whether the pack can be read at once."""
         name = self._prefix + ask.pack.pack_id
-        if in_place:
-            self._staging.thaw_in_place(name, ask.priority)
-            return False
-        if ask.raises:
+        copy = self._staged.get(name)
+        if ask.raises and copy is not None:
             self._staging.raise_priority(name)
             return False
-        copy = self._staged.get(name)
-        if copy is not None and copy.failed:
+        if in_place or ask.raises:
+            self._staging.thaw_in_place(name, ask.priority)
+            return False
+        if copy is not None:
             self._staging.delete(name)
         return self._staging.thaw(name, ask.priority)
 
+    def has_copies(self, packs: Iterable[NeededPack]) -> bool:
+        """Whether some of the packs have a copy, there or on its way."""
+        return any(self._prefix + pack.pack_id in self._staged for pack in packs)
+
+    def claim(self) -> None:
+        """Leaves the mark of a restore that needs copies, so that no other one removes them; or renews it."""
+        self._staging.mark(self._mark)
+
     def read(self, pack: NeededPack, start: int, end: int) -> bytes:
-        """Bytes of a pack that is online or thawed; fewer where it ends early. Missing."""
+        """Bytes of a pack that is online or thawed; fewer where it ends early. Missing, NotOnline."""
         name = self._prefix + pack.pack_id
-        store = self._staging if self.state(pack) is State.THAWED else self._blobs
-        return store.get_range(name, start, end - start)
+        thawed = self.state(pack) is State.THAWED
+        try:
+            return (self._staging if thawed else self._blobs).get_range(name, start, end - start)
+        except Missing:
+            if not thawed:
+                raise
+            raise NotOnline from None
+        except Unavailable as error:
+            if error.code not in _NOT_ONLINE:
+                raise
+            raise NotOnline from None
 
     # --- cleaning up
 
@@ -239,37 +211,42 @@ class Thawing:
         if not self._used_staging:
             return 0
         self._list_staging()
-        if self._mark in self._marked:
+        if self._marked.pop(self._mark, None) is not None:
             self._staging.delete(self._mark)
-        others = [
-            info for info in self._marked.values() if info.name != self._mark and now - info.modified < _MARK_SECONDS
-        ]
+        others = [info for info in self._marked.values() if now - info.modified < _MARK_SECONDS]
         if not others:
             self.discard()
         return len(others)
 
     def discard(self) -> tuple[int, int]:
-        """Removes all thawed copies of the partition, and old marks; (how many copies, their bytes)."""
-        sizes = [info.size for info in self._staged.values()]
-        for name in [*self._staged, *(name for name in self._marked if name != self._mark)]:
-            self._staging.delete(name)
+        """Removes all copies and marks of the partition; (how many copies, their bytes)."""
+        copies, size = self.staged()
+        for _ in ahead([partial(self._staging.delete, name) for name in [*self._staged, *self._marked]], _AT_ONCE):
+            pass
         self._staged, self._marked = {}, {}
-        return len(sizes), sum(sizes)
+        return copies, size
 
-    def discard_all(self, packs: Sequence[NeededPack]) -> tuple[int, int, int]:
-        """Removes copies and marks, and puts packs that were thawed in place back; (copies, bytes, packs put back)."""
+    def discard_all(self, packs: Sequence[NeededPack]) -> Discarded:
+        """Removes copies and marks, and puts packs that were thawed in place back into the archive tier."""
         self.look(packs)
         self._list_staging()
         copies, size = self.discard()
-        back = [
-            pack
-            for pack in packs
-            if pack.record.tier == "archive" and (info := self.info(pack)) is not None and info.tier != "archive"
-        ]
-        for pack in back:
-            self._staging.archive_again(self._prefix + pack.pack_id)
-        return copies, size, len(back)
+        infos = [info for pack in packs if pack.record.tier == "archive" and (info := self.info(pack)) is not None]
+        back = [info for info in infos if info.tier != "archive" and not info.pending]
+        for info in back:
+            self._staging.archive_again(info.name)
+        return Discarded(copies, size, len(back), sum(info.pending for info in infos))
 
     def staged(self) -> tuple[int, int]:
-        """(copies, bytes) that lie in the staging container."""
+        """(copies, bytes) of the partition that lie in the staging container."""
         return len(self._staged), sum(info.size for info in self._staged.values())
+
+
+def _is_coming(copy: BlobInfo) -> bool:
+    """Whether a copy is under way: Azure copies first, into the archive tier, and then thaws the copy."""
+    return not copy.failed and (copy.pending or copy.tier == "archive")
+
+
+def _is_useless(copy: BlobInfo, original: BlobInfo) -> bool:
+    """Whether a copy failed, or is there but is not one of this pack."""
+    return copy.failed or (not _is_coming(copy) and copy.size != original.size)
