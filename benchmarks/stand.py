@@ -1,0 +1,86 @@
+"""The storage that all tools use in turn: one Azurite, its data in memory, directly or behind a link.
+
+Its blobs are always at port 10000, where restic 0.14 looks for Azurite and nowhere else. A new one for every round:
+what was stored before is gone, and so is the memory that it took.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+
+from benchmarks.link import Link, running_link
+from emulator.azurite import DEFAULT_BLOB_PORT, Endpoints, running_azurite
+
+
+class PortTaken(Exception):
+    """Something else listens where restic looks for Azurite."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a tool keeps: blobs and rows (or files), and the bytes in them."""
+
+    objects: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A running storage: `endpoints` for the tools, `azurite` for looking behind the link."""
+
+    endpoints: Endpoints
+    azurite: Endpoints
+    link: Link | None
+
+    def take_requests(self) -> dict[str, int]:
+        """The requests since the last call, by billing class; nothing is counted without a link."""
+        return self.link.take() if self.link is not None else {}
+
+    def make(self, name: str) -> None:
+        """Make a container and a table of this name."""
+        connection = self.azurite.connection_string
+        with BlobServiceClient.from_connection_string(connection) as blobs:
+            blobs.create_container(name)
+        with TableServiceClient.from_connection_string(connection) as tables:
+            tables.create_table(name)
+
+    def stored(self, name: str) -> Stored:
+        """What is in the container of this name, and in its table if there is one."""
+        connection = self.azurite.connection_string
+        with BlobServiceClient.from_connection_string(connection) as blobs:
+            sizes = [int(blob.size or 0) for blob in blobs.get_container_client(name).list_blobs()]
+        with TableServiceClient.from_connection_string(connection) as tables:
+            if any(table.name == name for table in tables.list_tables()):
+                rows = tables.get_table_client(name).list_entities()
+                sizes += [sum(len(value) for value in row.values() if isinstance(value, bytes | str)) for row in rows]
+        return Stored(len(sizes), sum(sizes))
+
+    def blob_sizes(self, name: str) -> list[int]:
+        """The sizes of the blobs in the container of this name."""
+        with BlobServiceClient.from_connection_string(self.azurite.connection_string) as blobs:
+            return [int(blob.size or 0) for blob in blobs.get_container_client(name).list_blobs()]
+
+
+@contextlib.contextmanager
+def running_stand(round_trip_seconds: float) -> Iterator[Stand]:
+    """A storage until the end of the block; without a round trip there is no link. Raises PortTaken."""
+    _check_port(DEFAULT_BLOB_PORT)
+    if not round_trip_seconds:
+        with running_azurite(blob_port=DEFAULT_BLOB_PORT) as azurite:
+            yield Stand(azurite, azurite, None)
+        return
+    with running_azurite() as azurite, running_link(azurite, round_trip_seconds, DEFAULT_BLOB_PORT) as link:
+        yield Stand(link.endpoints, azurite, link)
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise PortTaken(f"something listens on port {port}, where restic looks for Azurite: stop it first")
