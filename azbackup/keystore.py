@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -32,6 +33,8 @@ from azbackup.formats import (
     record_blob,
 )
 from azbackup.stores import BlobStore, PlainRow, RowStore, RowValue
+
+T = TypeVar("T", int, str, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +77,25 @@ def to_values(record: KeyRecord) -> dict[str, RowValue]:
 
 def from_values(values: Mapping[str, object]) -> KeyRecord:
     """The key record of a row. Damaged when something is missing or of the wrong type; an unknown format is refused."""
-
-    def take(name: str, kind: type[int] | type[bytes] | type[str]) -> object:
-        value = values.get(name)
-        if not isinstance(value, kind):
-            raise Damaged(f"the key record has no valid {name!r}")
-        return value
-
-    if take("format", int) != formats.FORMAT or take("kdf", str) != formats.KDF_NAME:
+    if _take(values, "format", int) != formats.FORMAT or _take(values, "kdf", str) != formats.KDF_NAME:
         raise AzbackupError(
             f"this version does not know the key record's format {values['format']} or KDF {values['kdf']}",
             "use a newer azbackup",
         )
-    number = {name: int(str(take(name, int))) for name in ("memory", "passes", "lanes", "generation")}
-    raw = {name: take(name, bytes) for name in ("salt", "commitment", "wrapped")}
-    costs = KdfCosts(number["memory"], number["passes"], number["lanes"])
-    wrapped = WrappedKey(costs, _bytes(raw["salt"]), _bytes(raw["commitment"]), _bytes(raw["wrapped"]))
-    return KeyRecord(number["generation"], wrapped, str(take("created", str)), str(take("changed", str)))
+    costs = KdfCosts(_take(values, "memory", int), _take(values, "passes", int), _take(values, "lanes", int))
+    salt, commitment, wrapped = (_take(values, name, bytes) for name in ("salt", "commitment", "wrapped"))
+    return KeyRecord(
+        _take(values, "generation", int),
+        WrappedKey(costs, salt, commitment, wrapped),
+        _take(values, "created", str),
+        _take(values, "changed", str),
+    )
 
 
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)
+def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:
+    value = values.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise Damaged(f"the key record has no valid {name!r}")
     return value
 
 
