@@ -123,7 +123,7 @@ class MemoryThaw(MemoryBlobs):
             self.blobs.pop(name, None)
 
     def release(self) -> None:
-        """Ends all thaws that are pending."""
+        """Ends all thaws that are pending, of copies and in place."""
         with self.lock, self.packs.lock:
             for each in [*self.blobs.values(), *self.packs.blobs.values()]:
                 if each.pending:

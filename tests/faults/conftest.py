@@ -28,14 +28,18 @@ class Story:
     second: Path
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, small: None) -> Story:  # noqa: ARG001  it must come first
-    """Give a world with one snapshot, and a source that has changed since."""
-    folder = tmp_path_factory.mktemp("story")
+def tell(folder: Path, unit: int = 100_000) -> Story:
+    """Return a world with one snapshot, and its source changed since; files are of some `unit` bytes."""
     source = folder / "source"
-    make_source(source)
+    make_source(source, unit)
     world = World(source)
     world.backup()
     first = keep(source, "first")
-    change_source(source)
+    change_source(source, unit)
     return Story(world, first, source)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, small: None) -> Story:  # noqa: ARG001  it must come first
+    """Give a world with one snapshot, and a source that has changed since."""
+    return tell(tmp_path_factory.mktemp("story"))

@@ -28,7 +28,7 @@ def test_one_backup_in_the_midst_of_another(story: Story, other: Path, tmp_path:
     """At each operation of one, in turn, the whole of the other happens: two snapshots, each exact, no damage."""
     for at in range(1, MOST):
         world = World(story.second) if first else story.world.clone()
-        happened = []
+        happened: list[int] = []
 
         def meanwhile(world: World = world, happened: list[int] = happened) -> None:
             snapshot, damage = world.backup(source=other)

@@ -21,6 +21,7 @@ from azbackup import keystore
 from azbackup.backup import Backup, Clock, Job
 from azbackup.catalog import Catalog
 from azbackup.crypto import KdfCosts, Secret, derive, wrap_data_key
+from azbackup.errors import NothingStored
 from azbackup.journal import Journal
 from azbackup.keystore import Keystore
 from azbackup.model import ChunkId, Snapshot
@@ -33,7 +34,7 @@ from azbackup.selection import Selection
 from azbackup.thawing import Thawing, ThawWish
 from azbackup.writer import is_temporary
 from emulator.trees import differences
-from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
+from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
 
 PARTITION = "user1"
 PASSWORD = Secret(b"secret")
@@ -159,7 +160,10 @@ class World:
     def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> Outcome:
         """Restore a snapshot, the newest for 0."""
         catalog, keys, blobs = self.opened(fuse)
-        snapshot = [each for each in catalog.snapshots() if number in (0, each.number)][-1]
+        snapshots = [each for each in catalog.snapshots() if number in (0, each.number)]
+        if not snapshots:
+            raise NothingStored("no snapshot")
+        snapshot = snapshots[-1]
         staging: Any = Fused(self.staging, fuse or Fuse())
         wish = Wish(
             snapshots=[(snapshot, b"")],
@@ -191,49 +195,35 @@ class World:
             yield self.table.rows, row
 
 
-def make_small(patch: Any) -> None:
+def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
     """Make packs and file records so small that a small source has several of each, and the KDF quick."""
-    patch.setattr("azbackup.packer.PACK_BYTES", 600_000)
+    patch.setattr("azbackup.packer.PACK_BYTES", pack_bytes)
     patch.setattr("azbackup.entries._PAYLOAD_BYTES", 700)
     patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
 
 
-def make_source(root: Path) -> None:
-    """Fill a directory: two chunks in a file, a twin, links, a hole, nothing, and names out of the ordinary."""
-    noise = Noise()
+def make_source(root: Path, unit: int = 100_000) -> None:
+    """Fill a directory: a twin, links, a hole, nothing, odd names, and by default a file of several chunks."""
     (root / "d" / "empty").mkdir(parents=True)
-    (root / "large").write_bytes(noise(1_700_000))
-    (root / "d" / "one").write_bytes(noise(200_000))
-    (root / "d" / "two").write_bytes(noise(250_000))
+    for name, units in (("large", 17), ("d/one", 2), ("d/two", 3), ("d.txt", 1), ("goes", 1), ("changes", 1)):
+        (root / name).write_bytes(os.urandom(units * unit))
     (root / "d" / "twin").write_bytes((root / "d" / "one").read_bytes())
-    (root / "d.txt").write_bytes(noise(100_000))
     (root / "nothing").touch()
-    (root / "goes").write_bytes(noise(50_000))
-    (root / "changes").write_bytes(noise(40_000))
     (root / "hard").hardlink_to(root / "d.txt")
     (root / "soft").symlink_to("d/one")
     (root / os.fsdecode(b"\xff\n")).write_text("odd")
     with (root / "hollow").open("wb") as file:
-        file.truncate(300_000)
+        file.truncate(3 * unit)
 
 
-def change_source(root: Path) -> None:
+def change_source(root: Path, unit: int = 100_000) -> None:
     """Change, remove, add, and make one kind into another."""
-    noise = Noise()
-    (root / "changes").write_bytes(noise(60_000))
+    (root / "changes").write_bytes(os.urandom(2 * unit))
     (root / "goes").unlink()
-    (root / "d" / "comes").write_bytes(noise(700_000))
+    (root / "d" / "comes").write_bytes(os.urandom(7 * unit))
     (root / "soft").unlink()
     (root / "soft").mkdir()
-    (root / "soft" / "inside").write_bytes(noise(1000))
-
-
-class Noise:
-    """Bytes that do not compress and are not the same twice."""
-
-    def __call__(self, size: int) -> bytes:
-        """Return some."""
-        return os.urandom(size)
+    (root / "soft" / "inside").write_bytes(os.urandom(1000))
 
 
 def keep(tree: Path, name: str) -> Path:
@@ -253,8 +243,3 @@ def assert_restores(world: World, tree: Path, destination: Path, number: int = 0
     assert differences(tree, destination) == []
     assert leftovers(destination) == []
     shutil.rmtree(destination)
-
-
-def altered(blob: Blob, data: bytes) -> Blob:
-    """Return a blob with other bytes, as an adversary would store it."""
-    return replace(blob, data=data)
