@@ -185,18 +185,16 @@ class Keystore:
 
     def _copies(self) -> list[KeyRecord]:
         """The copies that can be read, newest first."""
-        prefix = record_blob(self._partition, KEY_COPY_PREFIX)
-        names = [info.name for info in self._blobs.listed(prefix)]
-        names.sort(key=lambda name: number_of(name.rsplit("/", 1)[-1], KEY_COPY_PREFIX), reverse=True)
         found = []
-        for name in names:
-            data = self._blobs.get(name)
+        for info in self._blobs.listed(record_blob(self._partition, KEY_COPY_PREFIX)):
             try:
+                number = number_of(info.name.rpartition("/")[2], KEY_COPY_PREFIX)
+                data = self._blobs.get(info.name)
                 values = msgspec.msgpack.decode(data.removeprefix(RECORD_MAGIC), type=dict)
-                found.append(from_values(values))
+                found.append((number, from_values(values)))
             except (msgspec.DecodeError, Damaged):
                 continue
-        return found
+        return [record for _, record in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
     def _is_copied(self, row: PlainRow) -> bool:
         record = from_values(row.values)

@@ -1,0 +1,379 @@
+"""The key record: a wrong password, an altered row, a lost table and two at once are told apart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+
+from azbackup import keystore, rekey
+from azbackup.crypto import KdfCosts, Secret, wrap_data_key
+from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
+from azbackup.formats import RECORD_MAGIC
+from azbackup.keystore import Keystore, Opened, from_values, to_values
+from azbackup.stores import PlainRow
+from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
+
+PARTITION = "user1"
+COPY = "user1/records/key-%08d"
+ROW = (PARTITION, "key")
+NOW = "2026-11-22T21:08:00Z"
+OLD, NEW, OTHER = Secret(b"old"), Secret(b"new"), Secret(b"other")
+
+
+@pytest.fixture(autouse=True)
+def quick() -> Iterator[None]:
+    """Make the KDF quick: the lowest costs that a record may ask for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=KdfCosts(8192, 1, 1)))
+        yield
+
+
+@dataclass
+class Account:
+    """A partition in memory."""
+
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    table: MemoryTable = field(default_factory=MemoryTable)
+
+    def keys(self) -> Keystore:
+        """Return a keystore of its own, as each run has."""
+        return Keystore(MemoryRows(self.table, PARTITION), self.blobs, PARTITION)
+
+    def create(self, password: Secret = OLD) -> bytes:
+        """Create the data key; return it."""
+        opened, fresh = self.keys().open_or_create(password, NOW)
+        assert fresh
+        return opened.data_key.reveal()
+
+    def alter_row(self, **values: Any) -> None:
+        """Alter properties of the row, as an adversary could."""
+        row = self.table.rows[ROW]
+        assert isinstance(row, PlainRow)
+        self.table.rows[ROW] = PlainRow({**row.values, **values}, row.etag)
+
+    def copies(self) -> list[str]:
+        """Return the names of the copies."""
+        return sorted(self.blobs.blobs)
+
+
+@pytest.fixture
+def account() -> Account:
+    """Give an account with nothing in it."""
+    return Account()
+
+
+def test_nothing_is_stored(account: Account) -> None:
+    """An empty partition is neither damaged nor a wrong password; changing it makes nothing."""
+    with pytest.raises(NothingStored):
+        account.keys().open(OLD)
+    with pytest.raises(NothingStored):
+        account.keys().change(OLD, NEW, NOW)
+    assert not account.blobs.blobs
+    assert not account.table.rows
+
+
+def test_the_first_backup_makes_the_key(account: Account) -> None:
+    """A row and one copy; the second run opens the same key and makes nothing."""
+    data_key = account.create()
+    opened, fresh = account.keys().open_or_create(OLD, NOW)
+    assert (opened.data_key.reveal(), fresh, opened.in_table, opened.damage) == (data_key, False, True, "")
+    assert account.copies() == [COPY % 1]
+    assert list(account.table.rows) == [ROW]
+
+
+def test_a_wrong_password_is_said_to_be_one(account: Account) -> None:
+    """Opening, creating and changing under it: WrongPassword, and nothing is written."""
+    account.create()
+    before = dict(account.table.rows)
+    for attempt in (
+        lambda: account.keys().open(OTHER),
+        lambda: account.keys().open_or_create(OTHER, NOW),
+        lambda: account.keys().change(OTHER, NEW, NOW),
+    ):
+        with pytest.raises(WrongPassword):
+            attempt()
+    assert account.table.rows == before
+    assert account.copies() == [COPY % 1]
+
+
+def test_a_changed_password_opens_the_same_key(account: Account) -> None:
+    """The new one opens, the old one is wrong; both copies are kept, the data key is the same."""
+    data_key = account.create()
+    record = account.keys().change(OLD, NEW, "2027-01-01T00:00:00Z")
+    assert account.keys().open(NEW).data_key.reveal() == data_key
+    with pytest.raises(WrongPassword):
+        account.keys().open(OLD)
+    assert account.copies() == [COPY % 1, COPY % 2]
+    assert (record.generation, record.created, record.changed) == (2, NOW, "2027-01-01T00:00:00Z")
+
+
+def test_an_empty_new_password_is_refused(account: Account) -> None:
+    """It protects nothing."""
+    account.create()
+    with pytest.raises(UsageError):
+        rekey.change_password(account.keys(), OLD, Secret(b""), NOW)
+
+
+# --- an altered row
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"commitment": bytes(32)},
+        {"salt": bytes(16)},
+        {"wrapped": bytes(60)},
+        {"wrapped": b""},
+        {"memory": 9000},
+        {"memory": 2**40},
+        {"passes": -1},
+        {"lanes": "1"},
+        {"memory": True},
+        {"salt": "text"},
+        {"created": 5},
+    ],
+    ids=repr,
+)
+def test_an_altered_row_is_not_believed(account: Account, values: dict[str, Any]) -> None:
+    """The right password still opens, by the copy, and the damage is said: it is no wrong password."""
+    data_key = account.create()
+    account.alter_row(**values)
+    opened = account.keys().open(OLD)
+    assert opened.data_key.reveal() == data_key
+    assert "altered" in opened.damage
+
+
+def test_an_altered_row_and_a_wrong_password(account: Account) -> None:
+    """Neither the row nor a copy opens: the password is wrong, or the row says what is the matter with it."""
+    account.create()
+    account.alter_row(wrapped=bytes(60))
+    with pytest.raises((WrongPassword, Damaged)):
+        account.keys().open(OTHER)
+
+
+def test_an_old_row_put_back_is_noticed_by_nobody_but_opens(account: Account) -> None:
+    """Whoever kept the old row and can write may put it back: the old password opens again (see the threat model)."""
+    data_key = account.create()
+    old_row = account.table.rows[ROW]
+    account.keys().change(OLD, NEW, NOW)
+    account.table.rows[ROW] = old_row
+    assert account.keys().open(OLD).data_key.reveal() == data_key
+
+
+@pytest.mark.parametrize("values", [{"format": 2}, {"kdf": "argon3"}])
+def test_a_newer_format_is_refused_as_such(account: Account, values: dict[str, Any]) -> None:
+    """It is no damage and no wrong password: the hint asks for a newer version."""
+    account.create()
+    account.alter_row(**values)
+    with pytest.raises(AzbackupError) as caught:
+        account.keys().open(OLD)
+    assert not isinstance(caught.value, Damaged | WrongPassword)
+    assert "newer" in caught.value.hint
+
+
+def test_values_come_back(account: Account) -> None:
+    """A record is the same after it was a row's properties."""
+    account.create()
+    row = account.table.rows[ROW]
+    assert isinstance(row, PlainRow)
+    assert to_values(from_values(row.values)) == row.values
+
+
+# --- a lost table, lost copies
+
+
+def test_a_lost_table_opens_by_the_copy(account: Account) -> None:
+    """It says that the table lacks the row, which a backup then puts back."""
+    data_key = account.create()
+    account.table.rows.clear()
+    opened = account.keys().open(OLD)
+    assert (opened.data_key.reveal(), opened.in_table, opened.damage) == (data_key, False, "")
+    account.keys().insert_row(opened)
+    assert account.keys().open(OLD).in_table
+
+
+def test_a_lost_table_and_a_wrong_password(account: Account) -> None:
+    """The copies say that the password is wrong, not that nothing is stored; no second key is made."""
+    account.create()
+    account.table.rows.clear()
+    for attempt in (account.keys().open, lambda password: account.keys().open_or_create(password, NOW)):
+        with pytest.raises(WrongPassword):
+            attempt(OTHER)
+    assert account.copies() == [COPY % 1]
+
+
+def test_a_lost_table_opens_by_the_newest_copy(account: Account) -> None:
+    """After a password change the new password opens, and is found first."""
+    data_key = account.create()
+    account.keys().change(OLD, NEW, NOW)
+    account.table.rows.clear()
+    opened = account.keys().open(NEW)
+    assert (opened.data_key.reveal(), opened.record.generation) == (data_key, 2)
+
+
+def test_a_password_change_heals_a_lost_row(account: Account) -> None:
+    """The row is put back on the way."""
+    data_key = account.create()
+    account.table.rows.clear()
+    account.keys().change(OLD, NEW, NOW)
+    opened = account.keys().open(NEW)
+    assert (opened.data_key.reveal(), opened.in_table) == (data_key, True)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"azbkrec1", b"garbage", RECORD_MAGIC + msgspec.msgpack.encode({"format": 1}), RECORD_MAGIC + b"\x01"]
+)
+def test_copies_that_cannot_be_read_are_passed_over(account: Account, data: bytes) -> None:
+    """A planted or altered copy does not keep the good one from opening; alone it is damage, not an empty partition."""
+    data_key = account.create()
+    account.table.rows.clear()
+    account.blobs.blobs[COPY % 7] = Blob(data, "hot", md5_of(data))
+    account.blobs.blobs["user1/records/key-nonsense"] = Blob(data, "hot", md5_of(data))
+    assert account.keys().open(OLD).data_key.reveal() == data_key
+    del account.blobs.blobs[COPY % 1]
+    with pytest.raises(Damaged):
+        account.keys().open(OLD)
+
+
+def test_the_row_opens_without_copies(account: Account) -> None:
+    """The copies are for the day when the row is lost."""
+    data_key = account.create()
+    account.blobs.blobs.clear()
+    assert account.keys().open(OLD).data_key.reveal() == data_key
+
+
+# --- killed between the copy and the row
+
+
+class Killed(BaseException):
+    """The process was killed."""
+
+
+def killed_at_the_row(account: Account, method: str) -> Keystore:
+    """Return a keystore whose process is killed when it comes to write the row."""
+
+    class Dying(MemoryRows):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    setattr(Dying, method, die)
+    return Keystore(Dying(account.table, PARTITION), account.blobs, PARTITION)
+
+
+def test_a_first_backup_killed_before_the_row(account: Account) -> None:
+    """The next one finds the copy, opens that key, and can put the row back."""
+    with pytest.raises(Killed):
+        killed_at_the_row(account, "insert_plain").open_or_create(OLD, NOW)
+    opened, fresh = account.keys().open_or_create(OLD, NOW)
+    assert (fresh, opened.in_table, opened.damage) == (False, False, "")
+    account.keys().insert_row(opened)
+    assert account.keys().open(OLD).data_key.reveal() == opened.data_key.reveal()
+    assert account.copies() == [COPY % 1]
+
+
+def test_a_change_killed_before_the_row(account: Account) -> None:
+    """The old password is still the one; the next change takes the next generation."""
+    data_key = account.create()
+    with pytest.raises(Killed):
+        killed_at_the_row(account, "replace_plain").change(OLD, NEW, NOW)
+    assert account.keys().open(OLD).data_key.reveal() == data_key
+    with pytest.raises(WrongPassword):
+        account.keys().open(NEW)
+    assert account.keys().change(OLD, OTHER, NOW).generation == 3
+    assert account.keys().open(OTHER).data_key.reveal() == data_key
+    assert account.copies() == [COPY % number for number in (1, 2, 3)]
+
+
+# --- two at once
+
+
+def at_once(*actions: Any) -> list[Any]:
+    """Run actions in threads that start together; return what each gave or raised."""
+    together = threading.Barrier(len(actions))
+    found: list[Any] = [None] * len(actions)
+
+    def run(number: int) -> None:
+        together.wait()
+        try:
+            found[number] = actions[number]()
+        except AzbackupError as error:
+            found[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(actions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_two_first_backups_at_once(account: Account, _: int) -> None:
+    """One makes the key, both use it."""
+    results = at_once(*[lambda: account.keys().open_or_create(OLD, NOW)] * 2)
+    assert sorted(fresh for _, fresh in results) == [False, True]
+    assert len({opened.data_key.reveal() for opened, _ in results}) == 1
+    assert account.copies() == [COPY % 1]
+
+
+def test_a_first_backup_between_the_look_and_the_copy(account: Account) -> None:
+    """Another one comes first, with its password: this one's is wrong then, and its key is never used."""
+
+    class Late(MemoryRows):
+        def get_plain(self, name: str) -> PlainRow:
+            try:
+                return super().get_plain(name)
+            finally:
+                if not account.copies():
+                    account.create(OTHER)
+
+    with pytest.raises(WrongPassword):
+        Keystore(Late(account.table, PARTITION), account.blobs, PARTITION).open_or_create(OLD, NOW)
+    assert isinstance(account.keys().open(OTHER), Opened)
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_two_password_changes_at_once(account: Account, _: int) -> None:
+    """One wins and its password opens the same key; the other is told that it was Changed, or that OLD is wrong now."""
+    data_key = account.create()
+    results = at_once(*(partial(account.keys().change, OLD, new, NOW) for new in (NEW, OTHER)))
+    (loser,) = [each for each in results if isinstance(each, AzbackupError)]
+    assert isinstance(loser, Changed | WrongPassword)
+    winner = (NEW, OTHER)[results.index(next(each for each in results if each is not loser))]
+    assert account.keys().open(winner).data_key.reveal() == data_key
+
+
+def test_a_change_that_comes_late_changes_nothing(account: Account) -> None:
+    """Another change between the look and the replacement: Changed, with a hint, and the other's password holds."""
+    data_key = account.create()
+
+    class Late(MemoryRows):
+        def replace_plain(self, *args: Any) -> None:
+            account.keys().change(OLD, OTHER, NOW)
+            super().replace_plain(*args)
+
+    with pytest.raises(Changed) as caught:
+        rekey.change_password(Keystore(Late(account.table, PARTITION), account.blobs, PARTITION), OLD, NEW, NOW)
+    assert caught.value.hint
+    assert account.keys().open(OTHER).data_key.reveal() == data_key
+
+
+def test_the_answer_to_a_change_may_be_lost(account: Account) -> None:
+    """The replacement took effect, the retry finds the new values there: a success."""
+    data_key = account.create()
+
+    class Forgetful(MemoryRows):
+        def replace_plain(self, *args: Any) -> None:
+            super().replace_plain(*args)
+            super().replace_plain(*args)
+
+    Keystore(Forgetful(account.table, PARTITION), account.blobs, PARTITION).change(OLD, NEW, NOW)
+    assert account.keys().open(NEW).data_key.reveal() == data_key
