@@ -34,6 +34,7 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 5
 _SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
 _READ_SECONDS = 60
+_BLOCK_BYTES = 256 * 1024  # read from a connection at once; the SDK's 4 KiB take a third of a restore's time
 _BACKOFF_SECONDS = (0.0, 0.3, 1.0)  # nobody answers: four tries in all
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the service asks for patience
 _BUSY = {408, 429, 500, 502, 503, 504}

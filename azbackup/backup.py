@@ -88,7 +88,16 @@ class Backup:
         self._run = RunId(clock.new_stamp())
         self._journal = journal
         self._copies = RunCopies(self._records, self._run)
-        self._uploads = Uploads(blobs, self._records, self._copies, job.partition, job.tier, journal, clock.now_ns)
+        self._uploads = Uploads(
+            blobs,
+            self._records,
+            self._copies,
+            job.partition,
+            job.tier,
+            journal,
+            clock.now_ns,
+            self._packer.recycle,
+        )
         self._totals = Totals()
         self._unreadable: list[bytes] = []
         self._links: dict[tuple[int, int], Entry] = {}
@@ -262,10 +271,12 @@ class Backup:
 
     def _add(self, chunk_id: ChunkId, plain: bytes | memoryview) -> None:
         sealed = seal_chunk(self._chunk_key, chunk_id, codec.encode_body(plain))
-        full = self._packer.add(chunk_id, sealed, len(plain))
-        self._chunks().add(chunk_id)
-        if full is not None:
+        if not self._packer.has_room(len(sealed)):
+            full = self._packer.finish()
+            assert full is not None, "an empty pack has room for any chunk"
             self._uploads.send(full)
+        self._packer.add(chunk_id, sealed, len(plain))
+        self._chunks().add(chunk_id)
 
     # --- accounts
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from azbackup import options
+from azbackup.allocator import keep_freed_memory
 from azbackup.backup import Backup, Clock, Job
 from azbackup.catalog import Catalog
 from azbackup.crypto import derive
@@ -53,6 +54,7 @@ def change_password_main() -> NoReturn:
 def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Lines], Status]) -> NoReturn:
     """Runs and exits. An expected error is one line and a hint; anything else is a bug and keeps its traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep_freed_memory()
     args = parser.parse_args()
     show = _show(parser.prog, args)
     try:

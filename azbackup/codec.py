@@ -16,6 +16,10 @@ from azbackup.errors import AzbackupError, Damaged
 from azbackup.formats import CHUNK_MAX, CODEC_PLAIN, CODEC_ZSTD, RECORD_PLAIN_BYTES
 
 _LEVEL = 3
+_WORTH = 0.97  # of the plaintext: what saves less is stored as it is
+_SAMPLED = 256 * 1024  # chunks from this size on are tried in samples first
+_SAMPLE = 8 * 1024
+_SAMPLES = 6
 
 
 class _Mine(threading.local):
@@ -31,10 +35,18 @@ _mine = _Mine()
 
 def encode_body(plain: bytes | memoryview) -> bytes:
     """The body of a chunk: compressed, unless that saves under 3 %."""
-    packed = _mine.compressor.compress(plain)
-    if len(packed) < len(plain) * 0.97:
-        return b"\x01" + packed
+    if len(plain) < _SAMPLED or _shrinks_in_samples(plain):
+        packed = _mine.compressor.compress(plain)
+        if len(packed) < len(plain) * _WORTH:
+            return b"\x01" + packed
     return b"\x00" + plain
+
+
+def _shrinks_in_samples(plain: bytes | memoryview) -> bool:
+    """Whether any of a few samples of a large chunk shrinks: noise and media do not, and need no full attempt."""
+    starts = range(0, len(plain) - _SAMPLE, (len(plain) - _SAMPLE) // (_SAMPLES - 1))
+    compress = _mine.compressor.compress
+    return any(len(compress(plain[at : at + _SAMPLE])) < _SAMPLE * _WORTH for at in starts)
 
 
 def decode_body(body: bytes) -> bytes:

@@ -7,7 +7,6 @@ Pure: takes bytes, gives packs. A chunk that would pass either limit starts the 
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from azbackup.model import ChunkId, PackId, PackRecord
 
 @dataclass(slots=True)
 class Pack:
-    """A finished pack: its id, its bytes, and the record to be (whose tier the caller fills in)."""
+    """A finished pack: its id, its bytes, and the record to be, whose MD5 and tier the upload fills in."""
 
     pack_id: PackId
     data: bytes
     record: PackRecord
+    buffer: io.BytesIO  # what holds `data`: to be recycled once that is no longer needed
 
 
 class Packer:
@@ -30,40 +30,50 @@ class Packer:
 
     def __init__(self, new_id: Callable[[], PackId]) -> None:
         self._new_id = new_id
+        self._spare: list[io.BytesIO] = []
+        self._data: io.BytesIO | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self._data = io.BytesIO()
-        self._data.write(PACK_MAGIC)
         self._size = len(PACK_MAGIC)
         self._ids: list[ChunkId] = []
         self._sealed: list[int] = []
         self._plain: list[int] = []
 
-    def add(self, chunk_id: ChunkId, sealed: bytes, plain_size: int) -> Pack | None:
-        """Takes a sealed chunk; gives the pack that had no room for it, if any."""
-        full = self._size + len(sealed) > PACK_BYTES or len(self._ids) >= PACK_CHUNKS
-        done = self.finish() if full else None
+    def has_room(self, sealed_size: int) -> bool:
+        """Whether the pack in hand takes another sealed chunk of this size; if not, it is to be finished first."""
+        return not self._ids or (self._size + sealed_size <= PACK_BYTES and len(self._ids) < PACK_CHUNKS)
+
+    def add(self, chunk_id: ChunkId, sealed: bytes, plain_size: int) -> None:
+        """Takes a sealed chunk, for which there is room."""
+        if self._data is None:  # only now: the buffer of a pack that was uploaded meanwhile may be back
+            self._data = self._spare.pop() if self._spare else io.BytesIO()
+            self._data.write(PACK_MAGIC)
         self._data.write(sealed)
         self._size += len(sealed)
         self._ids.append(chunk_id)
         self._sealed.append(len(sealed))
         self._plain.append(plain_size)
-        return done
 
     def finish(self) -> Pack | None:
         """The pack in hand, None when it has no chunk; the next chunk starts a new one."""
-        if not self._ids:
+        if self._data is None:
             return None
+        self._data.truncate()
         data = self._data.getvalue()
         record = PackRecord(
-            size=len(data),
-            md5=hashlib.md5(data, usedforsecurity=False).digest(),  # what Azure lists; not a protection, the tags are
-            tier="",
-            ids=b"".join(self._ids),
-            sealed=self._sealed,
-            plain=self._plain,
+            size=len(data), md5=b"", tier="", ids=b"".join(self._ids), sealed=self._sealed, plain=self._plain
         )
-        pack = Pack(self._new_id(), data, record)
+        pack = Pack(self._new_id(), data, record, self._data)
+        self._data = None
         self._begin()
         return pack
+
+    def recycle(self, buffer: io.BytesIO) -> None:
+        """Takes back the buffer of a pack that has been uploaded; may be called from another thread.
+
+        The pages of 64 fresh MiB cost as much as sealing what goes into them. Safe whatever the caller still holds:
+        BytesIO writes in place only when nobody else has its bytes, and copies otherwise.
+        """
+        buffer.seek(0)
+        self._spare.append(buffer)

@@ -8,8 +8,10 @@ every pack that the journal or the table knows is used by the next run.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
+from io import BytesIO
 
 from azbackup.background import Background
 from azbackup.catalog import encode_pack
@@ -36,7 +38,9 @@ class Uploads:
         tier: str,
         journal: Journal | None,
         now_ns: Callable[[], int],
+        recycle: Callable[[BytesIO], None],
     ) -> None:
+        """`recycle` takes the buffer of a pack that has been uploaded."""
         self._blobs = blobs
         self._records = records
         self._copies = copies
@@ -44,6 +48,7 @@ class Uploads:
         self._tier = tier
         self._journal = journal
         self._now_ns = now_ns
+        self._recycle = recycle
         self._workers: Background[None] = Background(_IN_FLIGHT, _IN_FLIGHT)
         self._lock = threading.Lock()
         self._unwritten: list[Row] = []
@@ -57,14 +62,8 @@ class Uploads:
 
     def send(self, pack: Pack) -> None:
         """Uploads a pack and records it, in the background. Raises what an earlier one met."""
-
-        def upload() -> None:
-            row = self._upload(pack)
-            with self._lock:
-                self._note(row)
-
         self._count(pack)
-        self._workers.submit(upload)
+        self._workers.submit(lambda: self._upload_and_note(pack))
 
     def finish(self, pack: Pack | None) -> list[Row]:
         """Waits for all packs and uploads the last one; the records that are still to be written, with the rest."""
@@ -80,9 +79,18 @@ class Uploads:
         self.size += len(pack.data)
 
     def _upload(self, pack: Pack) -> Row:
-        self._blobs.put_new(pack_blob(self._partition, pack.pack_id), pack.data, self._tier, pack.record.md5)
-        pack.record.tier = self._tier
+        record = pack.record
+        record.tier = self._tier
+        record.md5 = hashlib.md5(pack.data, usedforsecurity=False).digest()  # what Azure lists; the tags protect
+        self._blobs.put_new(pack_blob(self._partition, pack.pack_id), pack.data, self._tier, record.md5)
         return self._records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))
+
+    def _upload_and_note(self, pack: Pack) -> None:
+        row = self._upload(pack)
+        pack.data = b""
+        self._recycle(pack.buffer)
+        with self._lock:
+            self._note(row)
 
     def _note(self, row: Row) -> None:
         self._unwritten.append(row)
