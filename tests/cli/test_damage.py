@@ -105,14 +105,12 @@ def cut(data: bytes) -> bytes:
 
 BYTES: dict[str, Callable[[bytes], bytes]] = {
     "flipped at the front": lambda data: flip(data, 0.0),
-    "flipped in the nonce": lambda data: data[:9] + bytes([data[9] ^ 128]) + data[10:],
     "flipped in the middle": flip,
     "flipped in the tag": lambda data: flip(data, 1.0),
     "cut": cut,
     "cut by a byte": lambda data: data[:-1],
     "emptied": lambda _: b"",
     "longer": lambda data: data + b"\0",
-    "of zeros": lambda data: bytes(len(data)),
 }
 
 
@@ -201,8 +199,7 @@ def remove_all_rows(stored: Stored) -> None:
 # --- packs
 
 
-@pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize("how", BYTES)
+@pytest.mark.parametrize(("how", "number"), [*((how, 0) for how in BYTES), ("flipped in the middle", 1)])
 def test_pack_whose_bytes_changed(
     module_cli: Cli, azurite: Azurite, original: Original, tmp_path: Path, how: str, number: int
 ) -> None:
@@ -244,9 +241,7 @@ def test_every_hard_link_is_named(module_cli: Cli, azurite: Azurite, original: O
 
 
 @pytest.mark.parametrize("kind", ["pack-", "files-", "snapshot-"])
-@pytest.mark.parametrize(
-    "how", ["flipped in the nonce", "flipped in the middle", "flipped in the tag", "cut", "of zeros"]
-)
+@pytest.mark.parametrize("how", ["flipped at the front", "flipped in the tag", "cut", "emptied"])
 def test_row_whose_bytes_changed(
     module_cli: Cli, azurite: Azurite, original: Original, tmp_path: Path, kind: str, how: str
 ) -> None:
@@ -290,7 +285,7 @@ def test_row_and_copy_damaged(module_cli: Cli, azurite: Azurite, original: Origi
 
 
 @pytest.mark.parametrize("kind", ["key-", "2", "snapshot-"])
-@pytest.mark.parametrize("how", ["flipped in the middle", "cut", "emptied"])
+@pytest.mark.parametrize("how", ["flipped in the middle", "cut"])
 def test_copy_whose_bytes_changed(
     module_cli: Cli, azurite: Azurite, original: Original, tmp_path: Path, kind: str, how: str
 ) -> None:
