@@ -23,8 +23,9 @@ the source.
 Wall times directly and with 20 ms added to every request. CPU (direct) is that of the whole process tree, the peak that
 of the largest process. Requests are write / list / read / other / table, counted by the proxy. Objects and bytes are
 what is stored after the run: blobs and rows. `x` is azbackup's wall time divided by the best peer's on the same storage
-(restic's or rclone's): below 1 is faster. borg writes to a local disk, without any network, and is no peer in this
-sense. Packs go to the hot tier here. restic's `init` is not counted.
+(restic's or rclone's): below 1 is faster. rclone keeps a copy of every file and no snapshots: where nothing changed it
+only compares a listing, without a password to derive a key from, and does less than the others. borg writes to a local
+disk, without any network, and is no peer in this sense. Packs go to the hot tier here. restic's `init` is not counted.
 
 ![wall times](results.svg)
 """
@@ -96,12 +97,16 @@ def _ratio(medians: Medians, link: str, tree: str, operation: str) -> str:
     return f"{ours / min(theirs):.2f}" if ours and theirs else ""
 
 
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 2 and value.is_integer() else f"{value:.3f}"
+
+
 def goal_table(goals: list[Result]) -> list[str]:
     """Each goal, what was reached, and whether it is met."""
     lines = ["| data | run | what | goal | reached | |", "| --- | --- | --- | ---: | --- | --- |"]
     for each in goals:
         sign = "at least" if each.at_least else "at most"
-        reached = ", ".join(f"{link}: {value:.2f}".replace(".00", "") for link, value in each.reached.items())
+        reached = ", ".join(f"{link}: {_short(value)}" for link, value in each.reached.items())
         verdict = "met" if each.met else "**not met**"
         lines.append(
             f"| {each.tree} | {each.operation} | {each.what} | {sign} {each.limit:g} | {reached} | {verdict} |"

@@ -1,0 +1,64 @@
+"""The chunk index of a large partition, without its bytes: pack records put straight into the table.
+
+`python -m benchmarks.index CHUNKS`, with the environment of backup.py, and the names in SCALE_NAME (of container and
+table) and SCALE_PARTITION. The records are sealed as real ones are, for packs full of chunks of a large file; the packs
+that they tell of do not exist, and no backup ever asks for them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+from azbackup.account import Account
+from azbackup.blobs import AzureBlobs
+from azbackup.catalog import encode_pack
+from azbackup.crypto import Secret, derive
+from azbackup.formats import CHUNK_ID_BYTES, PACK_MAGIC, PACK_PREFIX, stamp
+from azbackup.keystore import Keystore
+from azbackup.model import PackRecord
+from azbackup.records import Records
+from azbackup.settings import connection
+from azbackup.stores import Row
+from azbackup.tables import AzureRows
+
+CHUNKS_A_PACK = 43  # 700,000 chunks of 1.5 MB are 1 TB in 16,279 packs
+_CHUNK_BYTES = 1_500_000
+_BATCH = 100
+_OPTIONS = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
+
+
+def _main(chunks: int) -> None:
+    name, partition = os.environ["SCALE_NAME"], os.environ["SCALE_PARTITION"]
+    account = Account(connection(dict.fromkeys(_OPTIONS), os.environ))
+    rows = AzureRows(account, name, partition)
+    blobs = AzureBlobs(account, name)
+    opened = Keystore(rows, blobs, partition).open(Secret(os.environ["AZBACKUP_PASSWORD"].encode()))
+    records = Records(rows, blobs, derive(opened.data_key), partition)
+    batch: list[Row] = []
+    for number, record in enumerate(_records(chunks)):
+        pack_id = stamp(1_500_000_000 + number, os.urandom(8))
+        batch.append(records.seal(PACK_PREFIX + pack_id, encode_pack(record)))
+        if len(batch) == _BATCH:
+            records.insert(batch)
+            batch = []
+    records.insert(batch)
+
+
+def _records(chunks: int) -> Iterator[PackRecord]:
+    for first in range(0, chunks, CHUNKS_A_PACK):
+        count = min(CHUNKS_A_PACK, chunks - first)
+        sealed = [_CHUNK_BYTES + 29] * count
+        yield PackRecord(
+            size=len(PACK_MAGIC) + sum(sealed),
+            md5=os.urandom(16),
+            tier="archive",
+            ids=os.urandom(CHUNK_ID_BYTES * count),
+            sealed=sealed,
+            plain=[_CHUNK_BYTES] * count,
+        )
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))
