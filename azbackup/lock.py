@@ -38,6 +38,8 @@ def only_one(path: Path, source: str) -> Iterator[None]:
                 f"another backup of {source} is running on this host",
                 "wait for it, or stop it",
             ) from None
+        except OSError:
+            pass  # a file system without locks
         yield
     finally:
         os.close(descriptor)

@@ -67,7 +67,7 @@ def connection(options: Options, environ: Mapping[str, str]) -> Connection:
     blob, table = _endpoints(account, suffix)
     if kind == "accesskey":
         return Connection(account, blob, table, key=account_key(value))
-    return Connection(account, blob, table, sas=Secret.text(value.lstrip("?")))
+    return Connection(account, blob, table, sas=sas_token(value))
 
 
 def _credential(options: Options, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -101,6 +101,14 @@ def account_key(text: str) -> Secret:
     return Secret.text(text.strip())
 
 
+def sas_token(text: str) -> Secret:
+    """A shared access signature, without its question mark. UsageError when it has no signature."""
+    token = text.strip().lstrip("?")
+    if "sig=" not in token:
+        raise UsageError("the SAS token has no signature (sig=...)", "copy it whole, in quotes: it holds '&'")
+    return Secret.text(token)
+
+
 def _from_string(text: str, account: str) -> Connection:
     """The connection of a connection string. Source: "Configure Azure Storage connection strings"."""
     parts = dict(part.split("=", 1) for part in text.strip().strip(";").split(";") if "=" in part)
@@ -126,7 +134,7 @@ def _from_string(text: str, account: str) -> Connection:
     if "accountkey" in known:
         return Connection(name, blob, table, key=account_key(known["accountkey"]))
     if "sharedaccesssignature" in known:
-        return Connection(name, blob, table, sas=Secret.text(known["sharedaccesssignature"].lstrip("?")))
+        return Connection(name, blob, table, sas=sas_token(known["sharedaccesssignature"]))
     raise UsageError("the connection string has neither AccountKey nor SharedAccessSignature", "copy it whole")
 
 
