@@ -5,6 +5,7 @@
 #   make check    the linters, then the tests: what CI runs
 #   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
 #   make scale    measure trees of up to a million files, and a terabyte's worth of chunk index
+#   make torture  the big cases, not part of the tests: 4 GiB, whole trees of the system (some minutes, 13 GB of disk)
 #   make set-up   only what the others need: .venv and Azurite
 #   make lock     choose exact versions anew: PYTHON=python3.10 make lock
 #   make clean    remove everything that make made
@@ -17,7 +18,7 @@ DIR    ?=
 BENCH  ?=
 SCALE  ?=
 
-.PHONY: set-up demo test lint check bench scale lock clean
+.PHONY: set-up demo test torture lint check bench scale lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -39,6 +40,9 @@ demo: set-up
 
 test: set-up
 	@$(BIN)/python -m pytest
+
+torture: set-up
+	@$(BIN)/python -m pytest tests/torture
 
 lint: set-up
 	@$(BIN)/ruff check .
