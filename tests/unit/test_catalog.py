@@ -1,0 +1,218 @@
+"""What records say once they are open: malformed ones are refused, what is hidden is noticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from azbackup.catalog import (
+    Catalog,
+    choose,
+    decode_pack,
+    decode_snapshot,
+    encode_pack,
+    encode_snapshot,
+    latest_by_source,
+)
+from azbackup.crypto import Secret, derive
+from azbackup.errors import Damaged, Exists, NothingStored
+from azbackup.formats import PACK_BYTES, snapshot_name
+from azbackup.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
+from azbackup.records import Records, RunCopies, fits
+from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
+
+RUN = "20261122T210800Z-%016x"
+PACK = "pack-" + RUN % 1
+KEYS = derive(Secret(bytes(range(32))))
+RECORD = PackRecord(8 + 30 + 40, b"m" * 16, "archive", bytes(64), [30, 40], [10, 20])
+
+
+def snapshot(number: int = 0, source: bytes = b"/home", **fields: Any) -> Snapshot:
+    """Return a snapshot of nothing."""
+    run = RUN % number
+    return Snapshot(source, "host", run, 1, 2, [Layer(run, 1, 1)], Totals(), number=number, **fields)
+
+
+# --- packs
+
+
+def test_pack_records_come_back() -> None:
+    """What was encoded is decoded, with the id of the record's name."""
+    assert decode_pack(PACK, encode_pack(RECORD)) == (RUN % 1, RECORD)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 77},
+        {"size": 79},
+        {"ids": bytes(63)},
+        {"ids": bytes(96)},
+        {"plain": [10]},
+        {"plain": [10, 20, 30]},
+        {"plain": [10, 0]},
+        {"plain": [10, -20]},
+        {"sealed": [70]},
+        {"sealed": [80, -10]},
+        {"sealed": [70, 0]},
+        {"size": PACK_BYTES + 1, "sealed": [30, PACK_BYTES - 37]},
+    ],
+    ids=repr,
+)
+def test_columns_that_do_not_agree_are_damaged(change: dict[str, Any]) -> None:
+    """Sizes, ids and lengths of a pack must fit each other, and be what a pack can have."""
+    with pytest.raises(Damaged):
+        decode_pack(PACK, encode_pack(msgspec.structs.replace(RECORD, **change)))
+
+
+@pytest.mark.parametrize("name", ["pack-", "pack-x", "pack-../" + RUN % 1, PACK + "0", PACK.upper()])
+def test_names_of_no_pack_are_damaged(name: str) -> None:
+    """The id becomes part of a blob's name."""
+    with pytest.raises(Damaged):
+        decode_pack(name, encode_pack(RECORD))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x90", msgspec.msgpack.encode({"size": "x"}), b"\x80"])
+@pytest.mark.parametrize("decode", [decode_pack, decode_snapshot])
+def test_malformed_payloads_are_damaged(payload: bytes, decode: Callable[[str, bytes], object]) -> None:
+    """Whatever msgpack or types are wrong."""
+    with pytest.raises(Damaged):
+        decode(PACK if decode is decode_pack else "snapshot-00000001", payload)
+
+
+def test_unknown_fields_are_passed_over() -> None:
+    """A later version may say more about a pack or a snapshot."""
+    for payload, decode, name in (
+        (encode_pack(RECORD), decode_pack, PACK),
+        (encode_snapshot(snapshot(1)), decode_snapshot, "snapshot-00000001"),
+    ):
+        more = msgspec.msgpack.encode({**msgspec.msgpack.decode(payload), "news": [1, 2]})
+        assert decode(name, more) == decode(name, payload)
+
+
+# --- snapshots
+
+
+def test_snapshots_come_back() -> None:
+    """The number is the one of the record's name, not of its contents."""
+    found = decode_snapshot("snapshot-00000007", encode_snapshot(snapshot(3, unreadable=[b"\xff"])))
+    assert found == msgspec.structs.replace(snapshot(3, unreadable=[b"\xff"]), number=7)
+
+
+@pytest.mark.parametrize("run", ["", "../x", "x" * 33])
+def test_runs_that_are_no_names_are_damaged(run: str) -> None:
+    """A run id becomes part of a record's name."""
+    for bad in (
+        msgspec.structs.replace(snapshot(1), run=run),
+        msgspec.structs.replace(snapshot(1), layers=[Layer(run, 1, 1)]),
+    ):
+        with pytest.raises(Damaged):
+            decode_snapshot("snapshot-00000001", encode_snapshot(bad))
+
+
+def test_choosing() -> None:
+    """By number, and the newest of each source; what is not there is named with what is."""
+    found = [snapshot(1), snapshot(2, b"/etc"), snapshot(3)]
+    assert choose(found, 2) is found[1]
+    assert latest_by_source(found) == {b"/home": found[2], b"/etc": found[1]}
+    with pytest.raises(NothingStored, match="1 to 3"):
+        choose(found, 9)
+    with pytest.raises(NothingStored, match="there is none"):
+        choose([], 1)
+
+
+# --- a partition in memory
+
+
+class Partition:
+    """Records of one partition in memory."""
+
+    def __init__(self) -> None:
+        self.blobs = MemoryBlobs()
+        self.rows = MemoryRows(MemoryTable(), "user1")
+
+    def catalog(self) -> Catalog:
+        """Return a catalog of its own, as each run has."""
+        return Catalog(Records(self.rows, self.blobs, KEYS, "user1"))
+
+    def commit(self, after: int, number: int) -> int:
+        """Commit a snapshot of one file record; return the number that it got."""
+        catalog = self.catalog()
+        made = snapshot(number)
+        row = catalog.records.seal(f"files-{made.run}-0001", msgspec.msgpack.encode([Entry(b"", int(Kind.DIRECTORY))]))
+        return catalog.commit([row], RunCopies(catalog.records, made.run), made, after)
+
+    def lose(self, number: int, copy: bool = True) -> None:
+        """Remove a snapshot's row, and its copy."""
+        del self.rows.table.rows["user1", snapshot_name(number)]
+        if copy:
+            del self.blobs.blobs[f"user1/records/{snapshot_name(number)}"]
+
+
+@pytest.fixture
+def partition() -> Partition:
+    """Give a partition with three snapshots."""
+    found = Partition()
+    assert [found.commit(number - 1, number) for number in (1, 2, 3)] == [1, 2, 3]
+    return found
+
+
+def test_snapshots_are_listed_by_number(partition: Partition) -> None:
+    """All of them, without a complaint."""
+    catalog = partition.catalog()
+    assert [each.number for each in catalog.snapshots()] == [1, 2, 3]
+    assert catalog.records.damage == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_gap_is_noticed(partition: Partition, number: int) -> None:
+    """A snapshot in between that is gone is read from its copy and said; without a copy it is said all the same."""
+    partition.lose(number, copy=False)
+    catalog = partition.catalog()
+    assert [each.number for each in catalog.snapshots()] == [1, 2, 3]
+    assert any(snapshot_name(number) in each for each in catalog.records.damage)
+    del partition.blobs.blobs[f"user1/records/{snapshot_name(number)}"]
+    catalog = partition.catalog()
+    assert [each.number for each in catalog.snapshots()] == [each for each in (1, 2, 3) if each != number]
+    assert any(snapshot_name(number) in each for each in catalog.records.damage)
+
+
+def test_a_number_that_is_taken_is_the_next_one(partition: Partition) -> None:
+    """A run that thinks it makes snapshot 2 makes 4, and nothing is overwritten."""
+    assert partition.commit(1, 9) == 4
+    assert [each.run for each in partition.catalog().snapshots()] == [RUN % each for each in (1, 2, 3, 9)]
+
+
+def test_a_commit_that_was_begun_is_finished_by_the_next(partition: Partition) -> None:
+    """Its copies are there, its rows are not: who comes next inserts them, and both are there."""
+    partition.lose(3, copy=False)
+    del partition.rows.table.rows["user1", f"files-{RUN % 3}-0001"]
+    assert partition.commit(2, 9) == 4
+    catalog = partition.catalog()
+    found = catalog.snapshots()
+    assert [each.number for each in found] == [1, 2, 3, 4]
+    assert [entry.path for entry in catalog.entries(found[2])] == [b""]
+    assert catalog.records.damage == []
+
+
+def test_a_planted_copy_is_not_committed(partition: Partition) -> None:
+    """What does not open is passed over and said; the run still gets a number."""
+    partition.blobs.put_new("user1/records/snapshot-00000004", b"azbkrec1", "hot", md5_of(b"azbkrec1"))
+    assert partition.commit(3, 9) == 5
+
+
+def test_a_snapshots_row_of_other_bytes_is_no_commit(partition: Partition) -> None:
+    """A planted row under the next number: Exists, since nobody may say that this snapshot was stored."""
+    partition.rows.table.rows["user1", snapshot_name(4)] = b"planted"
+    with pytest.raises(Exists):
+        partition.commit(3, 9)
+
+
+def test_what_fits_a_record() -> None:
+    """Compressed size counts: a long text fits, as much noise does not."""
+    assert fits(bytes(10_000_000))
+    assert not fits(os.urandom(737_280))

@@ -1,0 +1,114 @@
+"""Copies of records, and a backup's notes: framed, cut, altered, planted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup import copies
+from azbackup.copies import frame, groups, unframe
+from azbackup.errors import Damaged
+from azbackup.formats import RECORD_MAGIC
+from azbackup.journal import Journal
+from azbackup.stores import Row
+
+ROWS = st.lists(
+    st.builds(Row, st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=40), st.binary(max_size=60)),
+    max_size=8,
+)
+ROW = Row("pack-20261122T210800Z-0123456789abcdef", b"sealed")
+
+
+@given(ROWS)
+def test_rows_come_back(rows: list[Row]) -> None:
+    """What was framed is read, in order."""
+    assert unframe(frame(rows)) == rows
+
+
+@given(ROWS, st.data())
+def test_a_copy_that_was_cut_gives_what_is_whole(rows: list[Row], data: st.DataObject) -> None:
+    """Wherever it ends: a beginning of its rows, none of them cut."""
+    whole = frame(rows)
+    end = data.draw(st.integers(len(RECORD_MAGIC), len(whole)))
+    found = unframe(whole[:end])
+    assert found == rows[: len(found)]
+
+
+@given(st.binary(max_size=80))
+def test_garbage_is_rows_or_nothing(data: bytes) -> None:
+    """Behind the right beginning anything may follow; without it, Damaged."""
+    assert all(isinstance(row, Row) for row in unframe(RECORD_MAGIC + data))
+    if not data.startswith(RECORD_MAGIC):
+        with pytest.raises(Damaged):
+            unframe(data)
+
+
+@given(st.lists(st.integers(1, 50), max_size=30))
+def test_groups_hold_everything_in_order(sizes: list[int]) -> None:
+    """Each within the limit of a blob, unless one row alone is larger; none empty."""
+    rows = [Row(f"r{number}", bytes(size)) for number, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copies, "_BLOB_BYTES", 40)
+        found = list(groups(rows))
+    assert [row for group in found for row in group] == rows
+    assert all(group and (len(group) == 1 or sum(len(row.sealed) for row in group) <= 40) for group in found)
+
+
+# --- the journal
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give a place for a journal."""
+    return tmp_path / "cache" / "x.journal"
+
+
+def test_notes_are_kept_until_they_are_cleared(path: Path) -> None:
+    """Another run finds what one noted; after clear nobody does."""
+    rows = [Row(f"pack-{number}", os.urandom(100)) for number in range(5)]
+    first = Journal(path)
+    assert first.rows() == []
+    for row in rows:
+        first.add(row)
+    second = Journal(path)
+    assert second.rows() == rows
+    second.clear()
+    assert Journal(path).rows() == []
+    second.add(rows[0])
+    assert Journal(path).rows() == rows[:1]
+
+
+@pytest.mark.parametrize("cut", [1, 8, 12, 30])
+def test_a_note_that_was_cut_is_passed_over(path: Path, cut: int) -> None:
+    """A machine that went down in the midst of a note loses that one only."""
+    journal = Journal(path)
+    journal.add(ROW)
+    journal.add(Row("pack-2", b"another"))
+    os.truncate(path, path.stat().st_size - min(cut, 18))
+    assert Journal(path).rows() == [ROW]
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"azbkrec", bytes(100)])
+def test_a_journal_of_nonsense_is_empty(path: Path, data: bytes) -> None:
+    """It is never needed and never trusted."""
+    path.parent.mkdir()
+    path.write_bytes(data)
+    assert Journal(path).rows() == []
+
+
+def test_a_journal_is_the_owners(path: Path) -> None:
+    """What it holds is sealed; that it is there is nobody's business."""
+    Journal(path).add(ROW)
+    assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_no_place_for_a_journal(tmp_path: Path) -> None:
+    """OSError: the caller goes on without."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        Journal(tmp_path / "file" / "x.journal")
