@@ -16,23 +16,20 @@ import pwd
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from azbackup import codec
-from azbackup.catalog import Catalog, decode_pack
+from azbackup.catalog import Catalog
 from azbackup.changes import pair, unchanged, wants_full
-from azbackup.crypto import Keys, seal_chunk
+from azbackup.chunkstore import ChunkStore
+from azbackup.crypto import Keys
 from azbackup.entries import EntryWriter
 from azbackup.errors import AzbackupError, Damaged
-from azbackup.formats import PACK_PREFIX, PATH_BYTES, files_name, pack_blob
-from azbackup.hasher import Hasher
+from azbackup.formats import PATH_BYTES, files_name
 from azbackup.journal import Journal
-from azbackup.model import ChunkId, Entry, Kind, Layer, PackId, RunId, Snapshot, Totals
-from azbackup.packer import Packer
+from azbackup.model import Entry, Kind, Layer, RunId, Snapshot, Totals
 from azbackup.progress import Progress
 from azbackup.reader import Replaced, open_file, read_target, read_xattrs, same_moment
 from azbackup.records import Records, RunCopies, fits
 from azbackup.scanner import Found, entry_of, open_source, scan
 from azbackup.stores import BlobStore, Row
-from azbackup.uploads import Uploads
 
 _NAMED_UNREADABLE = 1000
 # A file that was written this shortly before it was read may be written again within the same tick of its clock.
@@ -76,28 +73,27 @@ class Backup:
         journal: Journal | None = None,
     ) -> None:
         self._job = job
-        self._blobs = blobs
         self._catalog = catalog
         self._records: Records = catalog.records
         self._clock = clock
         self._progress = progress
-        self._hasher = Hasher(keys)
-        self._chunk_key = keys.chunk_key.reveal()
-        self._packer = Packer(lambda: PackId(clock.new_stamp()))
-        self._known: set[ChunkId] | None = set() if job.fresh else None
         self._run = RunId(clock.new_stamp())
-        self._journal = journal
         self._copies = RunCopies(self._records, self._run)
-        self._uploads = Uploads(
+        self._store = ChunkStore(
+            catalog,
             blobs,
-            self._records,
+            keys,
             self._copies,
             job.partition,
             job.tier,
+            job.fresh,
             journal,
+            clock.new_stamp,
             clock.now_ns,
-            self._packer.recycle,
         )
+        self._begin()
+
+    def _begin(self) -> None:
         self._totals = Totals()
         self._unreadable: list[bytes] = []
         self._links: dict[tuple[int, int], Entry] = {}
@@ -113,15 +109,7 @@ class Backup:
         try:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
             parent = _parent(snapshots, self._job)
-            size = parent.totals.size if parent else 0
-            self._progress.stage("backing up", parent.totals.files if parent else 0, size)
-            full = wants_full(parent.layers if parent else [])
-            base = self._catalog.entries(parent) if parent else iter(())
-            if self._journal is not None and not self._job.fresh and self._journal.rows():
-                self._chunks()  # before the journal is forgotten, even if nothing has changed
-            for entry in self._entries(root, base, full):
-                self._keep(self._writer.add(entry))
-            self._keep(self._writer.finish())
+            layers = self._read_source(root, parent)
             if os.fstat(root).st_nlink == 0:
                 raise AzbackupError(
                     f"the directory vanished while it was read: {os.fsdecode(self._job.source)}",
@@ -129,8 +117,27 @@ class Backup:
                 )
         finally:
             os.close(root)
-        layers = [] if full or parent is None else parent.layers
         return self._commit(started, parent, layers, after=snapshots[-1].number if snapshots else 0)
+
+    def _read_source(self, root: int, parent: Snapshot | None) -> list[Layer]:
+        """Stores what is new; the layers that the snapshot's own one goes on top of, none when that one is full."""
+        totals = parent.totals if parent else Totals()
+        self._progress.stage("backing up", totals.files, totals.size)
+        if parent is not None:
+            full = wants_full(parent.layers)
+            try:
+                self._write_entries(root, self._catalog.entries(parent), full)
+                return [] if full else parent.layers
+            except Damaged as error:  # what the last snapshot held is lost in part: this one stands on its own
+                self._records.damage.append(error.message)
+                self._begin()
+        self._write_entries(root, iter(()), full=True)
+        return []
+
+    def _write_entries(self, root: int, base: Iterator[Entry], full: bool) -> None:
+        for entry in self._entries(root, base, full):
+            self._keep(self._writer.add(entry))
+        self._keep(self._writer.finish())
 
     # --- the stream of entries
 
@@ -221,7 +228,8 @@ class Backup:
         except Replaced as error:
             raise _Unreadable(str(error.strerror)) from None
         try:
-            before.chunks, size = self._store(descriptor, before.size)
+            before.chunks, size = self._store.store(descriptor, before.size)
+            self._totals.read += size
             before.xattrs = read_xattrs(found.name, found.parent, descriptor)
             after = entry_of(found.path, os.fstat(descriptor))
         finally:
@@ -231,52 +239,6 @@ class Backup:
         if self._clock.now_ns() - max(before.mtime_ns, before.ctime_ns) < _UNSETTLED_NS:
             before.ctime_ns = 0
         return before, settled
-
-    def _store(self, descriptor: int, size_hint: int) -> tuple[bytes, int]:
-        """(chunk ids, bytes read) of a file, whose unknown chunks are sealed and packed."""
-        ids = []
-        size = 0
-        for chunk_id, plain in self._hasher.split(descriptor, size_hint):
-            ids.append(chunk_id)
-            size += len(plain)
-            if chunk_id not in self._chunks():
-                self._add(chunk_id, plain)
-        self._totals.read += size
-        return b"".join(ids), size
-
-    def _chunks(self) -> set[ChunkId]:
-        """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
-        if self._known is None:
-            packs = set()
-            self._known = set()
-            for pack_id, record in self._catalog.packs():
-                packs.add(PACK_PREFIX + pack_id)
-                self._known.update(record.chunk_ids())
-            self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
-        return self._known
-
-    def _adopt(self, rows: list[Row]) -> None:
-        """Makes the packs known that a killed run had uploaded but not recorded, if they are there as it said."""
-        adopted = []
-        for row in rows:
-            try:
-                pack_id, record = decode_pack(row.name, self._records.open_sealed(row))
-            except Damaged:
-                continue  # of another partition, or from before its table was lost
-            name = pack_blob(self._job.partition, pack_id)
-            if any(info.size == record.size and info.md5 == record.md5 for info in self._blobs.listed(name)):
-                adopted.append(row)
-                self._chunks().update(record.chunk_ids())
-        self._uploads.adopt(adopted)
-
-    def _add(self, chunk_id: ChunkId, plain: bytes | memoryview) -> None:
-        sealed = seal_chunk(self._chunk_key, chunk_id, codec.encode_body(plain))
-        if not self._packer.has_room(len(sealed)):
-            full = self._packer.finish()
-            assert full is not None, "an empty pack has room for any chunk"
-            self._uploads.send(full)
-        self._packer.add(chunk_id, sealed, len(plain))
-        self._chunks().add(chunk_id)
 
     # --- accounts
 
@@ -311,9 +273,8 @@ class Backup:
             self._payloads.append(self._records.seal(name, payload))
 
     def _commit(self, started: int, parent: Snapshot | None, layers: list[Layer], after: int) -> Snapshot:
-        last = self._packer.finish()
-        pack_rows = self._uploads.finish(last)
-        self._totals.packs, self._totals.stored = self._uploads.packs, self._uploads.size
+        pack_rows = self._store.finish()
+        self._totals.packs, self._totals.stored = self._store.packs, self._store.size
         if self._payloads:
             layers = [*layers, Layer(self._run, len(self._payloads), self._writer.count)]
         snapshot = Snapshot(
@@ -330,8 +291,7 @@ class Backup:
             unreadable=self._unreadable,
         )
         snapshot.number = self._catalog.commit([*pack_rows, *self._payloads], self._copies, snapshot, after)
-        if self._journal is not None:
-            self._journal.clear()
+        self._store.committed()
         return snapshot
 
 

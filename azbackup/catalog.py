@@ -146,9 +146,12 @@ class Catalog:
 
     def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """Pack records that only their copies still tell of; asked for when a chunk has no pack."""
-        for row in self.records.copies.range(PACK_PREFIX, PACK_PREFIX[:-1] + "."):
-            if PackId(row.name.removeprefix(PACK_PREFIX)) not in known:
-                yield decode_pack(row.name, self.records.missing(row.name))
+        for name in self.records.copies.names(PACK_PREFIX):
+            if PackId(name.removeprefix(PACK_PREFIX)) not in known:
+                try:
+                    yield decode_pack(name, self.records.missing(name))
+                except Damaged as error:
+                    self.records.damage.append(error.message)
 
     # --- commits
 
@@ -176,7 +179,7 @@ class Catalog:
         """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable."""
         name = snapshot_name(number)
         try:
-            row = Row(name, self.records.copies.get(name))
+            row = self.records.copied(name)
             snapshot = decode_snapshot(name, self.records.open_sealed(row))
             rows = self.records.copies.of_run(snapshot.run, snapshot.copies)
             for each in rows:

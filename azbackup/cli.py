@@ -163,5 +163,5 @@ def _change_password(args: argparse.Namespace, show: Lines) -> Status:
     if isinstance(show, Json):
         show.event("summary", partition=vault.partition, changed=record.changed)
     elif not args.quiet:
-        show.line(f"the password of partition {vault.partition} was changed; the old one no longer opens it")
+        show.line(f"partition {vault.partition} opens with the new password from now on")
     return Status.DONE

@@ -74,7 +74,7 @@ class Copies:
     def __init__(self, blobs: BlobStore, partition: str) -> None:
         self._blobs = blobs
         self._prefix = record_blob(partition, "")
-        self._read: dict[str, dict[str, bytes]] = {}  # blob name prefix -> record name -> sealed bytes
+        self._read: dict[str, dict[str, list[bytes]]] = {}  # blob name prefix -> record name -> sealed bytes
 
     # --- writing
 
@@ -86,24 +86,34 @@ class Copies:
 
     # --- reading
 
-    def get(self, name: str) -> bytes:
-        """A record's sealed bytes. Missing, Damaged."""
-        if name.startswith(SNAPSHOT_PREFIX):
-            return self._found(name, dict(self._records(self._blobs.get(self._prefix + name))))
-        run = name.removeprefix(FILES_PREFIX).rpartition("-")[0] + "-" if name.startswith(FILES_PREFIX) else ""
-        return self._found(name, self._under(run))
+    def candidates(self, name: str) -> list[bytes]:
+        """All sealed bytes that are found under a record's name.
 
-    def _found(self, name: str, records: dict[str, bytes]) -> bytes:
-        if name not in records:
-            raise Missing(f"record {name} has no copy")
-        return records[name]
+        Whoever can create blobs can plant some: the seal tells which are genuine.
+        """
+        if name.startswith(SNAPSHOT_PREFIX):
+            try:
+                rows = self._records(self._blobs.get(self._prefix + name))
+            except Missing:
+                return []
+            return [row.sealed for row in rows if row.name == name]
+        run = name.removeprefix(FILES_PREFIX).rpartition("-")[0] + "-" if name.startswith(FILES_PREFIX) else ""
+        return self._under(run).get(name, [])
+
+    def names(self, prefix: str) -> list[str]:
+        """The names of the records that have a copy, under a prefix."""
+        return sorted(
+            name
+            for name in self._under(SNAPSHOT_PREFIX if prefix == SNAPSHOT_PREFIX else "")
+            if name.startswith(prefix)
+        )
 
     def range(self, first: str, last: str) -> Iterator[Row]:
-        """The records with first <= name < last, in the order of their names."""
+        """The records with first <= name < last, in the order of their names, as a table would give them."""
         records = self._under(SNAPSHOT_PREFIX if first.startswith(SNAPSHOT_PREFIX) else "")
         for name in sorted(records):
             if first <= name < last:
-                yield Row(name, records[name])
+                yield Row(name, records[name][0])
 
     def of_run(self, run: RunId | str, count: int) -> list[Row]:
         """The records in a run's copies 1 to `count`. Missing, Damaged."""
@@ -112,19 +122,20 @@ class Copies:
             rows += unframe(self._blobs.get(self._prefix + copy_name(str(run), number)))
         return rows
 
-    def _under(self, prefix: str) -> dict[str, bytes]:
+    def _under(self, prefix: str) -> dict[str, list[bytes]]:
         """All records in the copies whose blob names begin so; '' means all runs. Read once."""
         if prefix not in self._read:
-            found: dict[str, bytes] = {}
+            found: dict[str, list[bytes]] = {}
             for info in self._blobs.listed(self._prefix + prefix):
                 name = info.name.removeprefix(self._prefix)
                 if prefix or not name.startswith((SNAPSHOT_PREFIX, KEY_COPY_PREFIX)):
-                    found.update(self._records(self._blobs.get(info.name)))
+                    for row in self._records(self._blobs.get(info.name)):
+                        found.setdefault(row.name, []).append(row.sealed)
             self._read[prefix] = found
         return self._read[prefix]
 
-    def _records(self, data: bytes) -> list[tuple[str, bytes]]:
+    def _records(self, data: bytes) -> list[Row]:
         try:
-            return [(row.name, row.sealed) for row in unframe(data)]
+            return unframe(data)
         except Damaged:
             return []  # what it held counts as missing; that is noticed and said where a record is looked for

@@ -125,9 +125,10 @@ class Keystore:
             return self._open_copies(password, "the key record's row was altered", error)
 
     def open_or_create(self, password: Secret, now: str) -> tuple[Opened, bool]:
-        """The data key, made when the partition has none; whether it was made.
+        """The data key, made when the partition has none and nothing else either; whether it was made.
 
-        Who creates the first copy makes the key: no listing is needed to know that there was none before.
+        Of two first backups the one that creates the first copy makes the key. Damaged where there is data but no key:
+        a new key beside it would hide that the old one is lost.
         """
         try:
             row = self._rows.get_plain(KEY_NAME)
@@ -136,6 +137,8 @@ class Keystore:
         return self._open_row(row, password), False
 
     def _create(self, password: Secret, now: str) -> tuple[Opened, bool]:
+        if self._holds_anything():
+            return self.open(password), False
         data_key = new_data_key()
         record = KeyRecord(1, wrap_data_key(data_key, password, self._partition), now, now)
         try:
@@ -196,6 +199,10 @@ class Keystore:
                 continue
         return [record for _, record in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
+    def _holds_anything(self) -> bool:
+        """Whether the partition has any blob."""
+        return next(iter(self._blobs.listed(f"{self._partition}/")), None) is not None
+
     def _is_copied(self, row: PlainRow) -> bool:
         record = from_values(row.values)
         return any(copy == record for copy in self._copies())
@@ -204,8 +211,8 @@ class Keystore:
         """The newest copy that the password opens; `first` is what is raised when none does, if anything."""
         copies = self._copies()
         if not copies and first is None:
-            if next(iter(self._blobs.listed(record_blob(self._partition, KEY_COPY_PREFIX))), None) is not None:
-                raise Damaged(f"the key record of partition {self._partition} is lost: none of its copies can be read")
+            if self._holds_anything():
+                raise Damaged(f"the key record of partition {self._partition} is lost: no copy of it can be read")
             raise NothingStored(
                 f"nothing is stored in partition {self._partition}",
                 "check --partition, --account and --container",

@@ -38,8 +38,8 @@ _CHANGE_EXAMPLES = """examples:
   python change_password.py --account mystorage --accesskey KEY --old-password OLD --new-password NEW --partition user1
   AZBACKUP_PASSWORD=... AZBACKUP_NEW_PASSWORD=... python change_password.py --partition user1
 
-What was stored stays as it is: only the data key is wrapped anew. Whoever kept the old key record and knows the old
-password keeps access (see docs/threat-model.md).
+What was stored stays as it is: only the data key is wrapped anew, and older copies of the key record are kept. Who
+knows the old password and can read the storage account keeps access (see docs/threat-model.md).
 
 """
 

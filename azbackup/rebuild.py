@@ -16,10 +16,9 @@ def rebuild_table(records: Records, keystore: Keystore, opened: Opened, progress
     """Inserts the rows; how many. A copy that does not open is remembered as damage and left out."""
     count = 0
     for prefix in _ORDER:
-        for row in records.copies.range(prefix, prefix[:-1] + "."):
+        for name in records.copies.names(prefix):
             try:
-                records.open_sealed(row)
-                records.insert([row])
+                records.insert([records.copied(name)])
                 count += 1
             except (Damaged, Exists) as error:
                 records.damage.append(error.message)

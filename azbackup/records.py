@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from azbackup import codec
 from azbackup.copies import Copies, groups
 from azbackup.crypto import SEAL_BYTES, Keys, open_record, seal_record
-from azbackup.errors import Damaged, Missing
+from azbackup.errors import Damaged
 from azbackup.formats import RECORD_BYTES, copy_name
 from azbackup.stores import BlobStore, Row, RowStore
 
@@ -59,9 +59,20 @@ class Records:
 
     def _from_copy(self, name: str, otherwise: Damaged) -> bytes:
         try:
-            return self.open_sealed(Row(name, self.copies.get(name)))
-        except (Missing, Damaged):
+            return self.open_sealed(self.copied(name))
+        except Damaged:
             raise otherwise from None
+
+    def copied(self, name: str) -> Row:
+        """A record as its copy has it, once it was seen to open. Damaged when there is none that does."""
+        for sealed in self.copies.candidates(name):
+            row = Row(name, sealed)
+            try:
+                self.open_sealed(row)
+            except Damaged:
+                continue
+            return row
+        raise Damaged(f"record {name} has no copy that opens")
 
     def open_sealed(self, row: Row) -> bytes:
         """The payload of these very bytes. Damaged."""

@@ -142,7 +142,7 @@ class World:
         try:
             return run.run(), [*records.damage, *([opened.damage] if opened.damage else [])]
         finally:
-            run._uploads._workers.stop()  # or a killed run's threads would wait for ever
+            run._store._uploads._workers.stop()  # or a killed run's threads would wait for ever
             if journal is not None:
                 os.close(journal._file)
 
