@@ -55,6 +55,10 @@ class ArchiveSimulator(Endpoints):
         """
         return self.thaws.release(pattern)
 
+    def fail(self, pattern: str = "*") -> int:
+        """Let pending copies fail as Azure lets them: listed so, and never there; return how many."""
+        return self.thaws.fail(pattern)
+
     def advance(self, seconds: float) -> None:
         """Let time pass at once, for the thaws."""
         self.thaws.advance(seconds)

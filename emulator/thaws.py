@@ -47,6 +47,7 @@ class Thaw:
     is_copy: bool
     priority: Priority
     ready_at: float | None
+    failed: bool = False
 
     @property
     def archive_status(self) -> str:
@@ -105,9 +106,17 @@ class Thaws:
     def release(self, pattern: str = "*") -> int:
         """End the thaws whose blob name (without the container) matches; return how many."""
         with self._lock:
-            done = [blob for blob in self._pending if fnmatchcase(blob.name, pattern)]
+            done = [b for b, thaw in self._pending.items() if fnmatchcase(b.name, pattern) and not thaw.failed]
             for blob in done:
                 del self._pending[blob]
+        return len(done)
+
+    def fail(self, pattern: str = "*") -> int:
+        """Let the copies whose blob name matches fail, for good; return how many."""
+        with self._lock:
+            done = [t for blob, t in self._pending.items() if t.is_copy and fnmatchcase(blob.name, pattern)]
+            for thaw in done:
+                thaw.failed, thaw.ready_at = True, None
         return len(done)
 
     def advance(self, seconds: float) -> None:

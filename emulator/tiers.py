@@ -232,12 +232,15 @@ def _listed_name(blob: ET.Element) -> str:
 
 
 def _show_pending(properties: ET.Element, thaw: Thaw) -> None:
-    shown = {
-        "AccessTier": _ARCHIVE,
-        "ArchiveStatus": thaw.archive_status,
-        "RehydratePriority": thaw.priority,
-    }
-    if thaw.is_copy and properties.find("CopyStatus") is not None:
+    if thaw.failed:
+        shown = {"CopyStatus": "failed"}
+    else:
+        shown = {
+            "AccessTier": _ARCHIVE,
+            "ArchiveStatus": thaw.archive_status,
+            "RehydratePriority": thaw.priority,
+        }
+    if not thaw.failed and thaw.is_copy and properties.find("CopyStatus") is not None:
         shown["CopyStatus"] = "pending"
         shown["CopyProgress"] = f"0/{properties.findtext('Content-Length', '0')}"
         completed = properties.find("CopyCompletionTime")
