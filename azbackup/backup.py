@@ -16,24 +16,22 @@ import pwd
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from azbackup.capture import Capture, Unreadable
 from azbackup.catalog import Catalog
 from azbackup.changes import pair, unchanged, wants_full
 from azbackup.chunkstore import ChunkStore
 from azbackup.crypto import Keys
 from azbackup.entries import EntryWriter
 from azbackup.errors import AzbackupError, Damaged
-from azbackup.formats import PATH_BYTES, files_name
+from azbackup.formats import files_name
 from azbackup.journal import Journal
 from azbackup.model import Entry, Kind, Layer, RunId, Snapshot, Totals
 from azbackup.progress import Progress
-from azbackup.reader import Replaced, open_file, read_target, read_xattrs, same_moment
 from azbackup.records import Records, RunCopies, fits
-from azbackup.scanner import Found, entry_of, open_source, scan
+from azbackup.scanner import Found, open_source, scan
 from azbackup.stores import BlobStore, Row
 
 _NAMED_UNREADABLE = 1000
-# A file that was written this shortly before it was read may be written again within the same tick of its clock.
-_UNSETTLED_NS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -53,10 +51,6 @@ class Clock:
 
     now_ns: Callable[[], int]
     new_stamp: Callable[[], str]
-
-
-class _Unreadable(Exception):
-    """An entry could not be read; its last stored version is kept."""
 
 
 class Backup:
@@ -96,7 +90,7 @@ class Backup:
     def _begin(self) -> None:
         self._totals = Totals()
         self._unreadable: list[bytes] = []
-        self._links: dict[tuple[int, int], Entry] = {}
+        self._capture = Capture(self._store, self._clock.now_ns, self._progress)
         self._owners: set[int] = set()
         self._groups: set[int] = set()
         self._writer = EntryWriter(fits)
@@ -182,63 +176,15 @@ class Backup:
         if old is not None and unchanged(now, old):
             return old, True
         try:
-            if len(found.path) > PATH_BYTES:
-                raise _Unreadable(f"its path is longer than {PATH_BYTES} bytes")
-            return self._read(found, now), False
+            return self._capture.entry(found, now), False
         except FileNotFoundError:
             self._progress.note(f"{os.fsdecode(found.path)}: vanished while it was backed up")
             return None, False
-        except _Unreadable as error:
+        except Unreadable as error:
             self._problem(found.path, str(error))
         except OSError as error:
             self._problem(found.path, f"cannot be read: {error.strerror}")
         return old, True
-
-    def _read(self, found: Found, now: Entry) -> Entry:
-        """The entry with its chunks, target and attributes. OSError, _Unreadable."""
-        if now.kind == Kind.FILE:
-            return self._read_file(found, now)
-        if now.kind == Kind.SYMLINK:
-            now.target = read_target(found.name, found.parent)
-        now.xattrs = read_xattrs(found.name, found.parent)
-        return now
-
-    # --- contents
-
-    def _read_file(self, found: Found, now: Entry) -> Entry:
-        """A file read whole. One that changes meanwhile is read again, then kept as it was read, with a warning."""
-        twin = self._links.get((now.device, now.inode)) if now.links > 1 else None
-        if twin is not None and same_moment(twin, now):
-            now.chunks, now.size, now.xattrs = twin.chunks, twin.size, twin.xattrs
-            return now
-        entry, settled = self._read_once(found, now)
-        if not settled:
-            entry, settled = self._read_once(found, now)
-        if not settled:
-            self._progress.note(f"{os.fsdecode(found.path)}: changed while it was read; stored as it was read")
-            entry.ctime_ns = 0
-        if entry.links > 1:
-            self._links[(entry.device, entry.inode)] = entry
-        return entry
-
-    def _read_once(self, found: Found, now: Entry) -> tuple[Entry, bool]:
-        """(the file as it was read, whether it stayed the same meanwhile). OSError, _Unreadable."""
-        try:
-            descriptor, before = open_file(found.name, found.parent, now)
-        except Replaced as error:
-            raise _Unreadable(str(error.strerror)) from None
-        try:
-            before.chunks, size = self._store.store(descriptor, before.size)
-            self._totals.read += size
-            before.xattrs = read_xattrs(found.name, found.parent, descriptor)
-            after = entry_of(found.path, os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
-        settled = after is not None and same_moment(before, after) and size == before.size
-        before.size = size
-        if self._clock.now_ns() - max(before.mtime_ns, before.ctime_ns) < _UNSETTLED_NS:
-            before.ctime_ns = 0
-        return before, settled
 
     # --- accounts
 
@@ -274,6 +220,7 @@ class Backup:
 
     def _commit(self, started: int, parent: Snapshot | None, layers: list[Layer], after: int) -> Snapshot:
         pack_rows = self._store.finish()
+        self._totals.read = self._capture.read
         self._totals.packs, self._totals.stored = self._store.packs, self._store.size
         if self._payloads:
             layers = [*layers, Layer(self._run, len(self._payloads), self._writer.count)]

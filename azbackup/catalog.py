@@ -74,8 +74,10 @@ def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
 class Catalog:
     """What one partition knows."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, seen: int = 0) -> None:
+        """`seen` is the highest snapshot number that this machine remembers, 0 for none."""
         self.records = records
+        self._seen = seen
 
     # --- snapshots
 
@@ -85,7 +87,7 @@ class Catalog:
             (snapshot := decode_snapshot(name, payload)).number: snapshot
             for name, payload in self._openable(SNAPSHOT_PREFIX)
         }
-        for number in range(1, max(found, default=0)):
+        for number in range(1, max(self._seen, *found, 0) + 1):
             if number not in found:
                 self._recover_snapshot(number, found)
         return [found[number] for number in sorted(found)]

@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 from azbackup import options
@@ -32,8 +31,9 @@ from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
 from azbackup.rekey import change_password
 from azbackup.restoring import restore_command
+from azbackup.seen import Seen
 from azbackup.terminal import Bar, Json, Lines, size_text, time_text
-from azbackup.vault import open_vault, outcome_status, password_of, say
+from azbackup.vault import cache_directory, open_vault, outcome_status, password_of, say
 
 
 def backup_main() -> NoReturn:
@@ -91,15 +91,10 @@ def _stamp() -> str:
     return stamp(time.time(), os.urandom(8))
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "azbackup"
-
-
 def _journal(identity: tuple[str, ...]) -> Journal | None:
     """The notes of this source's backups; None where there is no place for them."""
     try:
-        return Journal(_cache() / f"{digest(*identity)}.journal")
+        return Journal(cache_directory() / f"{digest(*identity)}.journal")
     except OSError:
         return None
 
@@ -113,7 +108,7 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
     vault = open_vault(args)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD")
     identity = (vault.where, vault.partition, os.fsdecode(source))
-    with only_one(_cache() / f"{digest(*identity)}.lock", os.fsdecode(source)):
+    with only_one(cache_directory() / f"{digest(*identity)}.lock", os.fsdecode(source)):
         keystore = Keystore(vault.rows, vault.blobs, vault.partition)
         opened, fresh = keystore.open_or_create(password, _now())
         keys = derive(opened.data_key)
@@ -123,7 +118,11 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
             rebuild_table(records, keystore, opened, show)
         job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
         clock = Clock(time.time_ns, _stamp)
-        snapshot = Backup(job, Catalog(records), vault.blobs, keys, clock, show, _journal(identity)).run()
+        seen = Seen(cache_directory(), keys)
+        snapshot = Backup(
+            job, Catalog(records, seen.number()), vault.blobs, keys, clock, show, _journal(identity)
+        ).run()
+        seen.note(snapshot.number)
     show.close()
     _backup_summary(args, show, snapshot, sum(vault.account.requests.values()), time.monotonic() - started)
     return outcome_status(show, records.damage, snapshot.totals.unreadable)

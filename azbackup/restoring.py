@@ -31,10 +31,11 @@ from azbackup.report import (
     start_text,
 )
 from azbackup.restore import Outcome, Restore, Wish
+from azbackup.seen import Seen
 from azbackup.selection import Selection
 from azbackup.terminal import Json, Lines, clean, size_text, time_text
 from azbackup.thawing import Pending, Thawing
-from azbackup.vault import Vault, open_vault, outcome_status, password_of
+from azbackup.vault import Vault, cache_directory, open_vault, outcome_status, password_of
 
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
@@ -84,7 +85,7 @@ def _open(args: argparse.Namespace, vault: Vault, show: Lines) -> tuple[Catalog,
         show.note("the table has lost this partition: reading the records' copies")
     records = Records(vault.rows if opened.in_table else None, vault.blobs, keys, vault.partition)
     records.damage += [opened.damage] if opened.damage else []
-    return Catalog(records), keys
+    return Catalog(records, Seen(cache_directory(), keys).number()), keys
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from azbackup import settings
 from azbackup.account import Account
@@ -59,6 +60,12 @@ def open_vault(args: argparse.Namespace) -> Vault:
         AzureThaw(account, args.container),
         f"{connection.blob_endpoint}/{args.container}",
     )
+
+
+def cache_directory() -> Path:
+    """Where what is never needed is kept: locks, journals, the highest snapshot number seen."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "azbackup"
 
 
 def password_of(args: argparse.Namespace, flag: str, variable: str, twice: bool = False) -> Secret:
