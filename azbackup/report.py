@@ -148,8 +148,8 @@ def staged_text(outcome: Outcome) -> str:
     copies, size = outcome.staged
     if not copies:
         return ""
-    others = f", {count_text(outcome.others, 'other restore')} still waits" if outcome.others else ""
-    others = others + " for them" if outcome.others == 1 else others.replace("waits", "wait for them")
+    wait = "waits" if outcome.others == 1 else "wait"
+    others = f", {count_text(outcome.others, 'other restore')} still {wait} for them" if outcome.others else ""
     return (
         f"{count_text(copies, 'copy')} ({size_text(size)}) in the staging container{others}; "
         "the last restore removes them, or --discard-thawed"

@@ -1,0 +1,68 @@
+"""The words: what may stand in a log and what may not, and how numbers read."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup.report import again_text, count_text, money_text, pending_text, staged_text
+from azbackup.restore import Outcome
+from azbackup.thawing import Pending
+
+FLAGS = ["--password", "--accesskey", "--sas-token", "--connection-string"]
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_secrets_are_left_out(flag: str) -> None:
+    """In both ways of writing an option."""
+    for words in ([flag, "SECRET"], [f"{flag}=SECRET"]):
+        text = again_text(["restore.py", *words, "--partition", "me", "/to here"], 7)
+        assert "SECRET" not in text
+        assert text.endswith("--partition me '/to here' --snapshot 7")
+
+
+def test_secret_that_looks_like_an_option() -> None:
+    """A value is hidden even if it is the name of a secret option; what follows is not."""
+    assert (
+        again_text(["restore.py", "--password", "--accesskey", "/to"], None) == "python restore.py --password ... /to"
+    )
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.isprintable), max_size=5)
+)
+def test_everything_else_is_kept(words: list[str]) -> None:
+    """A shell reads the command as it was given."""
+    kept = [word for word in words if word.partition("=")[0] not in FLAGS]
+    assert shlex.split(again_text(["restore.py", *kept], None)) == ["python", "restore.py", *kept]
+
+
+@pytest.mark.parametrize(
+    ("pending", "later", "text"),
+    [
+        (None, 0, "no pack is on its way"),
+        (None, 2, "2 packs waiting for the next hour's budget at high priority"),
+        (Pending(1, 2048, 0.0, 0.0), 0, "1 pack (2.0 KiB) thawing"),
+        (
+            Pending(3, 10, 1_000_000_000, 1_000_003_600),
+            0,
+            "3 packs (10 B) thawing since 2001-09-09 01:46 UTC, all there by 2001-09-09 02:46 UTC at the latest",
+        ),
+        (Pending(3, 10, 900_000_000, 900_003_600), 0, "3 packs (10 B) thawing since 1998-07-09 16:00 UTC"),
+    ],
+)
+def test_pending(pending: Pending | None, later: int, text: str) -> None:
+    """Since when and until when, as far as it is known and not over."""
+    assert pending_text(pending, later, now=1_000_000_060.0) == text
+
+
+def test_small_words() -> None:
+    """Plurals, and sums too small for two decimals."""
+    assert [count_text(n, "copy") for n in (0, 1, 2)] == ["0 copies", "1 copy", "2 copies"]
+    assert [money_text(n, "USD") for n in (0.0, 0.001, 1234.5)] == ["0.00 USD", "under 0.01 USD", "1234.50 USD"]
+    assert staged_text(Outcome()) == ""
+    assert "1 other restore still waits for them;" in staged_text(Outcome(staged=(2, 5), others=1))
+    assert "3 other restores still wait for them;" in staged_text(Outcome(staged=(2, 5), others=3))

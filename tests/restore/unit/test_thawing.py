@@ -1,0 +1,168 @@
+"""What the listings say, and what follows from it: in memory, with a clock of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from azbackup.errors import Missing
+from azbackup.formats import pack_blob
+from azbackup.model import PackId, PackRecord
+from azbackup.plan import NeededPack
+from azbackup.priorities import State, ThawWish
+from azbackup.stores import BlobInfo
+from azbackup.thawing import NotOnline, Pending, Thawing
+from tests.contract.memory import MemoryBlobs, MemoryThaw
+
+HOUR = 3600.0
+NOW = 1_000_000_000.0
+
+
+class World:
+    """Packs and a staging container whose listings a test may bend."""
+
+    def __init__(self, *names: str, tier: str = "archive") -> None:
+        self.blobs = MemoryBlobs()
+        self.staging = MemoryThaw(self.blobs, slow=True)
+        self.packs = []
+        for name in names:
+            data = name.encode() * 10
+            md5 = hashlib.md5(data, usedforsecurity=False).digest()
+            self.blobs.put_new(pack_blob("user", name), data, tier, md5)
+            self.packs.append(NeededPack(PackId(name), PackRecord(len(data), md5, tier, b"", [], [])))
+
+    def thawing(self, mark: str = "me", partition: str = "user") -> Thawing:
+        """The state as a run sees it that begins now."""
+        found = Thawing(self.blobs, self.staging, partition, mark)
+        found.look(self.packs)
+        return found
+
+
+def listed(name: str, **values: object) -> BlobInfo:
+    """A line of the staging container's listing."""
+    return replace(BlobInfo(pack_blob("user", name), 10, b"", "hot"), **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("copy", "state"),
+    [
+        (None, State.ARCHIVED),
+        ({"pending": True, "tier": "archive"}, State.PENDING),
+        ({"pending": True, "size": 0}, State.PENDING),
+        ({"tier": "archive"}, State.PENDING),  # Azure copies first, and thaws the copy then
+        ({}, State.THAWED),
+        ({"failed": True}, State.ARCHIVED),
+        ({"failed": True, "tier": "archive"}, State.ARCHIVED),
+        ({"size": 9}, State.ARCHIVED),  # not a copy of this pack
+    ],
+)
+def test_state_by_the_copy(copy: dict[str, object] | None, state: State) -> None:
+    """What a listing of the staging container says about an archived pack."""
+    world = World("a")
+    thawing = world.thawing()
+    if copy is not None:
+        thawing._staged = {pack_blob("user", "a"): listed("a", **copy)}
+    assert thawing.state(world.packs[0]) is state
+
+
+def test_states_without_copies() -> None:
+    """Online and missing packs need no staging container."""
+    world = World("a", tier="cool")
+    gone = NeededPack(PackId("b"), PackRecord(1, b"", "archive", b"", [], []))
+    thawing = world.thawing()
+    assert thawing.state(world.packs[0]) is State.ONLINE
+    assert thawing.state(gone) is State.MISSING
+    assert thawing.look([gone]) == ["pack b is missing"]
+
+
+def test_size_and_md5_are_compared() -> None:
+    """A pack that is not what its record says is named."""
+    world = World("a")
+    record = world.packs[0].record
+    for size, md5 in ((record.size + 1, record.md5), (record.size, bytes(16))):
+        changed = NeededPack(PackId("a"), PackRecord(size, md5, "archive", b"", [], []))
+        assert world.thawing().look([changed]) == ["pack a does not have the size and MD5 of its record"]
+
+
+@pytest.mark.parametrize(
+    ("copy", "spent"),
+    [
+        ({"priority": "high", "created": NOW - HOUR + 1}, 10),
+        ({"priority": "high", "created": NOW - HOUR - 1}, 0),
+        ({"priority": "high", "created": NOW - HOUR - 1, "pending": True}, 10),  # raised, or late
+        ({"priority": "standard", "created": NOW}, 0),
+        ({"priority": "high", "created": NOW - 2 * HOUR, "failed": True}, 0),
+    ],
+)
+@pytest.mark.parametrize("whose", ["user", "another"])
+def test_what_the_hour_has_spent(copy: dict[str, object], spent: int, whose: str) -> None:
+    """High thaws of the last hour, and those that are still on their way, of any partition."""
+    world = World("a", "b")
+    thawing = world.thawing()
+    line = replace(listed("b", **copy), name=pack_blob(whose, "b"))
+    if whose == "user":
+        thawing._staged = {line.name: line}
+    else:
+        thawing._strangers = [line]
+    size = world.packs[0].record.size
+    asks, later = thawing.asks(world.packs[:1], ThawWish("high", budget=size + 9), NOW)
+    assert (len(asks), len(later)) == ((0, 1) if spent else (1, 0))
+
+
+def test_pending_says_since_when_and_until_when() -> None:
+    """The first ask, and the latest end by each thaw's own priority."""
+    world = World("a", "b", "c")
+    thawing = world.thawing()
+    thawing._staged = {
+        line.name: line
+        for line in (
+            listed("a", pending=True, priority="standard", created=NOW),
+            listed("b", pending=True, priority="high", created=NOW - 60),
+            listed("c", priority="standard", created=NOW - 90),
+        )
+    }
+    assert thawing.pending(world.packs) == Pending(2, 20, NOW - 60, NOW + 15 * HOUR)
+    assert thawing.pending(world.packs[2:]) is None
+
+
+def test_last_one_out_removes_the_copies() -> None:
+    """While another restore's mark is there the copies stay; a mark that is a week old counts no more."""
+    world = World("a")
+    mine, other = world.thawing("me"), world.thawing("other")
+    for each in (mine, other):
+        each.claim()
+        each.ask(each.asks(world.packs, ThawWish(), NOW)[0], in_place=False)
+    world.staging.release()
+    [mark] = world.staging.listed("user/restores/other")
+    assert mine.leave(mark.modified + 60) == 1
+    assert world.thawing().state(world.packs[0]) is State.THAWED
+    assert world.thawing("third").leave(mark.modified + 8 * 24 * HOUR) == 0
+    assert list(world.staging.listed("")) == []
+
+
+def test_copies_of_another_partition_are_left() -> None:
+    """Cleaning up concerns this partition alone."""
+    world = World("a")
+    world.blobs.put_new("other/packs/x", b"x", "archive", hashlib.md5(b"x", usedforsecurity=False).digest())
+    world.staging.thaw("other/packs/x", "standard")
+    thawing = world.thawing()
+    thawing.ask(thawing.asks(world.packs, ThawWish(), NOW)[0], in_place=False)
+    assert thawing.discard() == (1, 10)
+    assert [info.name for info in world.staging.listed("")] == ["other/packs/x"]
+
+
+def test_copy_that_vanished_is_not_online() -> None:
+    """A thawed copy that is gone is not damage; an online pack that is gone is missing."""
+    world = World("a")
+    thawing = world.thawing()
+    thawing._staged = {pack_blob("user", "a"): listed("a")}
+    with pytest.raises(NotOnline):
+        thawing.read(world.packs[0], 0, 1)
+    world = World("b", tier="hot")
+    thawing = world.thawing()
+    world.blobs = MemoryBlobs()
+    thawing._blobs = world.blobs
+    with pytest.raises(Missing):
+        thawing.read(world.packs[0], 0, 1)
