@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -27,6 +28,7 @@ from azure.storage.blob import ContainerClient
 
 from azbackup.errors import Changed, Exists, Missing, Unavailable
 from azbackup.formats import PACK_BYTES
+from azbackup.pace import Pace, PacedBody, paced_reader
 from azbackup.settings import Connection
 
 T = TypeVar("T")
@@ -49,17 +51,41 @@ _EXISTS = {
 _CHANGED = {"ConditionNotMet", "UpdateConditionNotSatisfied", "TargetConditionNotMet"}
 
 
-class _Counting(RequestsTransport):  # type: ignore[misc]  # loaded lazily by azure.core, so untyped
-    """The SDK's transport, counting what leaves."""
+@dataclass(frozen=True)
+class Limits:
+    """Bandwidth limits, bytes a second; 0 for none."""
 
-    def __init__(self, counts: Counter[str], **options: Any) -> None:
+    upload: float = 0.0
+    download: float = 0.0
+
+    def pace(self, rate: float) -> Pace | None:
+        """The pace of a direction, None for as fast as it goes."""
+        return Pace(rate, time.monotonic, time.sleep) if rate else None
+
+
+class _Counting(RequestsTransport):  # type: ignore[misc]  # loaded lazily by azure.core, so untyped
+    """The SDK's transport, counting what leaves and keeping to the bandwidth that was allowed."""
+
+    def __init__(self, counts: Counter[str], limits: Limits, **options: Any) -> None:
         super().__init__(**options)
         self._counts = counts
+        self._upload = limits.pace(limits.upload)
+        self._download = limits.pace(limits.download)
 
     def send(self, request: Any, **options: Any) -> Any:
         """One request over the wire."""
         self._counts[billing_class(request.method, request.url)] += 1
-        return super().send(request, **options)
+        body = request.data
+        if self._upload is not None and isinstance(body, bytes):
+            request.data = PacedBody(body, self._upload)
+        try:
+            response = super().send(request, **options)
+        finally:
+            request.data = body
+        if self._download is not None:
+            raw = response.internal_response.raw
+            raw.read = paced_reader(raw.read, self._download)
+        return response
 
 
 def billing_class(method: str, url: str) -> str:
@@ -76,13 +102,16 @@ def billing_class(method: str, url: str) -> str:
 class Account:
     """The clients of one storage account, sharing one pool of connections."""
 
-    def __init__(self, connection: Connection, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, connection: Connection, limits: Limits | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._connection = connection
         self._sleep = sleep
         self.requests: Counter[str] = Counter()
         self._options: dict[str, Any] = {
             "transport": _Counting(
                 self.requests,
+                limits or Limits(),
                 connection_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
                 use_env_settings=True,

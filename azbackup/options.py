@@ -94,6 +94,11 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
     where.add_argument("--container", metavar="NAME", default="azbackup", help="blob container; default azbackup")
     where.add_argument("--table", metavar="NAME", default="azbackup", help="table; default azbackup")
     where.add_argument("--partition", metavar="NAME", required=True, help="the user's or machine's vault")
+    network = parser.add_argument_group("network")
+    for way in ("upload", "download"):
+        network.add_argument(
+            f"--limit-{way}", metavar="KIB", type=float, default=0.0, help=f"{way} no faster than KIB KiB a second"
+        )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     output.add_argument("--quiet", action="store_true", help="problems and errors only")

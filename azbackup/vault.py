@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azbackup import settings
-from azbackup.account import Account
+from azbackup.account import Account, Limits
 from azbackup.archive import AzureThaw
 from azbackup.blobs import AzureBlobs
 from azbackup.crypto import Secret
@@ -51,7 +51,10 @@ def open_vault(args: argparse.Namespace) -> Vault:
         raise UsageError(f"{args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
     names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
     connection = settings.connection({name: getattr(args, name) for name in names}, os.environ)
-    account = Account(connection)
+    limits = Limits(args.limit_upload * 1024, args.limit_download * 1024)
+    if limits.upload < 0 or limits.download < 0:
+        raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
+    account = Account(connection, limits)
     return Vault(
         partition,
         account,

@@ -1,0 +1,59 @@
+"""A bandwidth limit: bytes are let through no faster than was asked for. Shared by all connections of a direction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+_BURST_SECONDS = 0.1
+
+
+class Pace:
+    """Lets bytes through at a rate, in the order in which they come."""
+
+    def __init__(self, bytes_per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._rate = bytes_per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._free_at = clock()
+
+    def take(self, size: int) -> None:
+        """Returns when `size` more bytes may pass."""
+        with self._lock:
+            now = self._clock()
+            self._free_at = max(self._free_at, now - _BURST_SECONDS) + size / self._rate
+            wait = self._free_at - now
+        if wait > 0:
+            self._sleep(wait)
+
+
+class PacedBody:
+    """The body of a request, handed over at a pace. Looks like a file to whoever sends it."""
+
+    def __init__(self, data: bytes, pace: Pace) -> None:
+        self._view = memoryview(data)
+        self._at = 0
+        self._pace = pace
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, all that are left when negative; b'' at the end."""
+        end = len(self._view) if size < 0 else min(len(self._view), self._at + size)
+        part = bytes(self._view[self._at : end])
+        self._at = end
+        self._pace.take(len(part))
+        return part
+
+
+def paced_reader(read: Callable[..., bytes], pace: Pace) -> Callable[..., bytes]:
+    """A reader that hands over what `read` gives, at a pace."""
+
+    def reading(*args: object, **options: object) -> bytes:
+        data = read(*args, **options)
+        pace.take(len(data))
+        return data
+
+    return reading
