@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from azbackup.crypto import seal_chunk
 from azbackup.errors import AzbackupError
 from azbackup.stores import PlainRow, RowValue
 from emulator.trees import differences
@@ -198,6 +199,24 @@ def test_every_property_of_the_key_record_altered(whole: World) -> None:
             assert keys.record_key.reveal() == right
             same = {name: other.values.get(name) for name in KEPT} == {name: row.values[name] for name in KEPT}
             assert catalog.records.damage or same
+
+
+def test_a_chunk_that_is_sealed_and_wrong(whole: World, story: Story, tmp_path: Path) -> None:
+    """Other contents under a chunk's own seal, as only a holder of the key could make them: the id tells."""
+    tried = 0
+    catalog, keys, _ = whole.opened()
+    for pack_id, record in catalog.packs():
+        world = whole.clone()
+        name = f"{PARTITION}/packs/{pack_id}"
+        data = world.blobs.blobs[name].data
+        body = bytes(1 + record.plain[0])  # codec 0, and zeros
+        sealed = seal_chunk(keys.chunk_key.reveal(), record.chunk_ids()[0], body)
+        if len(sealed) == record.sealed[0]:
+            altered_data = data[:8] + sealed + data[8 + len(sealed) :]
+            world.blobs.blobs[name] = replace(world.blobs.blobs[name], data=altered_data, md5=record.md5)
+            check(world, story, tmp_path / "restored")
+            tried += 1
+    assert tried > 0
 
 
 def test_every_object_removed(whole: World, story: Story, tmp_path: Path) -> None:

@@ -26,12 +26,13 @@ from azbackup.journal import Journal
 from azbackup.keystore import Keystore
 from azbackup.model import ChunkId, Snapshot
 from azbackup.prices import load_prices
+from azbackup.priorities import ThawWish
 from azbackup.progress import Silent
 from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
 from azbackup.restore import Outcome, Restore, Wish
 from azbackup.selection import Selection
-from azbackup.thawing import Thawing, ThawWish
+from azbackup.thawing import Thawing
 from azbackup.writer import is_temporary
 from emulator.trees import differences
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw

@@ -181,6 +181,23 @@ def test_a_gap_is_noticed(partition: Partition, number: int) -> None:
     assert any(snapshot_name(number) in each for each in catalog.records.damage)
 
 
+@pytest.mark.parametrize("sealed", [None, b"", b"altered"], ids=repr)
+def test_a_lost_row_is_read_from_its_copy_and_said(partition: Partition, sealed: bytes | None) -> None:
+    """Gone, emptied or altered: the entries are right, and the damage names the record; without a copy: Damaged."""
+    name = f"files-{RUN % 2}-0001"
+    if sealed is None:
+        del partition.rows.table.rows["user1", name]
+    else:
+        partition.rows.table.rows["user1", name] = sealed
+    catalog = partition.catalog()
+    assert [entry.path for entry in catalog.entries(catalog.snapshots()[1])] == [b""]
+    assert any(name in each for each in catalog.records.damage)
+    del partition.blobs.blobs[f"user1/records/{RUN % 2}-0001"]
+    catalog = partition.catalog()
+    with pytest.raises(Damaged, match=name):
+        list(catalog.entries(catalog.snapshots()[1]))
+
+
 def test_a_number_that_is_taken_is_the_next_one(partition: Partition) -> None:
     """A run that thinks it makes snapshot 2 makes 4, and nothing is overwritten."""
     assert partition.commit(1, 9) == 4

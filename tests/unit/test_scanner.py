@@ -19,7 +19,7 @@ from azbackup.errors import AzbackupError
 from azbackup.model import Kind, order
 from azbackup.scanner import Found, entry_of, open_source, scan
 
-NAMES = st.sampled_from(["a", "a.txt", "a b", "b", "ä", "\udcff", "-", "x" * 200])
+NAMES = st.sampled_from(["a", "A", "a.txt", "a b", "b", "B", "ä", "\udcff", "-", "x" * 200])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=15)
 
 
