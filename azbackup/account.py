@@ -53,14 +53,10 @@ _CHANGED = {"ConditionNotMet", "UpdateConditionNotSatisfied", "TargetConditionNo
 
 @dataclass(frozen=True)
 class Limits:
-    """Bandwidth limits, bytes a second; 0 for none."""
+    """The paces that were allowed; None for as fast as it goes."""
 
-    upload: float = 0.0
-    download: float = 0.0
-
-    def pace(self, rate: float) -> Pace | None:
-        """The pace of a direction, None for as fast as it goes."""
-        return Pace(rate, time.monotonic, time.sleep) if rate else None
+    upload: Pace | None = None
+    download: Pace | None = None
 
 
 class _Counting(RequestsTransport):  # type: ignore[misc]  # loaded lazily by azure.core, so untyped
@@ -69,8 +65,7 @@ class _Counting(RequestsTransport):  # type: ignore[misc]  # loaded lazily by az
     def __init__(self, counts: Counter[str], limits: Limits, **options: Any) -> None:
         super().__init__(**options)
         self._counts = counts
-        self._upload = limits.pace(limits.upload)
-        self._download = limits.pace(limits.download)
+        self._upload, self._download = limits.upload, limits.download
 
     def send(self, request: Any, **options: Any) -> Any:
         """One request over the wire."""

@@ -7,6 +7,7 @@ import getpass
 import os
 import re
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from azbackup.blobs import AzureBlobs
 from azbackup.crypto import Secret
 from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
+from azbackup.pace import Pace
 from azbackup.tables import AzureRows
 from azbackup.terminal import Json, Lines, clean
 
@@ -51,10 +53,7 @@ def open_vault(args: argparse.Namespace) -> Vault:
         raise UsageError(f"{args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
     names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
     connection = settings.connection({name: getattr(args, name) for name in names}, os.environ)
-    limits = Limits(args.limit_upload * 1024, args.limit_download * 1024)
-    if limits.upload < 0 or limits.download < 0:
-        raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
-    account = Account(connection, limits)
+    account = Account(connection, Limits(_pace(args.limit_upload), _pace(args.limit_download)))
     return Vault(
         partition,
         account,
@@ -63,6 +62,13 @@ def open_vault(args: argparse.Namespace) -> Vault:
         AzureThaw(account, args.container),
         f"{connection.blob_endpoint}/{args.container}",
     )
+
+
+def _pace(kib_per_second: float) -> Pace | None:
+    """The pace of a limit, None for 0: no limit."""
+    if kib_per_second < 0:
+        raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
+    return Pace(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
 
 
 def cache_directory() -> Path:
