@@ -1,6 +1,7 @@
 # A bare machine needs Python 3.10 or newer (with venv) and make; Node.js comes in a pip wheel.
 #
 #   make demo     back up, change the password, restore and compare, on a real Azurite (DIR=... for your own files)
+#   make demo-archive  a restore from a slow archive tier that pends, is run again, and completes
 #   make test     all the tests
 #   make check    the linters, then the tests: what CI runs
 #   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
@@ -18,7 +19,7 @@ DIR    ?=
 BENCH  ?=
 SCALE  ?=
 
-.PHONY: set-up demo test torture lint check bench scale lock clean
+.PHONY: set-up demo demo-archive test torture lint check bench scale lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -37,6 +38,9 @@ emulator/node_modules/ready: emulator/package.json emulator/package-lock.json | 
 
 demo: set-up
 	@$(BIN)/python -m emulator.demo $(if $(DIR),"$(DIR)")
+
+demo-archive: set-up
+	@$(BIN)/python -m emulator.demo_archive
 
 test: set-up
 	@$(BIN)/python -m pytest
