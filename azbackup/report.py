@@ -159,7 +159,9 @@ def staged_text(outcome: Outcome) -> str:
 def done_text(outcome: Outcome) -> str:
     """What was restored, and what was not."""
     parts = [f"restored {count_text(outcome.files, 'file')}, {size_text(outcome.size)}"]
-    parts += [f"{outcome.already:,} there already"] if outcome.already else []
+    parts += (
+        [f"{outcome.already:,} {'was' if outcome.already == 1 else 'were'} there already"] if outcome.already else []
+    )
     parts += [f"{outcome.kept:,} kept as found"] if outcome.kept else []
     parts += [f"{outcome.pending_files:,} not yet"] if outcome.pending_files else []
     parts += [f"{outcome.problems:,} could not be restored"] if outcome.problems else []

@@ -134,10 +134,10 @@ def test_check_existing(back: Back, tmp_path: Path) -> None:
     status = damaged.stat()
     damaged.write_bytes(bytes(status.st_size))
     os.utime(damaged, ns=(status.st_mtime_ns, status.st_mtime_ns))
-    assert "restored 0 files, 0 B, 8 there already" in back(tmp_path / "restored", "d").stderr
+    assert "restored 0 files, 0 B, 8 were there already" in back(tmp_path / "restored", "d").stderr
     back.archive.clear_requests()
     result = back("--check-existing", tmp_path / "restored", "d")
-    assert "restored 1 file, 400.0 KiB, 7 there already" in result.stderr
+    assert "restored 1 file, 400.0 KiB, 7 were there already" in result.stderr
     assert differences(back.stored.source / "d", tmp_path / "restored" / "d") == []
     assert [entry.answered_bytes // 100_000 for entry in back.reads()] == [4]
 
