@@ -94,11 +94,20 @@ class Uploads:
 
     def _note(self, row: Row) -> None:
         self._unwritten.append(row)
-        if self._journal is not None:
-            self._journal.add(row)
-            if len(self._unwritten) < _GROUP and self._now_ns() - self._written_ns < _GROUP_NS:
-                return
+        if self._in_journal(row) and len(self._unwritten) < _GROUP and self._now_ns() - self._written_ns < _GROUP_NS:
+            return
         self._copies.put(self._unwritten)
         self._records.insert(self._unwritten)
         self._unwritten = []
         self._written_ns = self._now_ns()
+
+    def _in_journal(self, row: Row) -> bool:
+        """Whether the journal has the row. A local disk that is full ends the journal, never the backup."""
+        if self._journal is None:
+            return False
+        try:
+            self._journal.add(row)
+        except OSError:
+            self._journal = None
+            return False
+        return True

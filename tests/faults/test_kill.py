@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,20 @@ def test_kill_after_kill(story: Story, tmp_path: Path) -> None:
     chunks = [chunk for chunks in world.packs().values() for chunk in chunks]
     assert len(chunks) == len(set(chunks))
     assert len(world.packs()) <= len(stored)
+
+
+def test_a_local_disk_that_is_full(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that cannot be written is done without: every pack's record follows it at once."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    world = World(story.second, journal=tmp_path / "journal")
+    with monkeypatch.context() as patch:
+        patch.setattr("azbackup.journal.os.write", full)
+        _, damage = world.backup()
+    assert damage == []
+    assert_restores(world, story.second, tmp_path / "restored")
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
