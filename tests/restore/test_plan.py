@@ -42,6 +42,9 @@ def test_plan_as_json(back: Back) -> None:
         *("event", "files", "size", "already", "packs", "thaw_bytes", "read_bytes", "requests", "hours", "cost"),
         *("total", "currency", "prices", "priority", "price"),
     ]
+    described = (PRICES.parents[1] / "docs" / "restore.md").read_text()
+    summary = set(events["summary"]) - {"event", "requests", "seconds"}
+    assert [name for name in [*plan, *plan["cost"], *summary] if name not in described] == []
     assert (plan["files"], plan["already"], plan["currency"], plan["priority"]) == (14, 0, "USD", "standard")
     assert [pack["pack"] for pack in plan["packs"]] == sorted(back.stored.packs)
     by_id = {pack["pack"]: pack for pack in plan["packs"]}

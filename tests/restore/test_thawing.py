@@ -261,6 +261,15 @@ def test_faults_on_every_kind_of_request(back: Back, tmp_path: Path, kind: str) 
     assert back.stored.staging() == []
 
 
+def test_answer_that_was_lost_after_the_pack_came(back: Back, tmp_path: Path) -> None:
+    """A copy whose answer is lost is not made again, even if it is complete when the request is repeated."""
+    back.archive.set_thaw_seconds(0.0, 0.0)
+    back.archive.add_fault("lose", method="PUT", path="-thawed/.*/packs/", times=2)
+    back(*ARCHIVED, tmp_path / "restored")
+    assert back.copied() == sorted(back.stored.packs[:3])
+    assert back.stored.staging() == []
+
+
 def test_waiting_survives_a_network_that_goes_and_comes(back: Back, tmp_path: Path) -> None:
     """While --wait polls, nobody answering is a note, not the end."""
     waiting = back.start(*ARCHIVED, "--wait", "--poll-interval", "0.1", tmp_path / "restored", "b")
