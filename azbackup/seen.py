@@ -6,6 +6,7 @@ genuine. Only somebody who remembers can tell; this file remembers a number, and
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 from pathlib import Path
@@ -33,9 +34,11 @@ class Seen:
         if number <= self.number():
             return
         temporary = self._path.with_suffix(f".{os.getpid()}.part")
-        try:
+        with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.touch(mode=0o600)
             temporary.write_text(str(number), encoding="ascii")
             temporary.replace(self._path)
-        except OSError:
+            return
+        with contextlib.suppress(OSError):  # not even that may be possible, in a directory that cannot be entered
             temporary.unlink(missing_ok=True)

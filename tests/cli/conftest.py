@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import re
@@ -147,6 +148,12 @@ def new_vault(azurite: Azurite) -> Vault:
     """Names that nobody has used."""
     name = f"t{uuid.uuid4().hex[:12]}"
     return Vault(azurite, f"user-{name}", container=name, table=name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """Compile azbackup once: the scripts of the tests write no bytecode, and start faster with it."""
+    compileall.compile_dir(REPOSITORY / "azbackup", quiet=1)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_the_new_password_opens_and_the_old_one_does_not(cli: Cli, tmp_path: Pat
     source = small_files(tmp_path / "source", 10)
     cli.backup(source)
     first = describe(source)
-    assert "the old one no longer opens it" in change(cli, NEW)
+    assert "opens with the new password from now on" in change(cli, NEW)
     new = {"AZBACKUP_PASSWORD": NEW}
     check_error(cli.restore(tmp_path / "refused", expect=12), "restore.py", 12, "password")
     check_error(cli.backup(source, expect=12), "backup.py", 12, "password")
