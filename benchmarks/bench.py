@@ -133,8 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.out = _HERE
     if options.report:
         taken = samples.read(options.out / "results.csv")
-        kept = [line for line in (options.out / "RESULTS.md").read_text().splitlines() if line.startswith("- ")]
-        _write(taken, [line.removeprefix("- ") for line in kept[1:]], options.out)
+        _write(taken, _said(options.out / "RESULTS.md"), options.out)
         return 0
     Azbackup.checkout = options.code.resolve()
     kinds, facts = _installed(options.tools)
@@ -180,6 +179,12 @@ def _installed(wanted: list[str]) -> tuple[list[type[Tool]], list[str]]:
             kinds.append(kind)
             facts.append(f"{version}" if version.startswith(kind.name) else f"{kind.name} {version}")
     return kinds, facts
+
+
+def _said(page: Path) -> list[str]:
+    """What an earlier page says about versions and trees; its first such line is about the machine."""
+    lines = page.read_text().splitlines() if page.exists() else []
+    return [line.removeprefix("- ") for line in lines if line.startswith("- ")][1:]
 
 
 def _write(taken: list[Sample], facts: list[str], folder: Path) -> None:

@@ -98,7 +98,7 @@ def _ratio(medians: Medians, link: str, tree: str, operation: str) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 2 and value.is_integer() else f"{value:.3f}"
+    return f"{value:.0f}" if value >= 2 and float(value).is_integer() else f"{value:.3f}"
 
 
 def goal_table(goals: list[Result]) -> list[str]:
