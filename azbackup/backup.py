@@ -30,6 +30,7 @@ from azbackup.progress import Progress
 from azbackup.records import Records, RunCopies, fits
 from azbackup.scanner import Found, open_source, scan
 from azbackup.stores import BlobStore, Row
+from azbackup.writer import is_temporary
 
 _NAMED_UNREADABLE = 1000
 
@@ -167,10 +168,10 @@ class Backup:
     def _entry(self, found: Found, old: Entry | None) -> tuple[Entry | None, bool]:
         """(the entry to keep, whether it is the old one); None when there is nothing at this path any more."""
         now = found.entry
-        if now is None:
-            if found.error:
-                return old, True
-            why = "vanished while it was backed up" if found.gone else "skipped: it is a socket"
+        if now is None and found.error:
+            return old, True
+        why = _left_out(found)
+        if why or now is None:
             self._progress.note(f"{os.fsdecode(found.path)}: {why}")
             return None, False
         if old is not None and unchanged(now, old):
@@ -240,6 +241,17 @@ class Backup:
         snapshot.number = self._catalog.commit([*pack_rows, *self._payloads], self._copies, snapshot, after)
         self._store.committed()
         return snapshot
+
+
+def _left_out(found: Found) -> str:
+    """Why nothing is stored of what was found, '' when something is."""
+    if found.gone and found.entry is None:
+        return "vanished while it was backed up"
+    if found.entry is None:
+        return "skipped: it is a socket"
+    if found.entry.kind == Kind.FILE and is_temporary(found.path.rpartition(b"/")[2]):
+        return "skipped: an unfinished file of a restore"
+    return ""
 
 
 def _parent(snapshots: list[Snapshot], job: Job) -> Snapshot | None:

@@ -7,7 +7,7 @@ all; Content-MD5 travels with it, is checked by the service, and is kept for lis
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -77,22 +77,33 @@ class ReadableBlobs:
         options: dict[str, Any] = {**range_, "max_concurrency": 1}
         return self._account.call(f"blob {name}", lambda: bytes(blob.download_blob(**options).readall()))
 
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names of the blobs under a prefix; none where there is no container."""
+        for name in self._pages(partial(self._client.list_blob_names, name_starts_with=prefix)):
+            yield str(name)
+
     def listed(self, prefix: str) -> Iterator[BlobInfo]:
-        """The blobs under a prefix; none where there is no container. Pages of up to 5,000, one request each."""
+        """The blobs under a prefix; none where there is no container."""
+        details = list(self._listed_details)
+        for blob in self._pages(partial(self._client.list_blobs, name_starts_with=prefix, include=details)):
+            yield describe(blob)
+
+    def _pages(self, query: Callable[[], Any]) -> Iterator[Any]:
+        """What a listing gives, by pages of up to 5,000, one request each."""
         token: str | None = None
         while True:
             try:
-                page, token = self._account.call(f"container {self._name}", partial(self._page, prefix, token))
+                page, token = self._account.call(f"container {self._name}", partial(_page, query, token))
             except Missing:
                 return
             yield from page
             if not token:
                 return
 
-    def _page(self, prefix: str, token: str | None) -> tuple[list[BlobInfo], str | None]:
-        pages = self._client.list_blobs(name_starts_with=prefix, include=list(self._listed_details)).by_page(token)
-        found = [describe(blob) for blob in next(pages, ())]
-        return found, pages.continuation_token  # type: ignore[attr-defined]
+
+def _page(query: Callable[[], Any], token: str | None) -> tuple[list[Any], str | None]:
+    pages = query().by_page(token)
+    return list(next(pages, ())), pages.continuation_token
 
 
 class AzureBlobs(ReadableBlobs):

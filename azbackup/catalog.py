@@ -77,6 +77,7 @@ class Catalog:
     def __init__(self, records: Records, seen: int = 0) -> None:
         """`seen` is the highest snapshot number that this machine remembers, 0 for none."""
         self.records = records
+        self.newest = 0  # the highest snapshot number found
         self._seen = seen
 
     # --- snapshots
@@ -90,6 +91,7 @@ class Catalog:
         for number in range(1, max(self._seen, *found, 0) + 1):
             if number not in found:
                 self._recover_snapshot(number, found)
+        self.newest = max(found, default=0)
         return [found[number] for number in sorted(found)]
 
     def _openable(self, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -17,7 +17,7 @@ from azbackup.errors import Damaged
 from azbackup.formats import PACK_PREFIX, pack_blob
 from azbackup.hasher import Hasher
 from azbackup.journal import Journal
-from azbackup.model import ChunkId, PackId
+from azbackup.model import ChunkId, PackId, split_ids
 from azbackup.packer import Packer
 from azbackup.records import RunCopies
 from azbackup.stores import BlobStore, Row
@@ -96,11 +96,16 @@ class ChunkStore:
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
         if self._known is None:
-            packs = set()
             self._known = set()
-            for pack_id, record in self._catalog.packs():
-                packs.add(PACK_PREFIX + pack_id)
-                self._known.update(record.chunk_ids())
+            recorded = [(pack_id, record.ids) for pack_id, record in self._catalog.packs()]
+            # After the records: a pack that another run adds meanwhile is there before its record is.
+            there = set(self._blobs.names(pack_blob(self._partition, "")))
+            for pack_id, ids in recorded:
+                if pack_blob(self._partition, pack_id) in there:
+                    self._known.update(split_ids(ids))
+                else:  # what was in it is stored again wherever a file still has it
+                    self._catalog.records.damage.append(f"pack {pack_id} is missing")
+            packs = {PACK_PREFIX + pack_id for pack_id, _ in recorded}
             self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
         return self._known
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 from azbackup.errors import AzbackupError
+from azbackup.scanner import scan
 from azbackup.writer import Destination, is_temporary
 
 
@@ -28,20 +28,12 @@ def open_destination(path: bytes | None) -> Destination:
 
 def already_holds(path: bytes, own: set[bytes]) -> bytes | None:
     """The first path below the destination that is not in `own`; None when there is none but the writer's leftovers."""
-    for found in _walk(path, b""):
-        if found not in own and not is_temporary(found.rpartition(b"/")[2]):
-            return found
-    return None
-
-
-def _walk(directory: bytes, prefix: bytes) -> Iterator[bytes]:
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.scandir(directory) as items:
-            named = list(items)
-    except OSError:  # what cannot be listed is judged by its own name alone
-        return
-    for item in named:
-        path = prefix + item.name
-        yield path
-        if item.is_dir(follow_symlinks=False):
-            yield from _walk(item.path, path + b"/")
+        for found in scan(root):
+            name = found.path.rpartition(b"/")[2]
+            if found.path and found.path not in own and not found.gone and not is_temporary(name):
+                return found.path
+    finally:
+        os.close(root)
+    return None

@@ -131,6 +131,11 @@ def key_copy_name(generation: int) -> str:
     return f"{KEY_COPY_PREFIX}{generation:08d}"
 
 
+def is_snapshot(name: str) -> bool:
+    """Whether a record's name is that of a snapshot."""
+    return bool(re.fullmatch(SNAPSHOT_PREFIX + r"[0-9]{8,}", name))
+
+
 def number_of(name: str, prefix: str) -> int:
     """The number at the end of a snapshot's or key copy's name; Damaged when there is none."""
     digits = name[len(prefix) :]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from azbackup.catalog import Catalog
-from azbackup.errors import NothingStored
+from azbackup.errors import Damaged, NothingStored
 from azbackup.model import Entry, Kind, Snapshot, order
 from azbackup.selection import Selection
 from azbackup.writer import check_path
@@ -23,7 +23,13 @@ def gather(catalog: Catalog, chosen: Chosen, selection: Selection) -> tuple[list
     paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
     unknown: list[set[bytes]] = []
     for snapshot, prefix in sorted(chosen, key=lambda pair: pair[0].number):
-        entries = list(catalog.entries(snapshot))
+        try:
+            entries = list(catalog.entries(snapshot))
+        except Damaged as error:
+            if len(chosen) == 1:
+                raise
+            catalog.records.damage.append(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
+            continue
         for entry in entries:
             check_path(entry.path)
         unknown.append(set(selection.unknown({entry.path for entry in entries}, snapshot.source)))

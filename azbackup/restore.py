@@ -11,7 +11,7 @@ is left alone, so the same command goes on where it stopped, from any host. Pack
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,7 +24,7 @@ from azbackup.estimate import Estimate, PackUse, estimate
 from azbackup.fetch import Fetch, WantedFile
 from azbackup.gathering import Chosen, gather, hard_links
 from azbackup.hasher import Hasher
-from azbackup.model import Entry, Kind
+from azbackup.model import Entry, Kind, PackId, PackRecord
 from azbackup.overwrite import Decision, decide, is_right
 from azbackup.plan import Piece, Places
 from azbackup.prices import Prices
@@ -101,6 +101,7 @@ class Restore:
         try:
             todo, links = self._todo(hard_links(entries), destination)
             self._outcome.damage += self._thawing.look(self._places.packs)
+            self._tell_unfinished()
             self._outcome.estimate = self._estimate(todo)
             if self._wish.tell is not None:
                 self._wish.tell(self._outcome.estimate)
@@ -149,9 +150,11 @@ class Restore:
         The others are counted. A file that is kept as it was is no model for its links: the next one is restored.
         """
         self._places = Places({each for group in groups for each in group[0].chunk_ids()})
-        self._places.add(self._catalog.packs())
+        known: set[PackId] = set()
+        if groups:
+            self._thawing.list_packs()
+            self._places.add(self._sound_first(known))
         if self._places.missing:
-            known = {pack.pack_id for pack in self._places.packs}
             self._places.add(self._catalog.packs_without_row(known))
         self._progress.stage("restoring", len(groups), sum(group[0].size for group in groups))
         todo: list[WantedFile] = []
@@ -164,6 +167,29 @@ class Restore:
                 decision = self._plan(leader, destination, todo)
             links += [(entry, leader) for entry in others]
         return todo, links
+
+    def _tell_unfinished(self) -> None:
+        """A snapshot's copy beyond the last row: a commit that was killed, or a row that was removed."""
+        copy = self._thawing.newest_copy
+        if copy > self._catalog.newest:
+            self.note(
+                f"snapshot {copy} has a copy but no row: its backup was killed at its very end, or its row removed; "
+                "the next backup of this partition brings it back"
+            )
+
+    def _sound_first(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
+        """All pack records, noted in `known`; those whose pack was cut, replaced or removed come last.
+
+        A chunk that was stored again after its pack was damaged is then read from where it is sound.
+        """
+        doubtful = []
+        for pack_id, record in self._catalog.packs():
+            known.add(pack_id)
+            if self._thawing.agrees(pack_id, record):
+                yield pack_id, record
+            else:
+                doubtful.append((pack_id, record))
+        yield from doubtful
 
     def _plan(self, entry: Entry, destination: Destination | None, todo: list[WantedFile]) -> Decision | None:
         """Puts the file on the list if it is to be written; None when it cannot be restored."""

@@ -60,6 +60,9 @@ class BlobStore(Protocol):
     def get_range(self, name: str, offset: int, size: int) -> bytes:
         """Some of a blob; fewer bytes where it ends early. Missing."""
 
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names of the blobs under a prefix, five times as fast as all that is known of them."""
+
     def listed(self, prefix: str) -> Iterator[BlobInfo]:
         """The blobs under a prefix, in the order of their names; none where there is no container."""
 
@@ -80,7 +83,7 @@ class RowStore(Protocol):
         """A record's sealed bytes. Missing."""
 
     def insert(self, rows: Sequence[Row]) -> None:
-        """Creates the rows, all or nothing. Exists when one is there with other bytes."""
+        """Creates the rows, in transactions of up to 100 rows and 4 MiB. Exists when one is there with other bytes."""
 
     def range(self, first: str, last: str) -> Iterator[Row]:
         """The rows with first <= name < last, in the order of their names; none where there is no table."""

@@ -14,7 +14,8 @@ from functools import partial
 
 from azbackup.background import ahead
 from azbackup.errors import Missing, Unavailable
-from azbackup.formats import pack_blob
+from azbackup.formats import SNAPSHOT_PREFIX, is_snapshot, number_of, pack_blob
+from azbackup.model import PackId, PackRecord
 from azbackup.plan import NeededPack
 from azbackup.priorities import HIGH_HOURS, STANDARD_HOURS, Ask, State, ThawWish, decide
 from azbackup.stores import BlobInfo, BlobStore, ThawStore
@@ -56,7 +57,9 @@ class Thawing:
         """`mark` names this restore among others: the same for the same wish from any host, and telling nothing."""
         self._blobs = blobs
         self._staging = staging
+        self._partition = f"{partition}/"
         self._prefix = pack_blob(partition, "")
+        self.newest_copy = 0  # the highest number of a snapshot's copy that was listed
         self._marks = f"{partition}/restores/"
         self._mark = self._marks + mark
         self._listed: dict[str, BlobInfo] = {}
@@ -68,27 +71,36 @@ class Thawing:
     # --- looking
 
     def look(self, packs: Sequence[NeededPack]) -> list[str]:
-        """Lists the packs of the partition, and the staging container when any of them is archived.
+        """Lists the staging container when any of the partition's packs is archived, and the packs before if need be.
 
         What of `packs` does not agree with its record is given back in words: it was cut, replaced or removed.
         """
         if not packs:
             return []
-        self._list_packs()
+        if not self._listed:
+            self.list_packs()
         if any(info.tier == "archive" or info.pending for info in self._listed.values()):
             self._list_staging()
         return [complaint for pack in packs if (complaint := self._complaint(pack))]
 
     def _complaint(self, pack: NeededPack) -> str:
-        info = self.info(pack)
-        if info is None:
+        if self.info(pack) is None:
             return f"pack {pack.pack_id} is missing"
-        if info.size != pack.record.size or (info.md5 and info.md5 != pack.record.md5):
+        if not self.agrees(pack.pack_id, pack.record):
             return f"pack {pack.pack_id} does not have the size and MD5 of its record"
         return ""
 
-    def _list_packs(self) -> None:
-        self._listed = {info.name: info for info in self._blobs.listed(self._prefix)}
+    def agrees(self, pack_id: PackId, record: PackRecord) -> bool:
+        """Whether a pack is there, with the size and MD5 of its record."""
+        info = self._listed.get(self._prefix + pack_id)
+        return info is not None and info.size == record.size and (not info.md5 or info.md5 == record.md5)
+
+    def list_packs(self) -> None:
+        """Lists the partition's blobs: its packs, and by the way the copies of its snapshots."""
+        infos = {info.name: info for info in self._blobs.listed(self._partition)}
+        self._listed = {name: info for name, info in infos.items() if name.startswith(self._prefix)}
+        copies = (name.rpartition("/")[2] for name in infos)
+        self.newest_copy = max((number_of(name, SNAPSHOT_PREFIX) for name in copies if is_snapshot(name)), default=0)
 
     def _list_staging(self) -> None:
         """Lists the staging container: copies and marks, and the copies of other partitions."""
@@ -105,7 +117,7 @@ class Thawing:
     def refresh(self, packs_too: bool = False) -> None:
         """Lists again what changes while thaws are pending: the copies, and packs that thaw in place."""
         if packs_too or any(info.pending for info in self._listed.values()):
-            self._list_packs()
+            self.list_packs()
         self._list_staging()
 
     def info(self, pack: NeededPack) -> BlobInfo | None:
@@ -228,7 +240,7 @@ class Thawing:
 
     def discard_all(self, packs: Sequence[NeededPack]) -> Discarded:
         """Removes copies and marks, and puts packs that were thawed in place back into the archive tier."""
-        self.look(packs)
+        self.list_packs()
         self._list_staging()
         copies, size = self.discard()
         infos = [info for pack in packs if pack.record.tier == "archive" and (info := self.info(pack)) is not None]

@@ -64,6 +64,10 @@ class MemoryBlobs:
         """Some of a blob."""
         return self.get(name)[offset : offset + size]
 
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names of the blobs under a prefix."""
+        return (info.name for info in self.listed(prefix))
+
     def listed(self, prefix: str) -> Iterator[BlobInfo]:
         """The blobs under a prefix, by name, as they were when the listing began."""
         with self.lock:
