@@ -19,10 +19,11 @@ _LARGEST = 64 << 20
 
 def _main(name: str, sizes: list[int]) -> None:
     noise = os.urandom(_LARGEST)
+    blobs = [noise[:size] for size in sizes]
     container = ContainerClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"], name)
     with container, ThreadPoolExecutor(_AT_ONCE) as pool:
         started = time.perf_counter()
-        puts = [pool.submit(container.upload_blob, f"{at:05}", noise[:size]) for at, size in enumerate(sizes)]
+        puts = [pool.submit(container.upload_blob, f"{at:05}", blob) for at, blob in enumerate(blobs)]
         for put in puts:
             put.result()
         print(time.perf_counter() - started)
