@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from emulator import demo_archive
 from emulator.archive import ArchiveSimulator
+from emulator.azurite import Endpoints
 
 
 def test_demo_of_the_archive(capfd: pytest.CaptureFixture[str]) -> None:
@@ -16,8 +19,15 @@ def test_demo_of_the_archive(capfd: pytest.CaptureFixture[str]) -> None:
     assert shown.err.count("to go on later, run again") == 2
 
 
-def test_demo_that_fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """When the thaw does not come to its end the demo says so, and ends with 1."""
-    monkeypatch.setattr(ArchiveSimulator, "advance", lambda *_: None)
+def test_demo_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A restored tree that differs ends the demo with 1 and the difference."""
+
+    def play(azurite: Endpoints, archive: ArchiveSimulator, _workspace: Path) -> None:
+        for name in ("source", "restored"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "restored" / "stranger").touch()
+        demo_archive._check(azurite, archive, tmp_path / "source", tmp_path / "restored")
+
+    monkeypatch.setattr(demo_archive, "_play", play)
     assert demo_archive.main([]) == 1
-    assert "FAILED: restore.py ended with exit status 75 instead of 0" in capfd.readouterr().out
+    assert "stranger: only in" in capsys.readouterr().out
