@@ -51,7 +51,7 @@ def test_high_fills_the_budget_in_the_order_of_need(used: int, expected: dict[st
 
 def test_mixed_takes_the_smallest_first() -> None:
     """The smallest go at high within the budget, of equal ones the first needed; the rest at standard."""
-    asks, later = decide(archived(a=30, b=10, c=10, d=10), ThawWish("mixed", budget=25), 0)
+    asks, later = decide(archived(a=20, b=10, c=10, d=10), ThawWish("mixed", budget=25), 0)
     assert (asked(asks), later) == ({"b": "high", "c": "high", "d": "standard", "a": "standard"}, [])
 
 
