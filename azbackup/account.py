@@ -109,7 +109,7 @@ class Account:
                 limits or Limits(),
                 connection_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
-                use_env_settings=True,
+                connection_data_block_size=_BLOCK_BYTES,
             ),
             "retry_total": 0,
             "connection_timeout": _CONNECT_SECONDS,
@@ -124,6 +124,7 @@ class Account:
             credential=self._credential(),
             max_single_put_size=PACK_BYTES,
             max_single_get_size=PACK_BYTES,
+            max_chunk_get_size=PACK_BYTES,
             **self._options,
         )
 

@@ -75,7 +75,7 @@ class ReadableBlobs:
     def _download(self, name: str, **range_: int) -> bytes:
         blob = self._client.get_blob_client(name)
         options: dict[str, Any] = {**range_, "max_concurrency": 1}
-        return self._account.call(f"blob {name}", lambda: bytes(blob.download_blob(**options).readall()))
+        return self._account.call(f"blob {name}", lambda: b"".join(blob.download_blob(**options).chunks()))
 
     def names(self, prefix: str) -> Iterator[str]:
         """The names of the blobs under a prefix; none where there is no container."""
