@@ -37,7 +37,8 @@ _CONNECT_SECONDS = 5
 _SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
 _READ_SECONDS = 60
 _BLOCK_BYTES = 256 * 1024  # read from a connection at once; the SDK's 4 KiB take a third of a restore's time
-_BACKOFF_SECONDS = (0.0, 0.3, 1.0)  # nobody answers: four tries in all
+_ABSENT_SECONDS = (0.0, 0.3, 1.0)  # nobody has answered yet: four tries, then a mistyped name is said to be one
+_OUTAGE_SECONDS = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)  # somebody had answered: half a minute without a network
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the service asks for patience
 _BUSY = {408, 429, 500, 502, 503, 504}
 _LONGEST_WAIT = 120.0
@@ -102,6 +103,7 @@ class Account:
     ) -> None:
         self._connection = connection
         self._sleep = sleep
+        self._reached = False
         self.requests: Counter[str] = Counter()
         self._options: dict[str, Any] = {
             "transport": _Counting(
@@ -151,15 +153,19 @@ class Account:
 
     def call(self, what: str, action: Callable[[], T]) -> T:
         """The action's value; `what` names its object in errors. Exists, Missing, Changed, Unavailable."""
-        nobody, busy = list(_BACKOFF_SECONDS), list(_BUSY_SECONDS)
+        nobody = list(_OUTAGE_SECONDS if self._reached else _ABSENT_SECONDS)
+        busy = list(_BUSY_SECONDS)
         while True:
             try:
-                return action()
+                value = action()
+                self._reached = True
+                return value
             except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
                 if not nobody:
                     raise self._unreachable(error) from None
                 wait = nobody.pop(0)
             except HttpResponseError as error:
+                self._reached = True
                 if error.status_code not in _BUSY or not busy:
                     raise refusal(what, error) from None
                 wait = max(busy.pop(0), _retry_after(error))

@@ -1,0 +1,155 @@
+"""Patience and answers: how often a call is repeated, how long it waits, what becomes of a refusal."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from azbackup.account import Account, billing_class, refusal
+from azbackup.crypto import Secret
+from azbackup.errors import AzbackupError, Changed, Exists, Missing, Status, Unavailable
+from azbackup.settings import Connection
+
+KEY = "a2V5" * 22
+PLACE = Connection("account", "http://127.0.0.1:1/account", "http://127.0.0.1:1/account", key=Secret.text(KEY))
+
+
+def answer(status: int, code: str = "", retry_after: str = "") -> HttpResponseError:
+    """Return the SDK's error for an answer."""
+    headers = {"x-ms-error-code": code} | ({"Retry-After": retry_after} if retry_after else {})
+    error = HttpResponseError(message=f"sig=SECRET {code}")
+    error.status_code = status
+    error.response = SimpleNamespace(headers=headers)
+    return error
+
+
+class Patience:
+    """An account whose sleeps are written down, and an action that fails as it is told."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self.account = Account(PLACE, sleep=self.slept.append)
+
+    def call(self, *errors: AzureError, forever: bool = False) -> tuple[int, AzbackupError | None]:
+        """Return (how often the action was tried, the error that came of it)."""
+        left = list(errors)
+        tries = 0
+
+        def action() -> str:
+            nonlocal tries
+            tries += 1
+            if left:
+                raise left[0] if forever else left.pop(0)
+            return "done"
+
+        try:
+            assert self.account.call("blob x", action) == "done"
+        except AzbackupError as error:
+            return tries, error
+        return tries, None
+
+
+@pytest.mark.parametrize("error", [ServiceRequestError("refused"), ServiceResponseError("reset")])
+def test_nobody_there_is_said_in_seconds(error: AzureError) -> None:
+    """Four tries and less than two seconds of waiting, if nobody has ever answered."""
+    patience = Patience()
+    tries, raised = patience.call(error, forever=True)
+    assert tries == 4
+    assert sum(patience.slept) < 2
+    assert isinstance(raised, Unavailable)
+    assert raised.status is Status.UNAVAILABLE
+    assert raised.hint
+
+
+def test_an_outage_is_waited_out() -> None:
+    """Once somebody has answered, half a minute without a network does not end a run."""
+    patience = Patience()
+    assert patience.call() == (1, None)
+    assert patience.call(*[ServiceResponseError("reset")] * 7) == (8, None)
+    assert 25 < sum(patience.slept) < 60
+    tries, raised = patience.call(ServiceResponseError("reset"), forever=True)
+    assert (tries, type(raised)) == (8, Unavailable)
+
+
+def test_a_busy_service_is_given_the_time_it_asks_for() -> None:
+    """Retry-After is kept to, up to two minutes; without it the waits grow."""
+    patience = Patience()
+    assert patience.call(answer(503, "ServerBusy", "7"), answer(503, "ServerBusy"), answer(429)) == (4, None)
+    assert patience.slept[0] == 7
+    assert 0 < patience.slept[1] < patience.slept[2]
+    patience = Patience()
+    patience.call(answer(503, "ServerBusy", "100000"))
+    assert patience.slept == [120]
+
+
+def test_a_service_that_stays_busy_is_given_up() -> None:
+    """After some eight tries, with status 14."""
+    tries, raised = Patience().call(answer(503, "ServerBusy"), forever=True)
+    assert tries == 8
+    assert isinstance(raised, Unavailable)
+    assert raised.code == "ServerBusy"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (409, "BlobAlreadyExists", Exists),
+        (409, "EntityAlreadyExists", Exists),
+        (409, "ContainerAlreadyExists", Exists),
+        (409, "TableAlreadyExists", Exists),
+        (412, "ConditionNotMet", Changed),
+        (412, "UpdateConditionNotSatisfied", Changed),
+        (404, "BlobNotFound", Missing),
+        (404, "ResourceNotFound", Missing),
+        (403, "AuthenticationFailed", Unavailable),
+        (401, "", Unavailable),
+        (409, "BlobArchived", Unavailable),
+        (400, "Md5Mismatch", Unavailable),
+    ],
+)
+def test_a_refusal_is_what_it_is(status: int, code: str, kind: type[AzbackupError]) -> None:
+    """Taken, changed, absent and refused are told apart; nothing is tried twice; no signature is shown."""
+    tries, raised = Patience().call(answer(status, code))
+    assert tries == 1
+    assert type(raised) is kind
+    assert raised is not None
+    assert "SECRET" not in f"{raised.message} {raised.hint}"
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", ""])
+def test_a_strange_retry_after_does_no_harm(header: str) -> None:
+    """What is no number counts as none; nobody sleeps a negative time."""
+    patience = Patience()
+    assert patience.call(answer(503, "ServerBusy", header)) == (2, None)
+    assert patience.slept[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "expected"),
+    [
+        ("PUT", "https://a.blob.core.windows.net/c/p/packs/x", "write"),
+        ("GET", "https://a.blob.core.windows.net/c/p/packs/x", "read"),
+        ("GET", "https://a.blob.core.windows.net/c?restype=container&comp=list", "list"),
+        ("DELETE", "https://a.blob.core.windows.net/c/x", "other"),
+        ("GET", "https://a.table.core.windows.net/t(PartitionKey='p',RowKey='key')", "table"),
+        ("POST", "http://127.0.0.1:10002/devstoreaccount1/$batch", "table"),
+    ],
+)
+def test_requests_are_counted_as_they_are_billed(method: str, url: str, expected: str) -> None:
+    """Writes, reads, listings, table operations and what is free."""
+    assert billing_class(method, url) == expected
+
+
+def test_the_message_names_object_and_code() -> None:
+    """An operator can look the code up."""
+    error: Any = refusal("blob user1/packs/x", answer(403, "AuthorizationFailure"))
+    assert "user1/packs/x" in error.message
+    assert "AuthorizationFailure" in error.message
