@@ -27,15 +27,10 @@ def same_directory(left: Path, right: Path) -> bool:
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        (["d/deep"], {"d/deep/er/small.txt"}),
-        (["d/deep/er/small.txt"], {"d/deep/er/small.txt"}),
         (["./d//deep/"], {"d/deep/er/small.txt"}),
         (["d/0.bin", "d/link"], {"d/0.bin", "d/link"}),
         (["d", "--exclude", "*.bin"], {"d/deep/er/small.txt", "d/empty", "d/link"}),
         (["--wait", "d/empty"], {"d/empty"}),
-        (["--include", "/d/deep/"], {"d/deep/er/small.txt"}),
-        (["--include", "small.*"], {"d/deep/er/small.txt"}),
-        (["--include", "[01].bin"], {"d/0.bin", "d/1.bin"}),
         (["--include", "d/*.bin", "--include", "!d/[1-5].bin"], {"d/0.bin"}),
         (["--include", "d/**", "--exclude", "deep/", "--exclude", "?.bin"], {"d/empty", "d/link"}),
     ],
@@ -56,9 +51,7 @@ def test_absolute_path_below_the_source(back: Back, tmp_path: Path) -> None:
     assert names(tmp_path / "restored") == {"d/deep/er/small.txt"}
 
 
-@pytest.mark.parametrize(
-    "options", [["d/nothing"], ["/etc"], ["d/../a"], ["--include", "*.docx"], ["d", "--exclude", "*"]]
-)
+@pytest.mark.parametrize("options", [["d/nothing"], ["--include", "*.docx"], ["d", "--exclude", "*"]])
 def test_nothing_is_meant(back: Back, tmp_path: Path, options: list[str]) -> None:
     """A path that is not there, or patterns that match nothing, are 10, not an empty success."""
     result = back(tmp_path / "restored", *options, expect=10)
