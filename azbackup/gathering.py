@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from azbackup.catalog import Catalog
 from azbackup.errors import Damaged, NothingStored
@@ -14,33 +14,55 @@ from azbackup.writer import check_path
 Chosen = Sequence[tuple[Snapshot, bytes]]  # each snapshot with its prefix in the destination, '' for none
 
 
-def gather(catalog: Catalog, chosen: Chosen, selection: Selection) -> tuple[list[Entry], set[bytes]]:
-    """(the entries that are meant, in path order; all paths that may be in the destination).
+def gather(catalog: Catalog, chosen: Chosen, selection: Selection, with_paths: bool) -> tuple[list[Entry], set[bytes]]:
+    """(the entries that are meant, in path order; all paths that may be in the destination, if asked for).
 
     Where two snapshots both have a path the newer one counts. NothingStored where nothing is meant: mostly a slip.
+    Of a part of a snapshot only that part is held in memory.
     """
     meant: dict[bytes, Entry] = {}
     paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
     unknown: list[set[bytes]] = []
     for snapshot, prefix in sorted(chosen, key=lambda pair: pair[0].number):
+        watched = _Watched(catalog.entries(snapshot), selection.roots(snapshot.source), with_paths)
         try:
-            entries = list(catalog.entries(snapshot))
+            wanted = selection.of(watched, snapshot.source)
         except Damaged as error:
             if len(chosen) == 1:
                 raise
             catalog.records.damage.append(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
             continue
-        for entry in entries:
-            check_path(entry.path)
-        unknown.append(set(selection.unknown({entry.path for entry in entries}, snapshot.source)))
-        wanted = selection.of(entries, snapshot.source)
-        if prefix:
-            for entry in entries:
-                entry.path = prefix + b"/" + entry.path if entry.path else prefix
+        unknown.append(set(selection.unknown(watched.found, snapshot.source)))
+        for entry in wanted:
+            entry.path = _under(prefix, entry.path)
         meant.update((entry.path, entry) for entry in wanted)
-        paths.update(entry.path for entry in entries)
+        paths.update(_under(prefix, path) for path in watched.paths)
     _check(bool(meant), set.intersection(*unknown) if unknown else set(), chosen)
     return [meant[path] for path in sorted(meant, key=order)], paths
+
+
+class _Watched:
+    """Entries on their way through: checked, and what is to be known of all of them noted."""
+
+    def __init__(self, entries: Iterator[Entry], roots: set[bytes], with_paths: bool) -> None:
+        self._entries = entries
+        self._roots = roots
+        self._with_paths = with_paths
+        self.found: set[bytes] = set()  # those of the roots that are there
+        self.paths: list[bytes] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._entries:
+            check_path(entry.path)
+            if entry.path in self._roots:
+                self.found.add(entry.path)
+            if self._with_paths:
+                self.paths.append(entry.path)
+            yield entry
+
+
+def _under(prefix: bytes, path: bytes) -> bytes:
+    return prefix + b"/" + path if prefix and path else prefix or path
 
 
 def _check(meant: bool, unknown: set[bytes], chosen: Chosen) -> None:

@@ -96,7 +96,8 @@ class Restore:
 
     def run(self) -> Outcome:
         """Restores what can be. AzbackupError when the destination cannot be used, the plan costs too much, ..."""
-        entries, paths = gather(self._catalog, self._wish.snapshots, self._wish.selection)
+        there = self._wish.destination is not None and os.path.lexists(self._wish.destination)
+        entries, paths = gather(self._catalog, self._wish.snapshots, self._wish.selection, with_paths=there)
         destination = self._existing(paths)
         try:
             todo, links = self._todo(hard_links(entries), destination)

@@ -33,21 +33,31 @@ class Selection:
         """The paths, as they were given, that are not among the `known` ones of a source."""
         return [path for path in self._paths if _relative(path, source) not in known]
 
-    def of(self, entries: Iterable[Entry], source: bytes) -> list[Entry]:
-        """The entries that are meant, in their order; none when nothing matches."""
-        all_entries = list(entries)
-        if self.everything:
-            return all_entries
-        roots = [root for path in self._paths if (root := _relative(path, source)) is not None]
-        meant = [entry for entry in all_entries if self._means(entry, roots)]
-        chosen = {entry.path for entry in meant}
-        for entry in meant:
-            chosen.update(_parents(entry.path))
-        return [entry for entry in all_entries if entry.path in chosen]
+    def roots(self, source: bytes) -> set[bytes]:
+        """The paths as a snapshot of the source knows them."""
+        return {root for path in self._paths if (root := _relative(path, source)) is not None}
 
-    def _means(self, entry: Entry, roots: Sequence[bytes]) -> bool:
+    def of(self, entries: Iterable[Entry], source: bytes) -> list[Entry]:
+        """The entries that are meant, in their order; none when nothing matches. Holds no more than those."""
+        if self.everything:
+            return list(entries)
+        roots = self.roots(source)
+        chosen: list[Entry] = []
+        above: list[Entry] = []  # directories on the way to the entry in hand that are not chosen so far
+        for entry in entries:
+            while above and not _is_below(entry.path, above[-1].path):
+                above.pop()
+            if self._means(entry, roots):
+                chosen += above
+                chosen.append(entry)
+                above = []
+            elif entry.kind == Kind.DIRECTORY:
+                above.append(entry)
+        return chosen
+
+    def _means(self, entry: Entry, roots: Collection[bytes]) -> bool:
         path = entry.path
-        if self._paths and not any(path == root or not root or path.startswith(root + b"/") for root in roots):
+        if self._paths and not any(path == root or _is_below(path, root) for root in roots):
             return False
         name = os.fsdecode(path) + ("/" if entry.kind == Kind.DIRECTORY else "")
         if self._include is not None and not self._include.match_file(name):
@@ -72,7 +82,5 @@ def _relative(path: bytes, source: bytes) -> bytes | None:
     return b"/".join(part for part in path.split(b"/") if part not in (b"", b"."))
 
 
-def _parents(path: bytes) -> list[bytes]:
-    """All directories above a path, the source itself ('') included; none above ''."""
-    parts = path.split(b"/") if path else []
-    return [b"/".join(parts[:count]) for count in range(len(parts))]
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return not directory or path.startswith(directory + b"/")
