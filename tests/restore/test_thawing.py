@@ -271,16 +271,14 @@ def test_answer_that_was_lost_after_the_pack_came(back: Back, tmp_path: Path) ->
 
 
 def test_waiting_survives_a_network_that_goes_and_comes(back: Back, tmp_path: Path) -> None:
-    """While --wait polls, nobody answering is a note, not the end."""
+    """While --wait polls, connections that break are tried again (for longer ones see unit/test_arrivals.py)."""
     waiting = back.start(*ARCHIVED, "--wait", "--poll-interval", "0.1", tmp_path / "restored", "b")
-    until(lambda: len(back.asked()) == 1)
-    down = back.archive.add_fault("break", method="GET", query="comp=list", times=12)
-    until(lambda: down.hits == 12)
+    until(lambda: back.lists_of_staging() >= 3)
+    down = back.archive.add_fault("break", method="GET", query="comp=list", times=3)
+    until(lambda: down.hits == 3)
     back.archive.release()
     _, said = waiting.communicate(timeout=30)
     assert waiting.returncode == 0, said
-    assert "cannot reach Azure storage" in said
-    assert said.count("trying again") == 3  # after the asking, and at two later looks
     assert back.stored.staging() == []
 
 

@@ -1,0 +1,118 @@
+"""Round by round: what is online is restored whatever else goes wrong, and a wait outlives the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from azbackup.arrivals import Arrivals
+from azbackup.errors import Unavailable
+from azbackup.fetch import Fetch, WantedFile
+from azbackup.model import Entry, Kind
+from azbackup.priorities import ThawWish
+from azbackup.stores import BlobInfo
+from tests.contract.memory import MemoryThaw
+from tests.restore.unit.test_thawing import NOW, World
+
+LOST = Unavailable("cannot reach Azure storage")
+REFUSED = Unavailable("not allowed", code="AuthorizationPermissionMismatch")
+
+
+class Lister(MemoryThaw):
+    """A staging container whose listings and copies fail when told to."""
+
+    failures: list[Unavailable | None]
+    refusal: Unavailable | None = None
+
+    def listed(self, prefix: str) -> Iterator[BlobInfo]:
+        """The next failure, or the list."""
+        if self.failures and (error := self.failures.pop(0)) is not None:
+            raise error
+        return super().listed(prefix)
+
+    def thaw(self, name: str, priority: str) -> bool:
+        """The refusal, or the copy."""
+        if self.refusal is not None:
+            raise self.refusal
+        return super().thaw(name, priority)
+
+
+class Run:
+    """One restore of a file in each pack, and what became of it."""
+
+    def __init__(self, *tiers: str) -> None:
+        self.world = World(*(f"p{number}" for number in range(len(tiers))))
+        for pack, tier in zip(self.world.packs, tiers, strict=True):
+            self.world.blobs.blobs[f"user/packs/{pack.pack_id}"].tier = tier
+        self.staging = Lister(self.world.blobs, slow=True)
+        self.staging.failures = []
+        self.world.staging = self.staging
+        self.restored: list[bytes] = []
+        self.notes: list[str] = []
+        self.waits = 0
+        files = range(len(tiers))
+        self.todo = [WantedFile(Entry(b"%d" % n, int(Kind.FILE)), [(n, 0, 0)]) for n in files]
+        self.arrivals = Arrivals(self.world.thawing(), cast(Fetch, self), self.world.packs, ThawWish(), lambda: NOW)
+
+    def run(self, files: list[WantedFile], *_: object) -> list[WantedFile]:
+        """Restores nothing, and notes it."""
+        self.restored += [file.entry.path for file in files]
+        return []
+
+    def note(self, message: str) -> None:
+        """Noted."""
+        self.notes.append(message)
+
+    def failed(self, entry: Entry, why: str) -> None:
+        """Not expected here."""
+        raise AssertionError((entry, why))
+
+    def wait(self, *_: object) -> None:
+        """The packs come after the third look."""
+        self.waits += 1
+        if self.waits == 3:
+            self.staging.release()
+
+
+def test_waiting_outlives_the_network() -> None:
+    """Looks that meet nobody are notes; nothing is asked for twice, and all comes in the end."""
+    run = Run("archive")
+    run.staging.failures = [LOST, LOST, None]
+    assert run.arrivals.run(run.todo, run, run.wait) == []
+    assert (run.restored, run.waits, len(run.notes)) == ([b"0"], 3, 2)
+    assert run.arrivals.refused is None
+
+
+def test_waiting_ends_at_a_refusal() -> None:
+    """A look that is refused will be refused again."""
+    run = Run("archive")
+    run.staging.failures = [None, REFUSED]
+    with pytest.raises(Unavailable, match="not allowed"):
+        run.arrivals.run(run.todo, run, run.wait)
+
+
+@pytest.mark.parametrize("error", [LOST, REFUSED])
+def test_what_is_online_is_restored_when_a_thaw_is_refused(error: Unavailable) -> None:
+    """The refusal is kept for the end; what is online comes first. Nobody waits for what will not come."""
+    run = Run("archive", "hot")
+    run.staging.refusal = error
+    waiting = run.arrivals.run(run.todo, run, None if error is LOST else run.wait)
+    assert [file.entry.path for file in waiting] == [b"0"]
+    assert (run.restored, run.waits, run.arrivals.refused) == ([b"1"], 0, error)
+
+
+def test_refusal_that_does_not_matter() -> None:
+    """A mark that cannot be left is no failure when all copies are there."""
+    run = Run("archive")
+    run.staging.thaw("user/packs/p0", "standard")
+    run.staging.release()
+    run.arrivals._thawing.look(run.world.packs)
+
+    def refuse(_: str) -> None:
+        raise REFUSED
+
+    run.staging.mark = refuse  # type: ignore[method-assign]
+    assert run.arrivals.run(run.todo, run, None) == []
+    assert (run.restored, run.arrivals.refused) == ([b"0"], None)
