@@ -31,6 +31,7 @@ from azbackup.model import Snapshot
 from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
 from azbackup.rekey import change_password
+from azbackup.scanner import open_source
 from azbackup.seen import Seen
 from azbackup.terminal import Bar, Json, Lines, size_text, time_text
 from azbackup.vault import cache_directory, open_vault, outcome_status, password_of, say
@@ -114,11 +115,12 @@ def _journal(identity: tuple[str, ...]) -> Journal | None:
 def _backup(args: argparse.Namespace, show: Lines) -> Status:
     started = time.monotonic()
     source = os.path.abspath(os.fsencode(args.directory))
+    os.close(open_source(source))  # a mistyped directory is said to be one before anything is stored
     vault = open_vault(args)
-    password = password_of(args, "--password", "AZBACKUP_PASSWORD")
+    keystore = Keystore(vault.rows, vault.blobs, vault.partition)
+    password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not keystore.exists())
     identity = (vault.where, vault.partition, os.fsdecode(source))
     with only_one(cache_directory() / f"{digest(*identity)}.lock", os.fsdecode(source)):
-        keystore = Keystore(vault.rows, vault.blobs, vault.partition)
         opened, fresh = keystore.open_or_create(password, _now())
         keys = derive(opened.data_key)
         records = Records(vault.rows, vault.blobs, keys, vault.partition)
@@ -166,7 +168,7 @@ def _backup_summary(args: argparse.Namespace, show: Lines, snapshot: Snapshot, r
 def _change_password(args: argparse.Namespace, show: Lines) -> Status:
     vault = open_vault(args)
     old = password_of(args, "--old-password", "AZBACKUP_PASSWORD")
-    new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=True)
+    new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
     record = change_password(Keystore(vault.rows, vault.blobs, vault.partition), old, new, _now())
     if isinstance(show, Json):
         show.event("summary", partition=vault.partition, changed=record.changed)

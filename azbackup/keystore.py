@@ -107,6 +107,14 @@ class Keystore:
         self._blobs = blobs
         self._partition = partition
 
+    def exists(self) -> bool:
+        """Whether the partition has a key: a password is typed twice before one is made under it."""
+        try:
+            self._rows.get_plain(KEY_NAME)
+        except Missing:
+            return self._holds_anything()
+        return True
+
     def open(self, password: Secret) -> Opened:
         """The data key. NothingStored, WrongPassword, Damaged."""
         try:

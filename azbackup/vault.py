@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def cache_directory() -> Path:
     return Path(base) / "azbackup"
 
 
-def password_of(args: argparse.Namespace, flag: str, variable: str, twice: bool = False) -> Secret:
+def password_of(
+    args: argparse.Namespace, flag: str, variable: str, twice: Callable[[], bool] = lambda: False
+) -> Secret:
     """The password that the options, the environment or a prompt give. UsageError."""
     name = flag.strip("-").replace("-", "_")
     sources = settings.PasswordSources(
@@ -86,11 +89,11 @@ def password_of(args: argparse.Namespace, flag: str, variable: str, twice: bool 
     return settings.password(sources, os.environ, lambda: _prompt(name.replace("_", " "), twice))
 
 
-def _prompt(what: str, twice: bool) -> str | None:
+def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     if not sys.stdin.isatty():
         return None
     first = getpass.getpass(f"{what}: ")
-    if twice and getpass.getpass(f"{what} again: ") != first:
+    if twice() and getpass.getpass(f"{what} again: ") != first:
         raise UsageError("the two passwords differ", "type the same one twice")
     return first
 
