@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from azbackup import options
@@ -28,12 +28,13 @@ from azbackup.journal import Journal
 from azbackup.keystore import Keystore
 from azbackup.lock import digest, only_one
 from azbackup.model import Snapshot
+from azbackup.prices import Prices, backup_cost, load_prices
 from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
 from azbackup.rekey import change_password
 from azbackup.scanner import open_source
 from azbackup.seen import Seen
-from azbackup.terminal import Bar, Json, Lines, size_text, time_text
+from azbackup.terminal import Bar, Json, Lines, money_text, size_text, time_text
 from azbackup.vault import cache_directory, open_vault, outcome_status, password_of, say
 
 
@@ -114,6 +115,7 @@ def _journal(identity: tuple[str, ...]) -> Journal | None:
 
 def _backup(args: argparse.Namespace, show: Lines) -> Status:
     started = time.monotonic()
+    prices = load_prices(args.prices)
     source = os.path.abspath(os.fsencode(args.directory))
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is stored
     vault = open_vault(args)
@@ -135,30 +137,42 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
         ).run()
         seen.note(snapshot.number)
     show.close()
-    _backup_summary(args, show, snapshot, sum(vault.account.requests.values()), time.monotonic() - started)
+    _backup_summary(args, show, snapshot, vault.account.requests, prices, time.monotonic() - started)
     return outcome_status(show, records.damage, snapshot.totals.unreadable)
 
 
-def _backup_summary(args: argparse.Namespace, show: Lines, snapshot: Snapshot, requests: int, seconds: float) -> None:
+def _backup_summary(
+    args: argparse.Namespace,
+    show: Lines,
+    snapshot: Snapshot,
+    requests: Mapping[str, int],
+    prices: Prices,
+    seconds: float,
+) -> None:
     totals = snapshot.totals
     source = os.fsdecode(snapshot.source)
+    once, monthly = backup_cost(prices, requests, totals.packs, totals.stored, args.tier)
     if isinstance(show, Json):
-        counts = {name: getattr(totals, name) for name in totals.__struct_fields__}
         show.event(
             "summary",
             snapshot=snapshot.number,
             source=source,
-            **counts,
-            requests=requests,
+            **{name: getattr(totals, name) for name in totals.__struct_fields__},
+            requests=sum(requests.values()),
+            cost=round(once, 6),
+            cost_month=round(monthly, 6),
+            currency=prices.currency,
             seconds=round(seconds, 3),
         )
     elif not args.quiet:
         packs = f" in {totals.packs} pack{'s' if totals.packs != 1 else ''}" if totals.packs else ""
         unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
+        month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
+        cost = f"estimated cost {money_text(once, prices.currency)}{month}"
         show.line(
             f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
             f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
-            f"stored {size_text(totals.stored)}{packs}; {requests} requests, {time_text(seconds)}"
+            f"stored {size_text(totals.stored)}{packs}; {sum(requests.values())} requests, {time_text(seconds)}; {cost}"
         )
 
 

@@ -113,6 +113,10 @@ def _password(parser: argparse.ArgumentParser, flag: str, variable: str, what: s
     group.add_argument(f"{flag}-command", metavar="COMMAND", help="the first line that this command prints")
 
 
+def _prices(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--prices", metavar="FILE", help="your own figures; begin with a copy of azbackup/prices.json")
+
+
 def backup_parser() -> argparse.ArgumentParser:
     """The parser of backup.py."""
     parser = _parser(
@@ -127,6 +131,7 @@ def backup_parser() -> argparse.ArgumentParser:
         default="archive",
         help="access tier of the packs; default archive",
     )
+    _prices(parser)
     parser.add_argument("directory", help="the directory to back up")
     return parser
 
@@ -169,7 +174,7 @@ def restore_parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--max-cost", metavar="AMOUNT", type=_amount, help="stop before anything is spent if it would cost more"
     )
-    plan.add_argument("--prices", metavar="FILE", help="your own figures; begin with a copy of azbackup/prices.json")
+    _prices(plan)
     thaw = parser.add_argument_group("thawing archived packs")
     thaw.add_argument(
         "--priority",

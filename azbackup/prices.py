@@ -6,6 +6,7 @@ GB are 10^9 bytes, a month has 30 days, as on the bill.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -59,6 +60,21 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def leaving_early(self, size: int, tier: str, age_days: float) -> float:
         """The fee for deleting or moving a blob before its tier's minimum stay."""
         return self.storing(size, tier, max(0.0, self.early_deletion_days[tier] - age_days))
+
+
+def backup_cost(prices: Prices, requests: Mapping[str, int], packs: int, stored: int, tier: str) -> tuple[float, float]:
+    """(what a backup's requests cost, what keeping for a month costs that it stored).
+
+    `requests` are counted by billing class; of the writes, `packs` went into `tier` and the copies of records into hot.
+    """
+    once = (
+        prices.writing(packs, tier)
+        + prices.writing(max(0, requests.get("write", 0) - packs), "hot")
+        + prices.reading(requests.get("read", 0), 0, "hot")
+        + prices.listing(requests.get("list", 0))
+        + prices.table(requests.get("table", 0))
+    )
+    return once, prices.storing(stored, tier, _MONTH_DAYS)
 
 
 _TIERS = {"hot", "cool", "cold", "archive"}

@@ -14,7 +14,7 @@ import msgspec
 
 from azbackup.estimate import Estimate
 from azbackup.restore import Outcome
-from azbackup.terminal import clean, size_text
+from azbackup.terminal import clean, money_text, size_text
 from azbackup.thawing import Pending
 
 _SECRETS = ("--password", "--accesskey", "--sas-token", "--connection-string")
@@ -32,11 +32,6 @@ def count_text(number: int, noun: str) -> str:
     """1 pack, 2 packs, 3 copies."""
     plural = noun[:-1] + "ies" if noun == "copy" else noun + "s"
     return f"{number:,} {noun if number == 1 else plural}"
-
-
-def money_text(amount: float, currency: str) -> str:
-    """12.30 USD; what rounds to nothing is `under 0.01 USD`."""
-    return f"{amount:.2f} {currency}" if amount >= 0.01 or not amount else f"under 0.01 {currency}"
 
 
 def clock_text(seconds: float) -> str:

@@ -145,12 +145,15 @@ def _waiter(interval: float | None, show: Lines) -> Callable[[Pending | None, in
 
 
 def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
-    """The plan: whole when it was asked for, one line when something is going to be spent, else nothing."""
+    """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
     if isinstance(show, Json):
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
         for line in plan_lines(plan, each=args.verbose > 0):
             print(line)
+    elif args.verbose:
+        for line in plan_lines(plan, each=False):
+            show.note(line)
     elif text := start_text(plan):
         show.note(text)
 

@@ -39,6 +39,11 @@ def time_text(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def money_text(amount: float, currency: str) -> str:
+    """12.30 USD; what rounds to nothing is `under 0.01 USD`."""
+    return f"{amount:.2f} {currency}" if amount >= 0.01 or not amount else f"under 0.01 {currency}"
+
+
 class Lines:
     """Problems and notes, a line each: what cron mails. `quiet` leaves the notes out."""
 
