@@ -151,8 +151,11 @@ class Account:
         assert connection.sas is not None, "settings let no connection without a credential through"
         return AzureSasCredential(connection.sas.reveal().decode())
 
-    def call(self, what: str, action: Callable[[], T]) -> T:
-        """The action's value; `what` names its object in errors. Exists, Missing, Changed, Unavailable."""
+    def call(self, what: str, action: Callable[[], T], table: bool = False) -> T:
+        """The action's value; `what` names its object in errors, `table` which service it asks.
+
+        Exists, Missing, Changed, Unavailable.
+        """
         nobody = list(_OUTAGE_SECONDS if self._reached else _ABSENT_SECONDS)
         busy = list(_BUSY_SECONDS)
         while True:
@@ -162,7 +165,7 @@ class Account:
                 return value
             except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
                 if not nobody:
-                    raise self._unreachable(error) from None
+                    raise self._unreachable(error, table) from None
                 wait = nobody.pop(0)
             except HttpResponseError as error:
                 self._reached = True
@@ -173,8 +176,9 @@ class Account:
                 raise Unavailable(f"Azure's SDK failed: {what}: {type(error).__name__}") from None
             self._sleep(wait)
 
-    def _unreachable(self, error: AzureError) -> Unavailable:
-        host = self._connection.blob_endpoint.split("//")[-1].split("/")[0]
+    def _unreachable(self, error: AzureError, table: bool) -> Unavailable:
+        endpoint = self._connection.table_endpoint if table else self._connection.blob_endpoint
+        host = endpoint.split("//")[-1].split("/")[0]
         return Unavailable(
             f"cannot reach Azure storage at {host}: {_reason(error)}",
             "check the account name and the network, then run the same command again",

@@ -33,6 +33,8 @@ from azbackup.stores import BlobStore, Row
 from azbackup.writer import is_temporary
 
 _NAMED_UNREADABLE = 1000
+_NAMED_LEFT_OUT = 50
+_VANISHED = "vanished while it was backed up"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Backup:
         self._begin()
 
     def _begin(self) -> None:
+        self._left_out = 0
         self._totals = Totals()
         self._unreadable: list[bytes] = []
         self._capture = Capture(self._store, self._clock.now_ns, self._progress)
@@ -105,14 +108,25 @@ class Backup:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
             parent = _parent(snapshots, self._job)
             layers = self._read_source(root, parent)
-            if os.fstat(root).st_nlink == 0:
-                raise AzbackupError(
-                    f"the directory vanished while it was read: {os.fsdecode(self._job.source)}",
-                    "no snapshot was made; the earlier ones are as they were",
-                )
+            if self._left_out > _NAMED_LEFT_OUT:
+                self._progress.note(f"and {self._left_out - _NAMED_LEFT_OUT:,} more vanished or were skipped")
+            pack_rows = self._store.finish()
+            self._check_still_there(root)
         finally:
             os.close(root)
-        return self._commit(started, parent, layers, after=snapshots[-1].number if snapshots else 0)
+        return self._commit(started, parent, layers, pack_rows, after=snapshots[-1].number if snapshots else 0)
+
+    def _check_still_there(self, root: int) -> None:
+        """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
+        try:
+            same = os.path.samestat(os.fstat(root), os.stat(self._job.source))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise AzbackupError(
+                f"the directory vanished while it was read: {os.fsdecode(self._job.source)}",
+                "no snapshot was made; the earlier ones are as they were",
+            )
 
     def _read_source(self, root: int, parent: Snapshot | None) -> list[Layer]:
         """Stores what is new; the layers that the snapshot's own one goes on top of, none when that one is full."""
@@ -172,14 +186,14 @@ class Backup:
             return old, True
         why = _left_out(found)
         if why or now is None:
-            self._progress.note(f"{os.fsdecode(found.path)}: {why}")
+            self._leave_out(found, why)
             return None, False
         if old is not None and unchanged(now, old):
             return old, True
         try:
             return self._capture.entry(found, now), False
         except FileNotFoundError:
-            self._progress.note(f"{os.fsdecode(found.path)}: vanished while it was backed up")
+            self._leave_out(found, _VANISHED)
             return None, False
         except Unreadable as error:
             self._problem(found.path, str(error))
@@ -188,6 +202,12 @@ class Backup:
         return old, True
 
     # --- accounts
+
+    def _leave_out(self, found: Found, why: str) -> None:
+        """A line for each of the first that are left out; the others are counted at the end."""
+        self._left_out += 1
+        if self._left_out <= _NAMED_LEFT_OUT:
+            self._progress.note(f"{os.fsdecode(found.path)}: {why}")
 
     def _problem(self, path: bytes, message: str) -> None:
         self._totals.unreadable += 1
@@ -219,8 +239,9 @@ class Backup:
             name = files_name(self._run, len(self._payloads) + 1)
             self._payloads.append(self._records.seal(name, payload))
 
-    def _commit(self, started: int, parent: Snapshot | None, layers: list[Layer], after: int) -> Snapshot:
-        pack_rows = self._store.finish()
+    def _commit(
+        self, started: int, parent: Snapshot | None, layers: list[Layer], pack_rows: list[Row], after: int
+    ) -> Snapshot:
         self._totals.read = self._capture.read
         self._totals.packs, self._totals.stored = self._store.packs, self._store.size
         if self._payloads:
@@ -246,7 +267,7 @@ class Backup:
 def _left_out(found: Found) -> str:
     """Why nothing is stored of what was found, '' when something is."""
     if found.gone and found.entry is None:
-        return "vanished while it was backed up"
+        return _VANISHED
     if found.entry is None:
         return "skipped: it is a socket"
     if found.entry.kind == Kind.FILE and is_temporary(found.path.rpartition(b"/")[2]):

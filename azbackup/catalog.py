@@ -88,10 +88,14 @@ class Catalog:
             (snapshot := decode_snapshot(name, payload)).number: snapshot
             for name, payload in self._openable(SNAPSHOT_PREFIX)
         }
-        for number in range(1, max(self._seen, *found, 0) + 1):
+        for number in range(1, max(found, default=0)):
             if number not in found:
                 self._recover_snapshot(number, found)
         self.newest = max(found, default=0)
+        while self.newest < self._seen and self._recover_snapshot(self.newest + 1, found):
+            self.newest += 1
+        if self.newest + 1 < self._seen:
+            self.records.damage.append(f"this machine has seen snapshots up to {self._seen}: they are gone too")
         return [found[number] for number in sorted(found)]
 
     def _openable(self, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -104,12 +108,14 @@ class Catalog:
                 continue
             yield row.name, payload
 
-    def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> None:
+    def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> bool:
+        """Whether a snapshot without a row was found in its copy; if not, that is remembered as damage."""
         name = snapshot_name(number)
         try:
             found[number] = decode_snapshot(name, self.records.missing(name))
         except Damaged as error:
             self.records.damage.append(error.message)
+        return number in found
 
     # --- entries
 

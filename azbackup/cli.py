@@ -35,7 +35,7 @@ from azbackup.rekey import change_password
 from azbackup.scanner import open_source
 from azbackup.seen import Seen
 from azbackup.terminal import Bar, Json, Lines, money_text, size_text, time_text
-from azbackup.vault import cache_directory, open_vault, outcome_status, password_of, say
+from azbackup.vault import absolute, cache_directory, open_vault, outcome_status, password_of, say
 
 
 def backup_main() -> NoReturn:
@@ -58,6 +58,7 @@ def change_password_main() -> NoReturn:
 def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Lines], Status]) -> NoReturn:
     """Runs and exits. An expected error is one line and a hint; anything else is a bug and keeps its traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_standard_streams()
     keep_freed_memory()
     _raise_descriptor_limit()
     args = parser.parse_args()
@@ -74,10 +75,16 @@ def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Li
         show.close()
         say(show, Status.INTERRUPTED, "interrupted", "run the same command again: what was finished is kept")
         status = Status.INTERRUPTED
-    except BrokenPipeError:
-        status = Status.FAILED
-    sys.stdout.flush()
     sys.exit(status)
+
+
+def _open_standard_streams() -> None:
+    """Descriptors 0, 1 and 2 lead somewhere: else a file or a connection would get the number of a closed one."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _raise_descriptor_limit() -> None:
@@ -89,7 +96,7 @@ def _raise_descriptor_limit() -> None:
 def _show(program: str, args: argparse.Namespace) -> Lines:
     if args.json:
         return Json(program, sys.stdout, args.quiet)
-    if sys.stderr.isatty() and not args.quiet:
+    if sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
         return Bar(program, sys.stderr)
     return Lines(program, sys.stderr, args.quiet)
 
@@ -116,7 +123,7 @@ def _journal(identity: tuple[str, ...]) -> Journal | None:
 def _backup(args: argparse.Namespace, show: Lines) -> Status:
     started = time.monotonic()
     prices = load_prices(args.prices)
-    source = os.path.abspath(os.fsencode(args.directory))
+    source = absolute(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is stored
     vault = open_vault(args)
     keystore = Keystore(vault.rows, vault.blobs, vault.partition)

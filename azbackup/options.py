@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 from azbackup import __version__
 from azbackup.overwrite import POLICIES
@@ -44,7 +44,7 @@ knows the old password and can read the storage account keeps access (see docs/t
 """
 
 
-def _amount(text: str) -> float:
+def amount(text: str) -> float:
     """A number that may be zero; argparse names the option when it is none."""
     value = float(text)
     if not 0 <= value < math.inf:
@@ -54,22 +54,26 @@ def _amount(text: str) -> float:
 
 def _interval(text: str) -> float:
     """A number above zero."""
-    value = _amount(text)
+    value = amount(text)
     if value == 0:
         raise argparse.ArgumentTypeError("0 is no interval")
     return value
 
 
-class _Intermixed(argparse.ArgumentParser):
-    """Takes options between and after the positional arguments too: DESTINATION --wait PATH."""
+class _Parser(argparse.ArgumentParser):
+    """Takes options between and after the positional arguments too (DESTINATION --wait PATH); errors as everywhere."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The options. SystemExit for a wrong command line."""
         return self.parse_intermixed_args(args, namespace)
 
+    def error(self, message: str) -> NoReturn:
+        """One line and a hint; ends the process with status 2."""
+        self.exit(2, f"{self.prog}: {message}\nhint: see {self.prog} --help\n")
+
 
 def _parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
-    parser = _Intermixed(
+    parser = _Parser(
         prog=program,
         description=description,
         epilog=examples + _STATUSES,
@@ -172,7 +176,7 @@ def restore_parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--dry-run", action="store_true", help="only say what would be restored, and the plan")
     plan.add_argument(
-        "--max-cost", metavar="AMOUNT", type=_amount, help="stop before anything is spent if it would cost more"
+        "--max-cost", metavar="AMOUNT", type=amount, help="stop before anything is spent if it would cost more"
     )
     _prices(plan)
     thaw = parser.add_argument_group("thawing archived packs")
@@ -186,7 +190,7 @@ def restore_parser() -> argparse.ArgumentParser:
     thaw.add_argument(
         "--high-budget",
         metavar="GIB",
-        type=_amount,
+        type=amount,
         default=10.0,
         help="GiB an hour and account at high priority; default 10",
     )

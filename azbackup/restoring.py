@@ -33,9 +33,9 @@ from azbackup.report import (
 from azbackup.restore import Outcome, Restore, Wish
 from azbackup.seen import Seen
 from azbackup.selection import Selection
-from azbackup.terminal import Json, Lines, clean, size_text, time_text
+from azbackup.terminal import Json, Lines, clean, size_text, time_text, write
 from azbackup.thawing import Pending, Thawing
-from azbackup.vault import Vault, cache_directory, open_vault, outcome_status, password_of
+from azbackup.vault import Vault, absolute, cache_directory, open_vault, outcome_status, password_of
 
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
@@ -47,9 +47,9 @@ def restore_command(args: argparse.Namespace, show: Lines) -> Status:
     _check(args)
     prices = load_prices(args.prices)
     selection = Selection([os.fsencode(path) for path in args.paths], args.include, args.exclude)
+    destination = absolute(args.destination, "destination") if args.destination is not None else None
     vault = open_vault(args)
     catalog, keys = _open(args, vault, show)
-    destination = os.path.abspath(os.fsencode(args.destination)) if args.destination is not None else None
     thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
     if args.discard_thawed:
         return _discard(catalog, thawing, show)
@@ -103,7 +103,7 @@ def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> st
 def _chosen(args: argparse.Namespace, catalog: Catalog, vault: Vault, show: Lines) -> Chosen:
     """The snapshots to restore, each with its prefix in the destination."""
     snapshots = catalog.snapshots()
-    source = os.path.abspath(os.fsencode(args.source)) if args.source is not None else None
+    source = absolute(args.source, "--source") if args.source is not None else None
     if args.snapshot is not None:
         snapshot = choose(snapshots, args.snapshot)
         if source not in (None, snapshot.source):
@@ -150,7 +150,7 @@ def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
         for line in plan_lines(plan, each=args.verbose > 0):
-            print(line)
+            write(sys.stdout, line + "\n")
     elif args.verbose:
         for line in plan_lines(plan, each=False):
             show.note(line)

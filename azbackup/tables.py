@@ -8,9 +8,9 @@ finished this one's commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from azure.core import MatchConditions
 from azure.data.tables import EntityProperty, TableClient, UpdateMode
@@ -19,6 +19,8 @@ from azbackup.account import Account
 from azbackup.errors import Changed, Exists, Missing
 from azbackup.formats import PROPERTY_BYTES, RECORD_BYTES
 from azbackup.stores import PlainRow, Row, RowValue
+
+T = TypeVar("T")
 
 _TRANSACTION_ROWS = 100
 _TRANSACTION_BYTES = 4 * 1024 * 1024 - 256 * 1024  # of encoded body, with room for headers
@@ -65,6 +67,9 @@ class AzureRows:
         self._partition = partition
         self._client: TableClient = account.table(table)
 
+    def _call(self, what: str, action: Callable[[], T]) -> T:
+        return self._account.call(what, action, table=True)
+
     # --- the key record
 
     def get_plain(self, name: str) -> PlainRow:
@@ -84,7 +89,7 @@ class AzureRows:
     def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
         """Replaces the row under its ETag. Changed, unless the new values are there: an answer was lost."""
         try:
-            self._account.call(
+            self._call(
                 f"row {name}",
                 lambda: self._client.update_entity(
                     self._keyed(name, values),
@@ -142,7 +147,7 @@ class AzureRows:
         token: Any = None
         while True:
             try:
-                page, token = self._account.call(f"table {self._table}", partial(self._page, first, last, token))
+                page, token = self._call(f"table {self._table}", partial(self._page, first, last, token))
             except Missing:
                 return
             for entity in page:
@@ -161,7 +166,7 @@ class AzureRows:
     # ---
 
     def _entity(self, name: str) -> Any:
-        return self._account.call(f"row {name}", lambda: self._client.get_entity(self._partition, name))
+        return self._call(f"row {name}", lambda: self._client.get_entity(self._partition, name))
 
     def _keyed(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         return {"PartitionKey": self._partition, "RowKey": name, **values}
@@ -169,13 +174,13 @@ class AzureRows:
     def _creating(self, action: Any, name: str) -> None:
         """An insert that makes the table first where there is none."""
         try:
-            self._account.call(f"row {name}", action)
+            self._call(f"row {name}", action)
         except Missing:
             try:
-                self._account.call(f"table {self._table}", self._client.create_table)
+                self._call(f"table {self._table}", self._client.create_table)
             except Exists:
                 pass
-            self._account.call(f"row {name}", action)
+            self._call(f"row {name}", action)
 
 
 def _value(value: Any) -> RowValue:

@@ -44,10 +44,31 @@ def money_text(amount: float, currency: str) -> str:
     return f"{amount:.2f} {currency}" if amount >= 0.01 or not amount else f"under 0.01 {currency}"
 
 
+def write(out: TextIO | None, text: str) -> None:
+    """Writes at once. Output that nobody can take (closed, a broken pipe, a full disk) never stops the work."""
+    try:
+        if out is not None:
+            out.write(text)
+            out.flush()
+    except (OSError, ValueError):
+        _silence(out)
+
+
+def _silence(out: TextIO | None) -> None:
+    """Sends what is still to come, and what is left in the buffer, nowhere."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        if out is not None:
+            os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        pass
+
+
 class Lines:
     """Problems and notes, a line each: what cron mails. `quiet` leaves the notes out."""
 
-    def __init__(self, program: str, out: TextIO, quiet: bool) -> None:
+    def __init__(self, program: str, out: TextIO | None, quiet: bool) -> None:
         self.program = program
         self.out = out
         self.quiet = quiet
@@ -73,7 +94,7 @@ class Lines:
 
     def line(self, text: str) -> None:
         """Writes `program: text`."""
-        print(f"{self.program}: {clean(text)}", file=self.out, flush=True)
+        write(self.out, f"{self.program}: {clean(text)}\n")
 
     def close(self) -> None:
         """Nothing is left on the screen."""
@@ -82,7 +103,7 @@ class Lines:
 class Bar(Lines):
     """A line that is redrawn: files, bytes, speed, time left, the path in hand."""
 
-    def __init__(self, program: str, out: TextIO) -> None:
+    def __init__(self, program: str, out: TextIO | None) -> None:
         super().__init__(program, out, quiet=False)
         self._name = ""
         self._begin(0, 0)
@@ -118,7 +139,7 @@ class Bar(Lines):
         if room > 12:
             name = clean(os.fsdecode(path))
             text += "  " + (name if len(name) <= room else "..." + name[len(name) - room + 3 :])
-        print("\r\x1b[K" + text[:width], end="", file=self.out, flush=True)
+        write(self.out, "\r\x1b[K" + text[:width])
         self._shown = True
 
     def line(self, text: str) -> None:
@@ -129,7 +150,7 @@ class Bar(Lines):
     def close(self) -> None:
         """Takes the bar off the screen."""
         if self._shown:
-            print("\r\x1b[K", end="", file=self.out, flush=True)
+            write(self.out, "\r\x1b[K")
             self._shown = False
 
 
@@ -150,4 +171,4 @@ class Json(Lines):
 
     def event(self, event: str, **values: Any) -> None:
         """Any event."""
-        print(json.dumps({"event": event, **values}), file=self.out, flush=True)
+        write(self.out, json.dumps({"event": event, **values}) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import math
 import os
 import re
 import sys
@@ -21,7 +22,7 @@ from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
 from azbackup.pace import Pace
 from azbackup.tables import AzureRows
-from azbackup.terminal import Json, Lines, clean
+from azbackup.terminal import Json, Lines, clean, write
 
 _NAMED_DAMAGE = 20
 # What to do about an error that does not say so itself.
@@ -67,14 +68,23 @@ def open_vault(args: argparse.Namespace) -> Vault:
 
 def _pace(kib_per_second: float) -> Pace | None:
     """The pace of a limit, None for 0: no limit."""
-    if kib_per_second < 0:
+    if not (math.isfinite(kib_per_second) and kib_per_second >= 0):
         raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
     return Pace(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
 
 
+def absolute(path: str, what: str) -> bytes:
+    """A path as an absolute one, as bytes. UsageError for an empty one: an unset variable, not the directory here."""
+    if not path:
+        raise UsageError(f"the {what} is empty", "give a directory; '.' is the one that you are in")
+    return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
+
+
 def cache_directory() -> Path:
     """Where what is never needed is kept: locks, journals, the highest snapshot number seen."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # a relative one is to be ignored (XDG Base Directory Specification)
+        base = os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "azbackup"
 
 
@@ -90,19 +100,22 @@ def password_of(
 
 
 def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         return None
-    first = getpass.getpass(f"{what}: ")
-    if twice() and getpass.getpass(f"{what} again: ") != first:
-        raise UsageError("the two passwords differ", "type the same one twice")
+    try:
+        first = getpass.getpass(f"{what}: ")
+        if twice() and getpass.getpass(f"{what} again: ") != first:
+            raise UsageError("the two passwords differ", "type the same one twice")
+    except EOFError:
+        return None
     return first
 
 
 def say(show: Lines, status: Status, message: str, hint: str) -> None:
     """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
     hint = hint or _HINTS.get(status, "see --help")
-    print(f"{show.program}: {clean(message)}", file=sys.stderr)
-    print(f"hint: {clean(hint)}", file=sys.stderr)
+    write(sys.stderr, f"{show.program}: {clean(message)}\n")
+    write(sys.stderr, f"hint: {clean(hint)}\n")
     if isinstance(show, Json):
         show.event("error", status=int(status), message=message, hint=hint)
 

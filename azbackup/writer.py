@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -84,6 +85,10 @@ class Destination:
         """Opens the directory, which exists. `owner`: whether uid and gid are set (only root may)."""
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._owner = owner
+        self._user = os.geteuid()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_directories = max(4, min(_OPEN_DIRECTORIES, descriptors // 4))
+        self._most_files = max(2, min(_OPEN_FILES, descriptors // 8))
         self._descriptors: OrderedDict[bytes, int] = OrderedDict()
         self._partial: dict[bytes, _Partial] = {}  # by the path that it is to appear under
         self._open: OrderedDict[bytes, _Partial] = OrderedDict()  # those that are open, the least recently used first
@@ -114,7 +119,7 @@ class Destination:
             descriptor = self._enter(descriptor, name) if make else os.open(name, _DIRECTORY_FLAGS, dir_fd=descriptor)
             path = path + b"/" + name if path else name
             self._descriptors[path] = descriptor
-            if len(self._descriptors) > _OPEN_DIRECTORIES:
+            if len(self._descriptors) > self._most_directories:
                 _, oldest = self._descriptors.popitem(last=False)
                 os.close(oldest)
         return descriptor
@@ -209,7 +214,7 @@ class Destination:
             os.unlink(partial.temporary, dir_fd=directory)
             partial.descriptor = os.open(partial.temporary, flags, 0o600, dir_fd=directory)
         self._partial[path] = self._open[path] = partial
-        if len(self._open) > _OPEN_FILES:
+        if len(self._open) > self._most_files:
             self._close(next(iter(self._open)))
         return partial
 
@@ -279,8 +284,14 @@ class Destination:
             os.fchown(descriptor, entry.uid, entry.gid)
         for name, value in entry.xattrs:
             self._set_xattr(descriptor, name, value, follow=True)
-        os.fchmod(descriptor, entry.mode)
+        os.fchmod(descriptor, self._mode(entry))
         os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+
+    def _mode(self, entry: Entry) -> int:
+        """The mode to set: a file that cannot be given back to its owner must not run with somebody else's rights."""
+        if self._owner or entry.kind == Kind.DIRECTORY or entry.uid == self._user:
+            return entry.mode
+        return entry.mode & ~(stat.S_ISUID | stat.S_ISGID)
 
     def _describe_unopened(self, entry: Entry, name: bytes, directory: int) -> None:
         if self._owner:

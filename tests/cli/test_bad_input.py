@@ -190,9 +190,9 @@ def test_names_that_azure_does_not_take(cli: Cli, tree: Path, tmp_path: Path, na
 
 @pytest.mark.parametrize("options", [[], ["--no-such-option"], ["--tier", "frozen"]])
 def test_options_that_there_are_not(cli: Cli, options: list[str]) -> None:
-    """A command line that cannot be understood is 2, with the usage."""
+    """A command line that cannot be understood is 2, with a hint."""
     result = cli("backup.py", *options, expect=2)
-    assert "usage: backup.py" in result.stderr
+    assert "hint: see backup.py --help" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -233,3 +233,26 @@ def test_what_fits_a_record() -> None:
     """Compressed size counts: a long text fits, as much noise does not."""
     assert fits(bytes(10_000_000))
     assert not fits(os.urandom(737_280))
+
+
+@pytest.mark.parametrize("seen", [3, 5, 10**12])
+def test_what_was_seen_and_is_gone_is_said(seen: int) -> None:
+    """A number that this machine remembers beyond the last one is damage, said at once however high it is."""
+    partition = Partition()
+    partition.commit(partition.commit(0, 1), 2)
+    catalog = Catalog(Records(partition.rows, partition.blobs, KEYS, "user1"), seen)
+    assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2]
+    assert "snapshot-00000003" in catalog.records.damage[0]
+    assert len(catalog.records.damage) == (1 if seen == 3 else 2)
+
+
+def test_what_was_seen_and_has_a_copy_is_brought_back() -> None:
+    """Rows that were removed at the end are read from their copies."""
+    partition = Partition()
+    partition.commit(partition.commit(partition.commit(0, 1), 2), 3)
+    partition.lose(2, copy=False)
+    partition.lose(3, copy=False)
+    catalog = Catalog(Records(partition.rows, partition.blobs, KEYS, "user1"), 3)
+    assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2, 3]
+    assert catalog.newest == 3
+    assert len(catalog.records.damage) == 2
