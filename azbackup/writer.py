@@ -85,7 +85,6 @@ class Destination:
         """Opens the directory, which exists. `owner`: whether uid and gid are set (only root may)."""
         self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._owner = owner
-        self._user = os.geteuid()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_directories = max(4, min(_OPEN_DIRECTORIES, descriptors // 4))
         self._most_files = max(2, min(_OPEN_FILES, descriptors // 8))
@@ -284,14 +283,8 @@ class Destination:
             os.fchown(descriptor, entry.uid, entry.gid)
         for name, value in entry.xattrs:
             self._set_xattr(descriptor, name, value, follow=True)
-        os.fchmod(descriptor, self._mode(entry))
+        os.fchmod(descriptor, entry.mode)
         os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-
-    def _mode(self, entry: Entry) -> int:
-        """The mode to set: a file that cannot be given back to its owner must not run with somebody else's rights."""
-        if self._owner or entry.kind == Kind.DIRECTORY or entry.uid == self._user:
-            return entry.mode
-        return entry.mode & ~(stat.S_ISUID | stat.S_ISGID)
 
     def _describe_unopened(self, entry: Entry, name: bytes, directory: int) -> None:
         if self._owner:
