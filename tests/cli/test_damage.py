@@ -6,6 +6,7 @@ Two snapshots are stored once; each case damages a copy of all that was stored, 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,13 @@ class Original:
     stored: Stored
 
 
+def next_second() -> None:
+    """Return in another second: the names of packs and runs are in the order of time only from one to the next."""
+    now = int(time.time())
+    while int(time.time()) == now:
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def original(module_cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Original:
     """Give two snapshots of a tree whose files are in two packs."""
@@ -40,6 +48,7 @@ def original(module_cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Origi
     os.link(source / "large", source / "another name")
     (source / "link").symlink_to("large")
     module_cli.backup(source, "--tier", "hot")
+    next_second()
     (source / "folder-1" / "payload-1").write_bytes(noise(5, 700_000))
     (source / "folder-2" / "added").write_bytes(noise(6, 900_000))
     module_cli.backup(source, "--tier", "hot")
