@@ -150,6 +150,13 @@ def new_vault(azurite: Azurite) -> Vault:
     return Vault(azurite, f"user-{name}", container=name, table=name)
 
 
+def next_second() -> None:
+    """Return in another second: the names of packs and runs are in the order of time only from one to the next."""
+    now = int(time.time())
+    while int(time.time()) == now:
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
     """Compile azbackup once: the scripts of the tests write no bytecode, and start faster with it."""

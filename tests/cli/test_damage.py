@@ -6,7 +6,6 @@ Two snapshots are stored once; each case damages a copy of all that was stored, 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from emulator.azurite import Azurite
-from tests.cli.conftest import Cli, new_vault
+from tests.cli.conftest import Cli, new_vault, next_second
 from tests.cli.stored import Stored, read_stored, write_stored
 from tests.cli.test_incremental import noise, small_files
 from tests.cli.trees import Tree, describe, differences
@@ -31,13 +30,6 @@ class Original:
     source: Path
     tree: Tree
     stored: Stored
-
-
-def next_second() -> None:
-    """Return in another second: the names of packs and runs are in the order of time only from one to the next."""
-    now = int(time.time())
-    while int(time.time()) == now:
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

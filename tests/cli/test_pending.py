@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import Cli, summary, until
+from tests.cli.conftest import Cli, next_second, summary, until
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import noise, small_files
 from tests.cli.trees import describe, differences
@@ -19,6 +19,7 @@ def two_packs(cli: Cli, root: Path) -> Path:
     """A tree whose files are in two packs, both archived: `payload-N` in the first, `later` in the second."""
     source = small_files(root / "source", 6)
     cli.backup(source)
+    next_second()
     (source / "later").write_bytes(noise(1, 200_000))
     cli.backup(source)
     return source
