@@ -12,7 +12,7 @@ import ctypes
 _M_TRIM_THRESHOLD = -1  # mallopt(3)
 _M_MMAP_THRESHOLD = -3
 _MMAP_BYTES = 9 * 1024 * 1024  # just above the largest chunk: a pack's buffer still grows in place, by mremap
-_TRIM_BYTES = 32 * 1024 * 1024
+_TRIM_BYTES = 8 * 1024 * 1024  # of each thread: more is no faster, and is what a run of mixed files ends up holding
 
 
 def keep_freed_memory() -> None:

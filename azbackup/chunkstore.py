@@ -1,6 +1,6 @@
 """Chunks into packs: what no pack holds yet is compressed, sealed, packed and sent; the rest costs nothing.
 
-    split -> (known chunk? stop here) -> seal -> pack -> upload
+    split -> (known chunk? stop here) -> compress -> seal -> pack -> upload
 
 Which chunks are known is read from the pack records when the first chunk is asked for, so that a run that reads no
 file never asks. Packs that a killed run had uploaded are adopted from the journal.
@@ -8,10 +8,10 @@ file never asks. Packs that a killed run had uploaded are adopted from the journ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from azbackup import codec
 from azbackup.catalog import Catalog, decode_pack
+from azbackup.compressor import Body, Compressor
 from azbackup.crypto import Keys, seal_chunk
 from azbackup.errors import Damaged
 from azbackup.formats import PACK_PREFIX, pack_blob
@@ -47,6 +47,7 @@ class ChunkStore:
         self._journal = journal
         self._hasher = Hasher(keys)
         self._chunk_key = keys.chunk_key.reveal()
+        self._compressor = Compressor()
         self._packer = Packer(lambda: PackId(new_stamp()))
         self._uploads = Uploads(blobs, catalog.records, copies, partition, tier, journal, now_ns, self._packer.recycle)
         self._known: set[ChunkId] | None = set() if fresh else None
@@ -72,11 +73,13 @@ class ChunkStore:
             ids.append(chunk_id)
             size += len(plain)
             if chunk_id not in known:
-                self._add(chunk_id, plain)
+                known.add(chunk_id)
+                self._seal(self._compressor.add(chunk_id, plain))
         return b"".join(ids), size
 
     def finish(self) -> list[Row]:
         """Everything is uploaded; the pack records that are to be committed with the rest."""
+        self._seal(self._compressor.finish())
         return self._uploads.finish(self._packer.finish())
 
     def committed(self) -> None:
@@ -84,14 +87,14 @@ class ChunkStore:
         if self._journal is not None:
             self._journal.clear()
 
-    def _add(self, chunk_id: ChunkId, plain: bytes | memoryview) -> None:
-        sealed = seal_chunk(self._chunk_key, chunk_id, codec.encode_body(plain))
-        if not self._packer.has_room(len(sealed)):
-            full = self._packer.finish()
-            assert full is not None, "an empty pack has room for any chunk"
-            self._uploads.send(full)
-        self._packer.add(chunk_id, sealed, len(plain))
-        self._chunks().add(chunk_id)
+    def _seal(self, bodies: Iterator[Body]) -> None:
+        for chunk_id, plain_size, body in bodies:
+            sealed = seal_chunk(self._chunk_key, chunk_id, body)
+            if not self._packer.has_room(len(sealed)):
+                full = self._packer.finish()
+                assert full is not None, "an empty pack has room for any chunk"
+                self._uploads.send(full)
+            self._packer.add(chunk_id, sealed, plain_size)
 
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""

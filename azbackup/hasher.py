@@ -17,7 +17,7 @@ from azbackup.crypto import Keys
 from azbackup.formats import CHUNK_MAX, CHUNK_MIN, CHUNK_NORMAL
 from azbackup.model import ChunkId
 
-_WINDOW = 2 * CHUNK_MAX
+_WINDOW = CHUNK_MAX + 2 * CHUNK_NORMAL
 
 
 class Hasher:
@@ -51,7 +51,10 @@ class Hasher:
             yield self.chunk_id(piece), piece
 
     def _cut(self, descriptor: int, head: bytes) -> Iterator[memoryview]:
-        """The chunks of head || the rest of the file. A cut is final once CHUNK_MAX bytes, or the end, are in view."""
+        """The chunks of head || the rest of the file.
+
+        A cut depends on the bytes before it alone, so it is final unless it is only where the view ends.
+        """
         if not self._window:
             self._window = bytearray(_WINDOW)
         view = memoryview(self._window)
@@ -63,7 +66,7 @@ class Hasher:
                 filled, ended = filled + count, count == 0
             start = 0
             for chunk in self._cutter.cut_buf(view[:filled]):
-                if not ended and filled - start < CHUNK_MAX:
+                if not ended and chunk.offset + chunk.length == filled:
                     break
                 start += chunk.length
                 yield chunk.data

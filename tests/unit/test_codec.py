@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -19,10 +20,16 @@ from azbackup.formats import CHUNK_MAX, RECORD_PLAIN_BYTES
 DECODERS = [codec.decode_payload, lambda payload: codec.decode_body(b"\x01" + payload)]
 
 
-@given(st.binary(max_size=2000), st.integers(1, 50))
+def encode_body(plain: bytes) -> bytes:
+    """Return the body of one chunk."""
+    (body,) = codec.encode_bodies([plain])
+    return body
+
+
+@given(st.binary(min_size=1, max_size=2000), st.integers(1, 50))
 def test_bodies_come_back(data: bytes, times: int) -> None:
     """Whatever the bytes, compressed or not, the body opens to them."""
-    assert codec.decode_body(codec.encode_body(data * times)) == data * times
+    assert codec.decode_body(encode_body(data * times)) == data * times
 
 
 @given(st.binary(max_size=2000))
@@ -31,23 +38,51 @@ def test_payloads_come_back(data: bytes) -> None:
     assert codec.decode_payload(codec.encode_payload(data)) == data
 
 
-def test_a_view_is_as_good_as_bytes() -> None:
-    """The hasher hands over memoryviews: compressed and not, the body is that of the bytes."""
-    for data in (b"text " * 1000, os.urandom(1000)):
-        assert codec.encode_body(memoryview(data)) == codec.encode_body(data)
+def test_a_view_is_stored_as_its_bytes() -> None:
+    """The hasher hands over memoryviews: what is stored as it is is stored as their bytes are."""
+    noise = os.urandom(300_000)
+    assert codec.plain_body(memoryview(noise)) == codec.plain_body(noise) == b"\x00" + noise
+    assert codec.worth_trying(memoryview(noise)) == codec.worth_trying(noise)
+
+
+def test_bodies_are_in_the_order_of_their_chunks() -> None:
+    """Small and large ones, text and noise, mixed: each body opens to the chunk at its place."""
+    sizes = [16 * 1024, 16 * 1024 + 1, 1, 300_000, 5, 70_000, 16 * 1024]
+    plains = [b"text " * (size // 5) if number % 2 else os.urandom(size) for number, size in enumerate(sizes)]
+    assert [codec.decode_body(body) for body in codec.encode_bodies(plains)] == plains
+    assert codec.encode_bodies([]) == []
+
+
+def test_large_noise_is_not_tried() -> None:
+    """Samples of a large chunk tell; what is small, or has text somewhere in its samples, is tried."""
+    noise = os.urandom(1_000_000)
+    assert not codec.worth_trying(noise)
+    assert codec.worth_trying(noise[:100_000])
+    assert codec.worth_trying(noise[:500_000] + b"text " * 100_000)
+
+
+def test_small_text_is_no_larger_than_at_level_3() -> None:
+    """What the settings for small chunks and records are for: they are worth their time."""
+    chance = random.Random(3)
+    words = [bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 9))) for _ in range(3000)]
+    texts = [b" ".join(chance.choices(words, k=2000))[:8000] for _ in range(50)]
+    level3 = sum(len(zstandard.ZstdCompressor(level=3).compress(text)) + 1 for text in texts)
+    assert sum(map(len, codec.encode_bodies(texts))) < level3
+    record = b"".join(b"%05d/name" % number + chance.randbytes(32) + b"root" for number in range(10_000))
+    assert len(codec.encode_payload(record)) < len(zstandard.ZstdCompressor(level=3).compress(record))
 
 
 def test_the_largest_chunk_comes_back() -> None:
     """CHUNK_MAX bytes, compressed and as they are."""
     for data in (bytes(CHUNK_MAX), os.urandom(CHUNK_MAX)):
-        assert codec.decode_body(codec.encode_body(data)) == data
+        assert codec.decode_body(encode_body(data)) == data
 
 
 def test_what_compresses_is_compressed() -> None:
     """Text becomes codec 1 and shorter, noise stays as it is behind codec 0."""
     noise = os.urandom(10_000)
-    assert codec.encode_body(b"text " * 2000)[0] == 1
-    assert codec.encode_body(noise) == b"\x00" + noise
+    assert encode_body(b"text " * 2000)[0] == 1
+    assert encode_body(noise) == b"\x00" + noise
 
 
 def test_under_three_percent_are_not_worth_it() -> None:
@@ -55,8 +90,9 @@ def test_under_three_percent_are_not_worth_it() -> None:
     noise = os.urandom(10_000)
     for zeros in range(0, 1000, 50):
         data = noise + bytes(zeros)
-        packed = zstandard.ZstdCompressor(level=3).compress(data)
-        assert codec.encode_body(data)[0] == (len(packed) < 0.97 * len(data))
+        body = encode_body(data)
+        assert body[0] == (len(codec._mine.small.compress(data)) < 0.97 * len(data))
+        assert len(body) <= len(data) + 1
 
 
 def test_an_empty_body_has_no_codec() -> None:
@@ -130,11 +166,11 @@ def test_a_frame_that_lies_about_its_size_is_damaged(decode: Callable[[bytes], b
 def test_threads_do_not_share_a_compressor() -> None:
     """Bodies that are made at the same time in several threads are those that one thread makes."""
     texts = [b"%d " % number * 100_000 for number in range(4)]
-    expected = [codec.encode_body(text) for text in texts]
+    expected = [encode_body(text) for text in texts]
     found: dict[int, list[bytes]] = {}
 
     def encode(number: int) -> None:
-        found[number] = [codec.encode_body(texts[number]) for _ in range(20)]
+        found[number] = [encode_body(texts[number]) for _ in range(20)]
 
     threads = [threading.Thread(target=encode, args=(number,)) for number in range(4)]
     for thread in threads:

@@ -8,9 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from pyfastcdc import FastCDC
 
 from azbackup.crypto import Keys, Secret, derive
-from azbackup.formats import CHUNK_MAX, CHUNK_MIN
+from azbackup.formats import CHUNK_MAX, CHUNK_MIN, CHUNK_NORMAL
 from azbackup.hasher import Hasher
 from azbackup.model import ChunkId
 
@@ -76,6 +77,16 @@ def trickle(descriptor: int, data: bytes) -> None:
     for at in range(0, len(data), 4000):
         os.write(descriptor, data[at : at + 4000])
     os.close(descriptor)
+
+
+@pytest.mark.parametrize("size", [CHUNK_MAX + 2 * MIB - 1, CHUNK_MAX + 2 * MIB, CHUNK_MAX + 2 * MIB + 1, 60 * MIB])
+@pytest.mark.parametrize("zeros", [0, 9 * MIB, 25 * MIB])
+def test_cuts_do_not_depend_on_the_window(tmp_path: Path, size: int, zeros: int) -> None:
+    """Read through a window or all at once, the cuts are the same; also beside chunks of the largest size."""
+    data = (NOISE[: 3 * MIB + 1] + bytes(zeros) + NOISE * 3)[:size]
+    at_once = FastCDC(CHUNK_NORMAL, min_size=CHUNK_MIN, max_size=CHUNK_MAX, seed=KEYS.cut_seed).cut_buf(data)
+    lengths = [len(plain) for _, plain in split(tmp_path / "f", data)]
+    assert lengths == [chunk.length for chunk in at_once]
 
 
 def test_one_hasher_cuts_file_after_file(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ LAYERS = (
     "errors stores progress background allocator pace",  # what everything may use
     "formats lock prices",  # labels, limits and names
     "model codec",  # the nouns
-    "crypto plan packer scanner entries selection overwrite copies",  # bytes and nouns in, bytes and nouns out
+    "crypto plan packer scanner entries selection overwrite copies compressor",  # bytes and nouns in and out
     "settings hasher reader changes journal priorities seen",
     "account writer",  # the two ends: a storage account, a destination
     "blobs tables",
