@@ -11,8 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from azure.core.exceptions import (
@@ -24,12 +23,14 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
-from azure.storage.blob import ContainerClient
 
 from azbackup.errors import Changed, Exists, Missing, Unavailable
 from azbackup.formats import PACK_BYTES
-from azbackup.pace import Pace, PacedBody, paced_reader
+from azbackup.pace import Limits, PacedBody, paced_reader
 from azbackup.settings import Connection
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
 
 T = TypeVar("T")
 
@@ -50,14 +51,6 @@ _EXISTS = {
     "TableAlreadyExists",
 }
 _CHANGED = {"ConditionNotMet", "UpdateConditionNotSatisfied", "TargetConditionNotMet"}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The paces that were allowed; None for as fast as it goes."""
-
-    upload: Pace | None = None
-    download: Pace | None = None
 
 
 class _Counting(RequestsTransport):  # type: ignore[misc]  # loaded lazily by azure.core, so untyped
@@ -120,6 +113,8 @@ class Account:
 
     def container(self, name: str) -> ContainerClient:
         """A container's client. A pack is one Put Blob, and one Get when it is read whole."""
+        from azure.storage.blob import ContainerClient  # not before it is needed: see blobs
+
         return ContainerClient(
             self._connection.blob_endpoint,
             name,

@@ -9,21 +9,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import partial
-from typing import Any
-
-from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings, StandardBlobTier
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from azbackup.account import SEND_OPTIONS, Account
 from azbackup.errors import Exists, Missing, Unavailable
 from azbackup.stores import BlobInfo
 
-TIERS = {
-    "archive": StandardBlobTier.ARCHIVE,
-    "cold": StandardBlobTier.COLD,
-    "cool": StandardBlobTier.COOL,
-    "hot": StandardBlobTier.HOT,
-}
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobProperties, ContainerClient
 
 
 def describe(blob: BlobProperties) -> BlobInfo:
@@ -57,7 +51,11 @@ class ReadableBlobs:
     def __init__(self, account: Account, container: str) -> None:
         self._account = account
         self._name = container
-        self._client: ContainerClient = account.container(container)
+
+    @cached_property
+    def _client(self) -> ContainerClient:
+        """Made when it is first used: the SDK for blobs takes 50 ms and 7 MB, and a key is found without it."""
+        return self._account.container(self._name)
 
     def get(self, name: str) -> bytes:
         """All of a blob, in one request. Missing."""
@@ -121,6 +119,8 @@ class AzureBlobs(ReadableBlobs):
                 raise
 
     def _put(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        from azure.storage.blob import ContentSettings, StandardBlobTier  # loaded with the client
+
         blob = self._client.get_blob_client(name)
         self._account.call(
             f"blob {name}",
@@ -128,7 +128,7 @@ class AzureBlobs(ReadableBlobs):
                 data,
                 length=len(data),
                 overwrite=False,
-                standard_blob_tier=TIERS[tier],
+                standard_blob_tier=StandardBlobTier[tier.upper()],
                 content_settings=ContentSettings(content_type="application/octet-stream", content_md5=bytearray(md5)),
                 headers={"Content-MD5": base64.b64encode(md5).decode()},
                 max_concurrency=1,

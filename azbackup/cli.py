@@ -1,7 +1,7 @@
-"""The command line of the three scripts: wires the adapters to the runs and maps every outcome to its exit status.
+"""The command line of the three scripts: what comes before a run, and the exit status of every outcome.
 
-This module, restoring, vault and terminal are the only ones that print, prompt, and read the environment and the
-clock.
+This module, backing, restoring, vault and terminal are the only ones that print, prompt, and read the environment and
+the clock.
 """
 
 from __future__ import annotations
@@ -10,32 +10,18 @@ import argparse
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NoReturn
 
 from azbackup import options
 from azbackup.allocator import keep_freed_memory
-from azbackup.backup import Backup, Clock, Job
-from azbackup.catalog import Catalog
-from azbackup.crypto import derive
-from azbackup.errors import AzbackupError, Status
-from azbackup.formats import stamp
-from azbackup.journal import Journal
-from azbackup.keystore import Keystore
-from azbackup.lock import digest, only_one
-from azbackup.model import Snapshot
-from azbackup.prices import Prices, backup_cost, load_prices
-from azbackup.rebuild import rebuild_table
-from azbackup.records import Records
-from azbackup.rekey import change_password
+from azbackup.errors import AzbackupError, Status, UsageError
 from azbackup.scanner import open_source
-from azbackup.seen import Seen
-from azbackup.terminal import Bar, Json, Lines, money_text, size_text, time_text
-from azbackup.vault import absolute, cache_directory, open_vault, outcome_status, password_of, say
+from azbackup.terminal import Bar, Json, Lines
+from azbackup.vault import absolute, open_vault, password_of, say, utc_now
 
 
 def backup_main() -> NoReturn:
@@ -45,9 +31,7 @@ def backup_main() -> NoReturn:
 
 def restore_main() -> NoReturn:
     """restore.py."""
-    from azbackup.restoring import restore_command  # the other scripts start 30 ms sooner without it
-
-    _main(options.restore_parser(), restore_command)
+    _main(options.restore_parser(), _restore)
 
 
 def change_password_main() -> NoReturn:
@@ -101,96 +85,38 @@ def _show(program: str, args: argparse.Namespace) -> Lines:
     return Lines(program, sys.stderr, args.quiet)
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _stamp() -> str:
-    return stamp(time.time(), os.urandom(8))
-
-
-def _journal(identity: tuple[str, ...]) -> Journal | None:
-    """The notes of this source's backups; None where there is no place for them."""
-    try:
-        return Journal(cache_directory() / f"{digest(*identity)}.journal")
-    except OSError:
-        return None
-
-
-# --- backup.py
+# --- what comes before the password is stretched; all else is loaded meanwhile, hence the imports in the functions
 
 
 def _backup(args: argparse.Namespace, show: Lines) -> Status:
     started = time.monotonic()
-    prices = load_prices(args.prices)
     source = absolute(args.directory, "directory")
-    os.close(open_source(source))  # a mistyped directory is said to be one before anything is stored
+    os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args)
-    keystore = Keystore(vault.rows, vault.blobs, vault.partition)
-    password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not keystore.exists())
-    identity = (vault.where, vault.partition, os.fsdecode(source))
-    with only_one(cache_directory() / f"{digest(*identity)}.lock", os.fsdecode(source)):
-        opened, fresh = keystore.open_or_create(password, _now())
-        keys = derive(opened.data_key)
-        records = Records(vault.rows, vault.blobs, keys, vault.partition)
-        records.damage += [opened.damage] if opened.damage else []
-        if not opened.in_table:
-            rebuild_table(records, keystore, opened, show)
-        job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
-        clock = Clock(time.time_ns, _stamp)
-        seen = Seen(cache_directory(), keys)
-        snapshot = Backup(
-            job, Catalog(records, seen.number()), vault.blobs, keys, clock, show, _journal(identity)
-        ).run()
-        seen.note(snapshot.number)
-    show.close()
-    _backup_summary(args, show, snapshot, vault.account.requests, prices, time.monotonic() - started)
-    return outcome_status(show, records.damage, snapshot.totals.unreadable)
+    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists()))
+    from azbackup.backing import backup_command
+
+    return backup_command(args, show, vault, started)
 
 
-def _backup_summary(
-    args: argparse.Namespace,
-    show: Lines,
-    snapshot: Snapshot,
-    requests: Mapping[str, int],
-    prices: Prices,
-    seconds: float,
-) -> None:
-    totals = snapshot.totals
-    source = os.fsdecode(snapshot.source)
-    once, monthly = backup_cost(prices, requests, totals.packs, totals.stored, args.tier)
-    if isinstance(show, Json):
-        show.event(
-            "summary",
-            snapshot=snapshot.number,
-            source=source,
-            **{name: getattr(totals, name) for name in totals.__struct_fields__},
-            requests=sum(requests.values()),
-            cost=round(once, 6),
-            cost_month=round(monthly, 6),
-            currency=prices.currency,
-            seconds=round(seconds, 3),
-        )
-    elif not args.quiet:
-        packs = f" in {totals.packs} pack{'s' if totals.packs != 1 else ''}" if totals.packs else ""
-        unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
-        month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
-        cost = f"estimated cost {money_text(once, prices.currency)}{month}"
-        show.line(
-            f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
-            f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
-            f"stored {size_text(totals.stored)}{packs}; {sum(requests.values())} requests, {time_text(seconds)}; {cost}"
-        )
+def _restore(args: argparse.Namespace, show: Lines) -> Status:
+    started = time.monotonic()
+    if args.destination is None and not (args.plan or args.discard_thawed):
+        raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
+    vault = open_vault(args)
+    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
+    from azbackup.restoring import restore_command
 
-
-# --- change_password.py
+    return restore_command(args, show, vault, started)
 
 
 def _change_password(args: argparse.Namespace, show: Lines) -> Status:
     vault = open_vault(args)
-    old = password_of(args, "--old-password", "AZBACKUP_PASSWORD")
+    vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"))
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
-    record = change_password(Keystore(vault.rows, vault.blobs, vault.partition), old, new, _now())
+    from azbackup.rekey import change_password
+
+    record = change_password(vault.keystore, vault.password, new, utc_now())
     if isinstance(show, Json):
         show.event("summary", partition=vault.partition, changed=record.changed)
     elif not args.quiet:

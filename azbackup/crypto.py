@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hmac
 import os
+import threading
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ from azbackup.formats import KEY_BYTES, NONCE_BYTES, SALT_BYTES, TAG_BYTES
 from azbackup.model import ChunkId
 
 SEAL_BYTES = NONCE_BYTES + TAG_BYTES
+_stretching = threading.Lock()  # two Argon2id at once wait for each other for ever (cryptography 50.0.2, OpenSSL 4.0.3)
 
 
 class Secret:
@@ -63,6 +66,9 @@ class KdfCosts(NamedTuple):
 
 # RFC 9106, section 4, second recommended option: 64 MiB is what a small cloud machine still has.
 DEFAULT_COSTS = KdfCosts(memory_kib=64 * 1024, passes=3, lanes=4)
+
+
+Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs) -> KEK
 
 
 class WrappedKey(NamedTuple):
@@ -108,21 +114,30 @@ def derive(data_key: Secret) -> Keys:
 # --- the password and the data key
 
 
-def _password_keys(password: Secret, salt: bytes, costs: KdfCosts) -> tuple[bytes, bytes]:
-    """(wrap key, commitment). The password is read as UTF-8 in NFC, so it opens from every keyboard and system."""
+def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+    """The KEK: Argon2id (RFC 9106) of the password, 32 bytes; takes its time and memory, without the GIL.
+
+    The password is read as UTF-8 in NFC, so it opens from every keyboard and system.
+    """
     raw = password.reveal()
     try:
         raw = unicodedata.normalize("NFC", raw.decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
         pass  # not UTF-8: the bytes as they are
-    kek = Argon2id(
+    kdf = Argon2id(
         salt=salt,
         length=KEY_BYTES,
         iterations=costs.passes,
         lanes=costs.lanes,
         memory_cost=costs.memory_kib,
-    ).derive(raw)
-    return _hkdf(kek, formats.LABEL_WRAP), _hkdf(kek, formats.LABEL_COMMIT)
+    )
+    with _stretching:
+        return Secret(kdf.derive(raw))
+
+
+def _password_keys(kek: Secret) -> tuple[bytes, bytes]:
+    """(wrap key, commitment)."""
+    return _hkdf(kek.reveal(), formats.LABEL_WRAP), _hkdf(kek.reveal(), formats.LABEL_COMMIT)
 
 
 def _key_aad(partition: str, costs: KdfCosts, salt: bytes) -> bytes:
@@ -142,14 +157,16 @@ def new_data_key() -> Secret:
 def wrap_data_key(data_key: Secret, password: Secret, partition: str, costs: KdfCosts = DEFAULT_COSTS) -> WrappedKey:
     """The data key under the password, with a fresh salt and nonce."""
     salt = os.urandom(SALT_BYTES)
-    wrap_key, commitment = _password_keys(password, salt, costs)
+    wrap_key, commitment = _password_keys(stretch(password, salt, costs))
     nonce = os.urandom(NONCE_BYTES)
     sealed = AESGCM(wrap_key).encrypt(nonce, data_key.reveal(), _key_aad(partition, costs, salt))
     return WrappedKey(costs, salt, commitment, nonce + sealed)
 
 
-def unwrap_data_key(record: WrappedKey, password: Secret, partition: str) -> Secret:
+def unwrap_data_key(record: WrappedKey, password: Secret, partition: str, stretched: Stretch = stretch) -> Secret:
     """The data key. WrongPassword when the commitment differs; Damaged when it agrees and the rest does not.
+
+    `stretched` is `stretch`, or what has begun already.
 
     Costs are bounded before any work is done. AES-GCM does not commit to its key (one ciphertext can be made to open
     under two keys), so the commitment is compared first, in constant time.
@@ -161,7 +178,7 @@ def unwrap_data_key(record: WrappedKey, password: Secret, partition: str) -> Sec
         raise Damaged("the key record asks for less memory than its lanes need")
     if len(record.salt) != SALT_BYTES or len(record.wrapped) != KEY_BYTES + SEAL_BYTES:
         raise Damaged("the key record has a salt or a wrapped key of the wrong length")
-    wrap_key, commitment = _password_keys(password, record.salt, record.costs)
+    wrap_key, commitment = _password_keys(stretched(password, record.salt, record.costs))
     if not hmac.compare_digest(commitment, record.commitment):
         raise WrongPassword("the password does not open this partition", "check the password, and --partition")
     nonce, sealed = record.wrapped[:NONCE_BYTES], record.wrapped[NONCE_BYTES:]

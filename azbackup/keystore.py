@@ -18,8 +18,10 @@ from azbackup import formats
 from azbackup.crypto import (
     KdfCosts,
     Secret,
+    Stretch,
     WrappedKey,
     new_data_key,
+    stretch,
     unwrap_data_key,
     wrap_data_key,
 )
@@ -102,10 +104,12 @@ def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:
 class Keystore:
     """The key record of one partition."""
 
-    def __init__(self, rows: RowStore, blobs: BlobStore, partition: str) -> None:
+    def __init__(self, rows: RowStore, blobs: BlobStore, partition: str, stretched: Stretch = stretch) -> None:
+        """`stretched` is crypto.stretch, or what has begun already."""
         self._rows = rows
         self._blobs = blobs
         self._partition = partition
+        self._stretched = stretched
 
     def exists(self) -> bool:
         """Whether the partition has a key: a password is typed twice before one is made under it."""
@@ -126,7 +130,7 @@ class Keystore:
     def _open_row(self, row: PlainRow, password: Secret) -> Opened:
         try:
             record = from_values(row.values)
-            return Opened(unwrap_data_key(record.wrapped, password, self._partition), record, in_table=True)
+            return Opened(self._unwrap(record, password), record, in_table=True)
         except (WrongPassword, Damaged) as error:
             if isinstance(error, WrongPassword) and self._is_copied(row):
                 raise
@@ -156,6 +160,9 @@ class Keystore:
         self._rows.insert_plain(KEY_NAME, to_values(record))
         return Opened(data_key, record, in_table=True), True
 
+    def _unwrap(self, record: KeyRecord, password: Secret) -> Secret:
+        return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
+
     def insert_row(self, opened: Opened) -> None:
         """Puts the row back where only copies were left."""
         self._rows.insert_plain(KEY_NAME, to_values(opened.record))
@@ -171,7 +178,7 @@ class Keystore:
             self.insert_row(self._open_copies(old, "", None))
             row = self._rows.get_plain(KEY_NAME)
         before = from_values(row.values)
-        data_key = unwrap_data_key(before.wrapped, old, self._partition)
+        data_key = self._unwrap(before, old)
         wrapped = wrap_data_key(data_key, new, self._partition)
         if unwrap_data_key(wrapped, new, self._partition).reveal() != data_key.reveal():
             raise AssertionError("the new key record does not open to the data key")
@@ -227,7 +234,7 @@ class Keystore:
             )
         for record in copies:
             try:
-                key = unwrap_data_key(record.wrapped, password, self._partition)
+                key = self._unwrap(record, password)
             except (WrongPassword, Damaged) as error:
                 first = first or error
                 continue

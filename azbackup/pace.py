@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 _BURST_SECONDS = 0.1
 
@@ -26,6 +27,14 @@ class Pace:
             wait = self._free_at - now
         if wait > 0:
             self._sleep(wait)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The paces that were allowed; None for as fast as it goes."""
+
+    upload: Pace | None = None
+    download: Pace | None = None
 
 
 class PacedBody:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 
 from azbackup.catalog import Catalog, choose, latest_by_source
 from azbackup.crypto import Keys, derive
-from azbackup.errors import NothingStored, Status, UsageError
+from azbackup.errors import NothingStored, Status
 from azbackup.estimate import Estimate
 from azbackup.gathering import Chosen
-from azbackup.keystore import Keystore
 from azbackup.plan import NeededPack
 from azbackup.prices import load_prices
 from azbackup.priorities import ThawWish
@@ -35,21 +34,18 @@ from azbackup.seen import Seen
 from azbackup.selection import Selection
 from azbackup.terminal import Json, Lines, clean, size_text, time_text, write
 from azbackup.thawing import Pending, Thawing
-from azbackup.vault import Vault, absolute, cache_directory, open_vault, outcome_status, password_of
+from azbackup.vault import Vault, absolute, cache_directory, outcome_status
 
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
 
 
-def restore_command(args: argparse.Namespace, show: Lines) -> Status:
-    """restore.py."""
-    started = time.monotonic()
-    _check(args)
+def restore_command(args: argparse.Namespace, show: Lines, vault: Vault, started: float) -> Status:
+    """restore.py, once the vault has its password."""
     prices = load_prices(args.prices)
     selection = Selection([os.fsencode(path) for path in args.paths], args.include, args.exclude)
     destination = absolute(args.destination, "destination") if args.destination is not None else None
-    vault = open_vault(args)
-    catalog, keys = _open(args, vault, show)
+    catalog, keys = _open(vault, show)
     thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
     if args.discard_thawed:
         return _discard(catalog, thawing, show)
@@ -76,21 +72,15 @@ def restore_command(args: argparse.Namespace, show: Lines) -> Status:
     return _status(show, outcome)
 
 
-def _open(args: argparse.Namespace, vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
+def _open(vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
     """The catalog under the password; read from the records' copies when the table has lost the partition."""
-    password = password_of(args, "--password", "AZBACKUP_PASSWORD")
-    opened = Keystore(vault.rows, vault.blobs, vault.partition).open(password)
+    opened = vault.keystore.open(vault.password)
     keys = derive(opened.data_key)
     if not opened.in_table:
         show.note("the table has lost this partition: reading the records' copies")
     records = Records(vault.rows if opened.in_table else None, vault.blobs, keys, vault.partition)
     records.damage += [opened.damage] if opened.damage else []
     return Catalog(records, Seen(cache_directory(), keys).number()), keys
-
-
-def _check(args: argparse.Namespace) -> None:
-    if args.destination is None and not (args.plan or args.discard_thawed):
-        raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
 
 
 def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> str:

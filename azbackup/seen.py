@@ -6,12 +6,11 @@ genuine. Only somebody who remembers can tell; this file remembers a number, and
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import os
 from pathlib import Path
 
 from azbackup.crypto import Keys
+from azbackup.note import Note
 
 
 class Seen:
@@ -19,26 +18,14 @@ class Seen:
 
     def __init__(self, directory: Path, keys: Keys) -> None:
         name = hmac.digest(keys.record_key.reveal(), b"seen", "sha256")[:16].hex()
-        self._path = directory / f"{name}.seen"
+        self._note = Note(directory / f"{name}.seen")
 
     def number(self) -> int:
         """The highest number seen, 0 when nothing is remembered."""
-        try:
-            text = self._path.read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError):
-            return 0
+        text = self._note.read()
         return int(text) if text.isdigit() else 0
 
     def note(self, number: int) -> None:
-        """Remembers a higher number; where there is no place for the file, nothing."""
-        if number <= self.number():
-            return
-        temporary = self._path.with_suffix(f".{os.getpid()}.part")
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary.touch(mode=0o600)
-            temporary.write_text(str(number), encoding="ascii")
-            temporary.replace(self._path)
-            return
-        with contextlib.suppress(OSError):  # not even that may be possible, in a directory that cannot be entered
-            temporary.unlink(missing_ok=True)
+        """Remembers a higher number."""
+        if number > self.number():
+            self._note.write(b"%d" % number)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from typing import Any, TextIO
 
@@ -63,6 +62,14 @@ def _silence(out: TextIO | None) -> None:
         os.close(nowhere)
     except (OSError, ValueError):
         pass
+
+
+def _columns() -> int:
+    """The terminal's width, 80 where it has none."""
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 class Lines:
@@ -134,7 +141,7 @@ class Bar(Lines):
         left = (self._of_size - self._size) / speed if total and speed else 0
         eta = f", {time_text(left)} left" if left else ""
         text = f"{self._name}: {self._files:,} files, {size_text(self._size)}{total}, {size_text(speed)}/s{eta}"
-        width = shutil.get_terminal_size().columns - 1
+        width = _columns() - 1
         room = width - len(text) - 2
         if room > 12:
             name = clean(os.fsdecode(path))

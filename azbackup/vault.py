@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import math
 import os
 import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from azbackup import settings
-from azbackup.account import Account, Limits
-from azbackup.archive import AzureThaw
-from azbackup.blobs import AzureBlobs
-from azbackup.crypto import Secret
+from azbackup.crypto import Secret, Stretch, stretch
 from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
-from azbackup.pace import Pace
-from azbackup.tables import AzureRows
+from azbackup.headstart import HeadStart
+from azbackup.keystore import Keystore
+from azbackup.lock import digest
+from azbackup.pace import Limits, Pace
+from azbackup.settings import Connection
 from azbackup.terminal import Json, Lines, clean, write
+
+if TYPE_CHECKING:
+    from azbackup.account import Account
+    from azbackup.archive import AzureThaw
+    from azbackup.blobs import AzureBlobs
+    from azbackup.tables import AzureRows
 
 _NAMED_DAMAGE = 20
 # What to do about an error that does not say so itself.
@@ -32,16 +38,68 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True)
 class Vault:
-    """One partition of one account, as the adapters give it."""
+    """One partition of one account, its adapters, and the password.
 
-    partition: str
-    account: Account
-    rows: AzureRows
-    blobs: AzureBlobs
-    staging: AzureThaw
-    where: str
+    The SDK is loaded when the first adapter is asked for: it takes 0.2 s, in which the password can be stretched.
+    """
+
+    def __init__(self, partition: str, connection: Connection, limits: Limits, container: str, table: str) -> None:
+        self.partition = partition
+        self.connection = connection
+        self.limits = limits
+        self.container = container
+        self.table = table
+        self.password = Secret(b"")
+        self._stretched: Stretch = stretch
+
+    @property
+    def where(self) -> str:
+        """The container's address."""
+        return f"{self.connection.blob_endpoint}/{self.container}"
+
+    @cached_property
+    def account(self) -> Account:
+        """The account's clients."""
+        from azbackup.account import Account
+
+        return Account(self.connection, self.limits)
+
+    @cached_property
+    def rows(self) -> AzureRows:
+        """The partition's rows."""
+        from azbackup.tables import AzureRows
+
+        return AzureRows(self.account, self.table, self.partition)
+
+    @cached_property
+    def blobs(self) -> AzureBlobs:
+        """The container of packs and copies."""
+        from azbackup.blobs import AzureBlobs
+
+        return AzureBlobs(self.account, self.container)
+
+    @cached_property
+    def staging(self) -> AzureThaw:
+        """The container of thawed copies."""
+        from azbackup.archive import AzureThaw
+
+        return AzureThaw(self.account, self.container)
+
+    def unlock(self, password: Secret) -> None:
+        """Takes the password; it is being stretched from now on, if the salt of last time is remembered."""
+        path = cache_directory() / f"{digest(self.where, self.table, self.partition)}.salt"
+        self.password, self._stretched = password, HeadStart(path, password)
+
+    @property
+    def keystore(self) -> Keystore:
+        """The key record."""
+        return Keystore(self.rows, self.blobs, self.partition, self._stretched)
+
+
+def utc_now() -> str:
+    """The time as the key record has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def open_vault(args: argparse.Namespace) -> Vault:
@@ -55,15 +113,8 @@ def open_vault(args: argparse.Namespace) -> Vault:
         raise UsageError(f"{args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
     names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
     connection = settings.connection({name: getattr(args, name) for name in names}, os.environ)
-    account = Account(connection, Limits(_pace(args.limit_upload), _pace(args.limit_download)))
-    return Vault(
-        partition,
-        account,
-        AzureRows(account, args.table, partition),
-        AzureBlobs(account, args.container),
-        AzureThaw(account, args.container),
-        f"{connection.blob_endpoint}/{args.container}",
-    )
+    limits = Limits(_pace(args.limit_upload), _pace(args.limit_download))
+    return Vault(partition, connection, limits, args.container, args.table)
 
 
 def _pace(kib_per_second: float) -> Pace | None:
@@ -102,6 +153,8 @@ def password_of(
 def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     if sys.stdin is None or not sys.stdin.isatty():
         return None
+    import getpass  # 5 ms that most runs do without
+
     try:
         first = getpass.getpass(f"{what}: ")
         if twice() and getpass.getpass(f"{what} again: ") != first:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from azbackup import crypto
 from azbackup.crypto import (
+    DEFAULT_COSTS,
     KdfCosts,
     Keys,
     Secret,
@@ -25,6 +27,7 @@ from azbackup.crypto import (
     open_record,
     seal_chunk,
     seal_record,
+    stretch,
     unwrap_data_key,
     wrap_data_key,
 )
@@ -320,3 +323,21 @@ def test_tracebacks_show_no_secret(wrapped: WrappedKey) -> None:
     assert "password" in text
     assert MARKER not in text
     assert str(KEYS.cut_seed) not in text
+
+
+def test_two_threads_can_stretch_at_once() -> None:
+    """Neither waits for ever: the library's own threads cannot do two at a time, so they take turns here."""
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(
+            target=lambda salt: found.append(stretch(Secret(b"p"), salt, DEFAULT_COSTS).reveal()),
+            args=(bytes([number]) * 16,),
+            daemon=True,
+        )
+        for number in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(set(found)) == 3

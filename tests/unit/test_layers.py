@@ -15,11 +15,11 @@ MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glo
 
 # Imports point up this table, to an earlier line only: never to their own line, never down.
 LAYERS = (
-    "errors stores progress background allocator pace",  # what everything may use
+    "errors stores progress background allocator pace note",  # what everything may use
     "formats lock prices",  # labels, limits and names
     "model codec",  # the nouns
     "crypto plan packer scanner entries selection overwrite copies compressor",  # bytes and nouns in and out
-    "settings hasher reader changes journal priorities seen",
+    "settings hasher reader changes journal priorities seen headstart",
     "account writer",  # the two ends: a storage account, a destination
     "blobs tables",
     "archive",
@@ -31,7 +31,7 @@ LAYERS = (
     "backup restore",  # the runs
     "terminal options",  # the command line: what is shown, what can be asked for
     "vault report",
-    "restoring",
+    "backing restoring",
     "cli",
 )
 LAYER_OF = {name: number for number, line in enumerate(LAYERS) for name in line.split()}

@@ -1,0 +1,96 @@
+"""The command line of backup.py: one Backup over one vault, an outcome into words and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+from azbackup.backup import Backup, Clock, Job
+from azbackup.catalog import Catalog
+from azbackup.crypto import derive
+from azbackup.errors import Status
+from azbackup.formats import stamp
+from azbackup.journal import Journal
+from azbackup.lock import digest, only_one
+from azbackup.model import Snapshot
+from azbackup.prices import Prices, backup_cost, load_prices
+from azbackup.rebuild import rebuild_table
+from azbackup.records import Records
+from azbackup.seen import Seen
+from azbackup.terminal import Json, Lines, money_text, size_text, time_text
+from azbackup.vault import Vault, absolute, cache_directory, outcome_status, utc_now
+
+
+def backup_command(args: argparse.Namespace, show: Lines, vault: Vault, started: float) -> Status:
+    """backup.py, once the vault has its password."""
+    prices = load_prices(args.prices)
+    source = absolute(args.directory, "directory")
+    keystore = vault.keystore
+    identity = (vault.where, vault.partition, os.fsdecode(source))
+    with only_one(cache_directory() / f"{digest(*identity)}.lock", os.fsdecode(source)):
+        opened, fresh = keystore.open_or_create(vault.password, utc_now())
+        keys = derive(opened.data_key)
+        records = Records(vault.rows, vault.blobs, keys, vault.partition)
+        records.damage += [opened.damage] if opened.damage else []
+        if not opened.in_table:
+            rebuild_table(records, keystore, opened, show)
+        job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
+        clock = Clock(time.time_ns, _stamp)
+        seen = Seen(cache_directory(), keys)
+        snapshot = Backup(
+            job, Catalog(records, seen.number()), vault.blobs, keys, clock, show, _journal(identity)
+        ).run()
+        seen.note(snapshot.number)
+    show.close()
+    _summary(args, show, snapshot, vault.account.requests, prices, time.monotonic() - started)
+    return outcome_status(show, records.damage, snapshot.totals.unreadable)
+
+
+def _stamp() -> str:
+    return stamp(time.time(), os.urandom(8))
+
+
+def _journal(identity: tuple[str, ...]) -> Journal | None:
+    """The notes of this source's backups; None where there is no place for them."""
+    try:
+        return Journal(cache_directory() / f"{digest(*identity)}.journal")
+    except OSError:
+        return None
+
+
+def _summary(
+    args: argparse.Namespace,
+    show: Lines,
+    snapshot: Snapshot,
+    requests: Mapping[str, int],
+    prices: Prices,
+    seconds: float,
+) -> None:
+    totals = snapshot.totals
+    source = os.fsdecode(snapshot.source)
+    once, monthly = backup_cost(prices, requests, totals.packs, totals.stored, args.tier)
+    if isinstance(show, Json):
+        show.event(
+            "summary",
+            snapshot=snapshot.number,
+            source=source,
+            **{name: getattr(totals, name) for name in totals.__struct_fields__},
+            requests=sum(requests.values()),
+            cost=round(once, 6),
+            cost_month=round(monthly, 6),
+            currency=prices.currency,
+            seconds=round(seconds, 3),
+        )
+    elif not args.quiet:
+        packs = f" in {totals.packs} pack{'s' if totals.packs != 1 else ''}" if totals.packs else ""
+        unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
+        month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
+        cost = f"estimated cost {money_text(once, prices.currency)}{month}"
+        show.line(
+            f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
+            f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
+            f"stored {size_text(totals.stored)}{packs}; {sum(requests.values())} requests, {time_text(seconds)}; {cost}"
+        )

@@ -1,0 +1,33 @@
+"""A small file on this machine that remembers something which nothing depends on. Replaced whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+class Note:
+    """One file. Where there is no place for it, nothing is remembered, and nothing fails."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> bytes:
+        """What is remembered, b'' for nothing."""
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return b""
+
+    def write(self, data: bytes) -> None:
+        """Remembers this from now on."""
+        temporary = self._path.with_suffix(f".{os.getpid()}.part")
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.touch(mode=0o600)
+            temporary.write_bytes(data)
+            temporary.replace(self._path)
+            return
+        with contextlib.suppress(OSError):  # not even that may be possible, in a directory that cannot be entered
+            temporary.unlink(missing_ok=True)

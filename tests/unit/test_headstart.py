@@ -1,0 +1,99 @@
+"""A head start changes when a password is stretched, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from azbackup import headstart
+from azbackup.crypto import DEFAULT_COSTS, KdfCosts, Secret, stretch
+from azbackup.headstart import HeadStart
+
+PASSWORD = Secret(b"correct horse")
+SALT = bytes(range(16))
+CHEAP = KdfCosts(8 * 1024, 1, 1)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return the salts that are stretched from now on."""
+    salts: list[bytes] = []
+
+    def noted(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+        salts.append(salt)
+        return stretch(password, salt, costs)
+
+    monkeypatch.setattr(headstart, "stretch", noted)
+    return salts
+
+
+def test_the_key_is_that_of_stretch(tmp_path: Path) -> None:
+    """With a remembered salt and without, with today's costs and with others."""
+    for costs in (CHEAP, DEFAULT_COSTS):
+        for _ in range(2):
+            found = HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, costs)
+            assert found.reveal() == stretch(PASSWORD, SALT, costs).reveal()
+
+
+def test_a_remembered_salt_is_stretched_at_once_and_only_once(tmp_path: Path, begun: list[bytes]) -> None:
+    """The second run has begun before it is asked, and what it is asked for costs nothing more."""
+    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    begun.clear()
+    second = HeadStart(tmp_path / "a.salt", PASSWORD)
+    second(PASSWORD, SALT, DEFAULT_COSTS)
+    second(PASSWORD, SALT, DEFAULT_COSTS)
+    assert begun == [SALT]
+
+
+def test_another_salt_is_stretched_anew_and_remembered(tmp_path: Path, begun: list[bytes]) -> None:
+    """After the password was changed elsewhere the old salt's work is thrown away, and the new one is right."""
+    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    other = bytes(16)
+    found = HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, other, DEFAULT_COSTS)
+    assert found.reveal() == stretch(PASSWORD, other, DEFAULT_COSTS).reveal()
+    assert (tmp_path / "a.salt").read_bytes() == other
+    assert begun == [SALT, SALT, other]
+
+
+def test_another_password_is_stretched_itself(tmp_path: Path) -> None:
+    """What was begun for one password opens nothing for another."""
+    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    assert (
+        head(Secret(b"other"), SALT, DEFAULT_COSTS).reveal() == stretch(Secret(b"other"), SALT, DEFAULT_COSTS).reveal()
+    )
+
+
+@pytest.mark.parametrize("left", [b"", b"short", bytes(17), os.urandom(1000)])
+def test_what_is_no_salt_begins_nothing(tmp_path: Path, begun: list[bytes], left: bytes) -> None:
+    """A file that was cut or overwritten is as good as none."""
+    (tmp_path / "a.salt").write_bytes(left)
+    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    assert begun == []
+    assert head(PASSWORD, SALT, CHEAP).reveal() == stretch(PASSWORD, SALT, CHEAP).reveal()
+
+
+def test_other_costs_are_not_remembered(tmp_path: Path) -> None:
+    """Whoever writes here must not make the next run take gigabytes: only today's costs have a head start."""
+    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
+    assert not (tmp_path / "a.salt").exists()
+
+
+def test_without_a_place_for_the_file(tmp_path: Path) -> None:
+    """A run goes on where nothing can be remembered."""
+    (tmp_path / "file").touch()
+    head = HeadStart(tmp_path / "file" / "a.salt", PASSWORD)
+    assert head(PASSWORD, SALT, DEFAULT_COSTS).reveal() == stretch(PASSWORD, SALT, DEFAULT_COSTS).reveal()
+
+
+def test_an_error_comes_up_where_it_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that is not there is an error of the run, not of a thread that nobody looks at."""
+
+    def fail(*_: object) -> Secret:
+        raise MemoryError
+
+    monkeypatch.setattr(headstart, "stretch", fail)
+    with pytest.raises(MemoryError):
+        HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
