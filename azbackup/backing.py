@@ -33,7 +33,7 @@ def backup_command(args: argparse.Namespace, show: Lines, vault: Vault, started:
     with only_one(cache_directory() / f"{digest(*identity)}.lock", os.fsdecode(source)):
         opened, fresh = keystore.open_or_create(vault.password, utc_now())
         keys = derive(opened.data_key)
-        records = Records(vault.rows, vault.blobs, keys, vault.partition)
+        records = Records(vault.cached_rows(), vault.blobs, keys, vault.partition)
         records.damage += [opened.damage] if opened.damage else []
         if not opened.in_table:
             rebuild_table(records, keystore, opened, show)

@@ -136,7 +136,7 @@ class Catalog:
         if not wanted:
             return {}
         first, last = min(wanted), max(wanted) + "~"
-        return {row.name: row for row in self.records.rows(first, last) if row.name in wanted}
+        return {row.name: row for row in self.records.rows(first, last, wanted) if row.name in wanted}
 
     def _layer(self, layer: Layer, rows: dict[str, Row]) -> Iterator[Entry]:
         def payloads() -> Iterator[bytes]:

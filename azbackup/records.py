@@ -9,12 +9,12 @@ since rows do not vanish by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from azbackup import codec
 from azbackup.copies import Copies, groups
 from azbackup.crypto import SEAL_BYTES, Keys, open_record, seal_record
-from azbackup.errors import Damaged
+from azbackup.errors import Damaged, Missing
 from azbackup.formats import RECORD_BYTES, copy_name
 from azbackup.stores import BlobStore, Row, RowStore
 
@@ -31,25 +31,35 @@ class Records:
         """`rows` is None when the table is lost: everything is read from the copies, and nothing can be written."""
         self.copies = Copies(blobs, partition)
         self._table = rows
-        self._rows: RowStore | Copies = rows if rows is not None else self.copies
         self._keys = keys
         self._partition = partition
         self.damage: list[str] = []
 
     # --- reading
 
-    def rows(self, first: str, last: str) -> Iterator[Row]:
-        """The rows with first <= name < last, still sealed."""
-        return self._rows.range(first, last)
+    def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+        """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
+        return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
 
     def open(self, row: Row) -> bytes:
         """A row's payload; its copy's where the row does not open. Damaged when neither does."""
         try:
             return self.open_sealed(row)
         except Damaged as error:
-            payload = self._from_copy(row.name, error)
+            damage = error
+        try:
+            return self.open_sealed(self._again(row))
+        except Damaged:
+            payload = self._from_copy(row.name, damage)
             self.damage.append(f"row {row.name} was altered; its copy was used")
             return payload
+
+    def _again(self, row: Row) -> Row:
+        """The row as the table has it: what did not open may have come from a cache."""
+        try:
+            return row if self._table is None else Row(row.name, self._table.get(row.name))
+        except Missing:
+            return row
 
     def missing(self, name: str) -> bytes:
         """The payload of a record whose row should be there and is not, from its copy. Damaged when there is none."""

@@ -78,7 +78,7 @@ def _open(vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
     keys = derive(opened.data_key)
     if not opened.in_table:
         show.note("the table has lost this partition: reading the records' copies")
-    records = Records(vault.rows if opened.in_table else None, vault.blobs, keys, vault.partition)
+    records = Records(vault.cached_rows() if opened.in_table else None, vault.blobs, keys, vault.partition)
     records.damage += [opened.damage] if opened.damage else []
     return Catalog(records, Seen(cache_directory(), keys).number()), keys
 

@@ -6,8 +6,8 @@ repeated after an answer that was lost: creating what is there already with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 RowValue = str | int | bytes
@@ -34,10 +34,14 @@ class BlobInfo:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record's row: its name (RowKey) and its sealed bytes, whatever number of properties held them."""
+    """A record's row: its name (RowKey) and its sealed bytes, whatever number of properties held them.
+
+    `version` changes whenever the service writes the row, '' where it is not known; rows are equal whatever it is.
+    """
 
     name: str
     sealed: bytes
+    version: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,20 @@ class RowStore(Protocol):
     def get(self, name: str) -> bytes:
         """A record's sealed bytes. Missing."""
 
-    def insert(self, rows: Sequence[Row]) -> None:
-        """Creates the rows, in transactions of up to 100 rows and 4 MiB. Exists when one is there with other bytes."""
+    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Creates the rows, in transactions of up to 100 rows and 4 MiB. Exists when one is there with other bytes.
 
-    def range(self, first: str, last: str) -> Iterator[Row]:
-        """The rows with first <= name < last, in the order of their names; none where there is no table."""
+        Gives the versions, by name, of those that it created.
+        """
+
+    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+        """(name, version) of the rows with first <= name < last, in the order of their names; no contents travel."""
+
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+        """The rows with first <= name < last, in the order of their names; none where there is no table.
+
+        With `wanted` the others of them may be left out, where that spares something.
+        """
 
 
 class ThawStore(Protocol):

@@ -8,7 +8,7 @@ finished this one's commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -108,29 +108,33 @@ class AzureRows:
         """A record's sealed bytes. Missing."""
         return from_properties(self._entity(name))
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
         """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes.
 
-        A transaction is all or nothing: before the rest of one is tried again, all that is there must agree.
+        Gives the ETags of those that it created. A transaction is all or nothing: before the rest of one is tried
+        again, all that is there must agree.
         """
+        versions: dict[str, str] = {}
         for group in batches(rows):
             while group:
                 try:
-                    self._insert_group(group)
+                    versions.update(self._insert_group(group))
                     break
                 except Exists:
                     rest = [row for row in group if not self._is_there(row)]
                     if len(rest) == len(group):
                         raise
                     group = rest
+        return versions
 
-    def _insert_group(self, group: list[Row]) -> None:
+    def _insert_group(self, group: list[Row]) -> Iterator[tuple[str, str]]:
         entities = [self._keyed(row.name, dict(to_properties(row.sealed))) for row in group]
         if len(entities) == 1:
-            self._creating(lambda: self._client.create_entity(entities[0]), group[0].name)
-            return
-        operations: list[Any] = [("create", entity) for entity in entities]
-        self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
+            answers = [self._creating(lambda: self._client.create_entity(entities[0]), group[0].name)]
+        else:
+            operations: list[Any] = [("create", entity) for entity in entities]
+            answers = self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
+        return ((row.name, str(answer.get("etag") or "")) for row, answer in zip(group, answers, strict=True))
 
     def _is_there(self, row: Row) -> bool:
         """Whether a row is there with these bytes. Exists when it is there with others."""
@@ -142,23 +146,32 @@ class AzureRows:
             raise Exists(f"row {row.name} exists already")
         return True
 
-    def range(self, first: str, last: str) -> Iterator[Row]:
-        """The rows with first <= name < last, page by page; none where there is no table."""
+    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+        """(name, ETag) of the rows with first <= name < last; none where there is no table."""
+        for entity in self._entities(first, last, ["RowKey", "Timestamp"]):  # the ETag is made of the timestamp
+            yield entity["RowKey"], _etag(entity)
+
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:  # noqa: ARG002
+        """The rows with first <= name < last, page by page; none where there is no table. All of them, always."""
+        for entity in self._entities(first, last, None):
+            yield Row(entity["RowKey"], from_properties(entity), _etag(entity))
+
+    def _entities(self, first: str, last: str, select: list[str] | None) -> Iterator[Any]:
         token: Any = None
         while True:
             try:
-                page, token = self._call(f"table {self._table}", partial(self._page, first, last, token))
+                page, token = self._call(f"table {self._table}", partial(self._page, first, last, select, token))
             except Missing:
                 return
-            for entity in page:
-                yield Row(entity["RowKey"], from_properties(entity))
+            yield from page
             if not token:
                 return
 
-    def _page(self, first: str, last: str, token: Any) -> tuple[list[Any], Any]:
+    def _page(self, first: str, last: str, select: list[str] | None, token: Any) -> tuple[list[Any], Any]:
         pages = self._client.query_entities(
             "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last",
             parameters={"partition": self._partition, "first": first, "last": last},
+            select=select,
         ).by_page(token)
         found = list(next(pages, ()))
         return found, pages.continuation_token  # type: ignore[attr-defined]
@@ -171,16 +184,20 @@ class AzureRows:
     def _keyed(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         return {"PartitionKey": self._partition, "RowKey": name, **values}
 
-    def _creating(self, action: Any, name: str) -> None:
-        """An insert that makes the table first where there is none."""
+    def _creating(self, action: Any, name: str) -> Any:
+        """An insert's answer; makes the table first where there is none."""
         try:
-            self._call(f"row {name}", action)
+            return self._call(f"row {name}", action)
         except Missing:
             try:
                 self._call(f"table {self._table}", self._client.create_table)
             except Exists:
                 pass
-            self._call(f"row {name}", action)
+            return self._call(f"row {name}", action)
+
+
+def _etag(entity: Any) -> str:
+    return str(entity.metadata.get("etag") or "")
 
 
 def _value(value: Any) -> RowValue:

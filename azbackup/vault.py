@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from azbackup.account import Account
     from azbackup.archive import AzureThaw
     from azbackup.blobs import AzureBlobs
+    from azbackup.cache import CachedRows
     from azbackup.tables import AzureRows
 
 _NAMED_DAMAGE = 20
@@ -85,6 +86,13 @@ class Vault:
         from azbackup.archive import AzureThaw
 
         return AzureThaw(self.account, self.container)
+
+    def cached_rows(self) -> CachedRows:
+        """The partition's rows by way of this machine's cache, for everything but the key record."""
+        from azbackup.cache import Cache, CachedRows
+
+        path = cache_directory() / f"{digest(self.where, self.table, self.partition)}.records"
+        return CachedRows(self.rows, Cache(path, today=int(time.time()) // 86400))
 
     def unlock(self, password: Secret) -> None:
         """Takes the password; it is being stretched from now on, if the salt of last time is remembered."""

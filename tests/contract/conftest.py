@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from azbackup.account import Account
 from azbackup.archive import AzureThaw
 from azbackup.blobs import AzureBlobs
+from azbackup.cache import Cache, CachedRows
 from azbackup.settings import connection
 from azbackup.stores import BlobStore, RowStore, ThawStore
 from azbackup.tables import AzureRows
@@ -25,9 +27,23 @@ class Stores:
     staging: ThawStore
 
 
-@pytest.fixture(params=["memory", "azurite"])
-def stores(request: pytest.FixtureRequest) -> Stores:
-    """Give empty stores: in memory, then on a real Azurite."""
+@pytest.fixture(params=["memory", "cached", "azurite", "azurite, cached"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    """Give empty stores: in memory, then on a real Azurite; both also with their rows behind a cache."""
+    if "cached" in request.param:
+        if "rows" not in request.module.__name__:
+            pytest.skip("only rows are cached")
+        request.param = request.param.replace("cached", "").rstrip(", ") or "memory"
+        plain = _stores(request)
+        return Stores(
+            plain.blobs,
+            lambda partition: CachedRows(plain.rows(partition), Cache(tmp_path / f"{partition}.records", today=1)),
+            plain.staging,
+        )
+    return _stores(request)
+
+
+def _stores(request: pytest.FixtureRequest) -> Stores:
     if request.param == "memory":
         blobs, table = MemoryBlobs(), MemoryTable()
         return Stores(blobs, lambda partition: MemoryRows(table, partition), MemoryThaw(blobs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from azbackup.errors import Changed, Exists, Missing, Unavailable
@@ -189,19 +189,25 @@ class MemoryRows:
             raise Missing(f"row {name} is not there (ResourceNotFound)", code="ResourceNotFound")
         return found
 
-    def insert(self, rows: Sequence[Row]) -> None:
-        """Creates the rows, all or nothing. Exists when one is there with other bytes."""
+    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Creates the rows, all or nothing; their versions. Exists when one is there with other bytes."""
         with self.table.lock:
             for row in rows:
                 if len(row.sealed) > RECORD_BYTES:
                     raise ValueError(f"a record of {len(row.sealed)} bytes does not fit a row")
                 if self.table.rows.get((self.partition, row.name), row.sealed) != row.sealed:
                     raise Exists(f"row {row.name} exists already", code="EntityAlreadyExists")
-            for row in rows:
-                self.table.rows.setdefault((self.partition, row.name), row.sealed)
+            new = [row for row in rows if (self.partition, row.name) not in self.table.rows]
+            self.table.rows.update({(self.partition, row.name): row.sealed for row in new})
+            return {row.name: md5_of(row.sealed).hex() for row in new}
 
-    def range(self, first: str, last: str) -> Iterator[Row]:
+    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+        """(name, version) of the rows with first <= name < last; another one whenever a row has other bytes."""
+        return ((row.name, row.version) for row in self.range(first, last))
+
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:  # noqa: ARG002
         """The rows with first <= name < last, by name, as they were when the query began."""
         with self.table.lock:
             names = sorted(name for owner, name in self.table.rows if owner == self.partition and first <= name < last)
-            return iter([Row(name, self.get(name)) for name in names])
+            found = [(name, self.get(name)) for name in names]
+        return iter([Row(name, sealed, md5_of(sealed).hex()) for name, sealed in found])

@@ -147,6 +147,24 @@ def test_a_table_larger_than_a_page(stores: Stores) -> None:
     assert list(rows.range("files-", "files.")) == many
 
 
+def test_versions_tell_rows_apart(stores: Stores) -> None:
+    """What was inserted has the versions that insert gave; each row has one of its own; none travel with contents."""
+    rows = stores.rows("user1")
+    given = rows.insert([Row(f"files-{number}", b"same") for number in range(3)])
+    given |= rows.insert([Row("pack-a", b"same")])
+    assert dict(rows.versions("files-", "pack.")) == given
+    assert {row.name: row.version for row in rows.range("files-", "pack.")} == given
+    assert len(given) == 4
+    assert all(given.values())
+    assert rows.insert([Row("files-1", b"same")]) == {}
+    assert list(rows.versions("files-1", "files-2")) == [("files-1", given["files-1"])]
+
+
+def test_no_versions_without_rows(stores: Stores) -> None:
+    """Nothing by range, whether or not the table is there."""
+    assert list(stores.rows("user1").versions("", "~")) == []
+
+
 # --- the key record
 
 

@@ -72,8 +72,8 @@ class Guard:
     archive: ArchiveSimulator
     vault: Vault
 
-    def run(self, script: str, *arguments: str | Path, expect: int = 0) -> Run:
-        """Runs a script with an empty home and counts."""
+    def run(self, script: str, *arguments: str | Path, expect: int = 0, cache: str = "") -> Run:
+        """Runs a script and counts; with an empty home, or the cache directory of that name."""
         before = self.contents()
         opened = self.runner.home / f"opened-{uuid.uuid4().hex}"
         self.archive.clear_requests()
@@ -86,7 +86,7 @@ class Guard:
                 **self.vault.environment,
                 "PYTHONPATH": str(_HOOKS),
                 "GUARD_OPENED": str(opened),
-                "XDG_CACHE_HOME": str(self.runner.home / uuid.uuid4().hex),
+                "XDG_CACHE_HOME": str(self.runner.home / (cache or uuid.uuid4().hex)),
             },
         )
         assert result.returncode == expect, result

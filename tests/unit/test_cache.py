@@ -1,0 +1,279 @@
+"""The cache of records: what it spares, what it never hides, and that nothing depends on it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from azbackup.cache import Cache, CachedRows
+from azbackup.crypto import Secret, derive
+from azbackup.records import Records
+from azbackup.stores import Row
+from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
+
+TODAY = 20_000
+RANGE = ("files-", "files.")
+
+
+class Counted(MemoryRows):
+    """Rows in memory that note every query: ('names' or 'rows', first, last)."""
+
+    def __init__(self, table: MemoryTable) -> None:
+        super().__init__(table, "user1")
+        self.asked: list[tuple[str, str, str]] = []
+
+    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+        """Noted."""
+        self.asked.append(("names", first, last))
+        return ((row.name, row.version) for row in super().range(first, last))
+
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+        """Noted."""
+        self.asked.append(("rows", first, last))
+        return super().range(first, last, wanted)
+
+    def taken(self) -> list[str]:
+        """The kinds of the queries since the last call."""
+        kinds = [kind for kind, _, _ in self.asked]
+        self.asked.clear()
+        return kinds
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    """Give an empty table."""
+    return MemoryTable()
+
+
+@pytest.fixture
+def rows(table: MemoryTable) -> Counted:
+    """Give the rows of a partition."""
+    return Counted(table)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give the name of a cache file, in a directory that is not there yet."""
+    return tmp_path / "cache" / "a.records"
+
+
+def cached(rows: Counted, path: Path, today: int = TODAY, limit: int = 1 << 30) -> CachedRows:
+    """A new run's view of the rows."""
+    return CachedRows(rows, Cache(path, today, limit))
+
+
+def some(*numbers: int, size: int = 100) -> list[Row]:
+    """Rows with contents of their own."""
+    return [Row(f"files-{number:04d}", number.to_bytes(4, "big") * (size // 4)) for number in numbers]
+
+
+def test_the_first_reading_asks_once(rows: Counted, path: Path) -> None:
+    """Where nothing is kept a range costs what it costs without a cache; the next run asks for names only."""
+    MemoryRows.insert(rows, some(1, 2, 3))
+    assert list(cached(rows, path).range(*RANGE)) == some(1, 2, 3)
+    assert rows.taken() == ["rows"]
+    assert list(cached(rows, path).range(*RANGE)) == some(1, 2, 3)
+    assert rows.taken() == ["names"]
+
+
+def test_what_was_inserted_here_is_not_read_again(rows: Counted, path: Path) -> None:
+    """A run's own records are known to the next run."""
+    cached(rows, path).insert(some(1, 2))
+    cached(rows, path).insert(some(3))
+    assert list(cached(rows, path).range(*RANGE)) == some(1, 2, 3)
+    assert rows.taken() == ["names"]
+
+
+def test_only_what_is_new_is_read(rows: Counted, path: Path) -> None:
+    """Rows of another machine come in one query of their own, in their places."""
+    list_of_ours = some(*range(10, 20))
+    cached(rows, path).insert(list_of_ours)
+    rows.insert(some(5, 30, 31))
+    assert list(cached(rows, path).range(*RANGE)) == [*some(5), *list_of_ours, *some(30, 31)]
+    assert rows.asked == [
+        ("names", *RANGE),
+        ("rows", "files-0005", "files-0010"),
+        ("rows", "files-0030", "files."),
+    ]
+
+
+def test_many_gaps_are_read_at_once(rows: Counted, path: Path) -> None:
+    """Not a query for every row between others: one, that begins and ends with what is missing."""
+    cached(rows, path).insert(some(*range(0, 40, 2)))
+    rows.insert(some(*range(11, 31, 2)))
+    expected = some(*sorted([*range(0, 40, 2), *range(11, 31, 2)]))
+    assert list(cached(rows, path).range(*RANGE)) == expected
+    assert rows.asked == [("names", *RANGE), ("rows", "files-0011", "files-0030")]
+    rows.taken()
+    assert list(cached(rows, path).range(*RANGE)) == expected
+    assert rows.taken() == ["names"]
+
+
+def test_unwanted_rows_do_not_travel(rows: Counted, path: Path) -> None:
+    """What is missing and not wanted stays where it is."""
+    cached(rows, path).insert(some(1, 9))
+    rows.insert(some(2, 3, 4, 5))
+    found = list(cached(rows, path).range(*RANGE, wanted={"files-0001", "files-0004", "files-0009"}))
+    assert found == some(1, 4, 9)
+    assert rows.asked[1:] == [("rows", "files-0004", "files-0005")]
+
+
+def test_a_row_that_was_altered_is_read(rows: Counted, path: Path, table: MemoryTable) -> None:
+    """Its version tells: the cache does not hide what was done to the table."""
+    cached(rows, path).insert(some(1, 2))
+    table.rows["user1", "files-0002"] = b"altered"
+    assert [row.sealed for row in cached(rows, path).range(*RANGE)][1] == b"altered"
+
+
+def test_a_row_that_was_removed_is_gone(rows: Counted, path: Path, table: MemoryTable) -> None:
+    """Here too: it is neither given nor kept."""
+    cached(rows, path).insert(some(1, 2))
+    del table.rows["user1", "files-0001"]
+    assert list(cached(rows, path).range(*RANGE)) == some(2)
+    assert Cache(path, TODAY).get("files-0001") is None
+    table.rows.clear()
+    assert list(cached(rows, path).range(*RANGE)) == []
+
+
+def test_a_row_without_a_version_is_always_read(rows: Counted, path: Path) -> None:
+    """An answer that was lost, or a service that tells none: nothing is taken for granted."""
+    Cache(path, TODAY).put(some(1))
+    rows.insert(some(1, 2))
+    assert list(cached(rows, path).range(*RANGE)) == some(1, 2)
+    assert rows.taken() == ["rows"]
+
+
+def records(rows: CachedRows | Counted) -> Records:
+    """The records of a partition under some key."""
+    return Records(rows, MemoryBlobs(), derive(Secret(bytes(32))), "user1")
+
+
+def test_bytes_that_rotted_here_are_read_from_the_table(rows: Counted, path: Path) -> None:
+    """A flipped bit in the file, or bytes that somebody put there, cost a request, and are no damage."""
+    writer = records(cached(rows, path))
+    writer.insert([writer.seal("files-a", b"right")])
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE contents SET sealed = ?", (os.urandom(60),))
+    reader = records(cached(rows, path))
+    assert [reader.open(row) for row in reader.rows(*RANGE)] == [b"right"]
+    assert reader.damage == []
+    assert rows.taken() == ["names"]
+
+
+def test_bytes_that_are_missing_here_are_read_from_the_table(rows: Counted, path: Path) -> None:
+    """A name without its contents, or with none that are bytes."""
+    cached(rows, path).insert(some(1, 2))
+    with sqlite3.connect(path) as file:
+        file.execute("DELETE FROM contents WHERE name = 'files-0001'")
+        file.execute("UPDATE contents SET sealed = 'text' WHERE name = 'files-0002'")
+    assert list(cached(rows, path).range(*RANGE)) == some(1, 2)
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + bytes(200), os.urandom(5000)])
+def test_a_file_that_is_no_cache_is_replaced(rows: Counted, path: Path, content: bytes) -> None:
+    """This run does without; the next one has a new file."""
+    path.parent.mkdir()
+    path.write_bytes(content)
+    rows.insert(some(1))
+    for _ in range(3):
+        assert list(cached(rows, path).range(*RANGE)) == some(1)
+    assert rows.taken()[-1] == "names"
+
+
+def test_a_file_of_another_version_is_replaced(rows: Counted, path: Path) -> None:
+    """A cache needs no migration."""
+    cached(rows, path).insert(some(1))
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA user_version = 99")
+    for _ in range(3):
+        assert list(cached(rows, path).range(*RANGE)) == some(1)
+    assert rows.taken() == ["rows", "rows", "names"]
+
+
+def test_a_file_that_is_cut_anywhere(rows: Counted, path: Path) -> None:
+    """Whatever a crash of the machine left: the rows are the table's."""
+    payloads = [os.urandom(1000) for _ in range(50)]
+    writer = records(cached(rows, path))
+    writer.insert([writer.seal(f"files-{number:04d}", payload) for number, payload in enumerate(payloads)])
+    whole = path.read_bytes()
+    for end in range(0, len(whole), 1500):
+        path.write_bytes(whole[:end] + bytes(end % 2 * 5000))
+        reader = records(cached(rows, path))
+        assert [reader.open(row) for row in reader.rows(*RANGE)] == payloads
+        assert reader.damage == []
+
+
+def test_without_a_place_for_the_file(rows: Counted, tmp_path: Path) -> None:
+    """A run goes on where nothing can be kept."""
+    (tmp_path / "file").touch()
+    rows.insert(some(1))
+    ours = cached(rows, tmp_path / "file" / "a.records")
+    ours.insert(some(2))
+    assert list(ours.range(*RANGE)) == some(1, 2)
+
+
+def test_another_run_that_writes_is_not_waited_for(rows: Counted, path: Path) -> None:
+    """A lock of somebody else costs this run the cache, after half a second, and nothing more."""
+    cached(rows, path).insert(some(1))
+    with sqlite3.connect(path) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert list(cached(rows, path).range(*RANGE)) == some(1)
+        other.rollback()
+    assert list(cached(rows, path).range(*RANGE)) == some(1)
+    assert rows.taken() == ["rows", "names"]
+
+
+def test_runs_and_threads_at_once(rows: Counted, path: Path) -> None:
+    """Each sees the table's rows, whatever the others keep meanwhile."""
+    failed: list[Sequence[Row]] = []
+
+    def run(number: int) -> None:
+        ours = cached(rows, path)
+        for step in range(20):
+            mine = some(number * 1000 + step)
+            ours.insert(mine)
+            if not set(mine) <= set(found := list(ours.range(*RANGE))):
+                failed.append(found)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert list(cached(rows, path).range(*RANGE)) == some(
+        *(each * 1000 + step for each in range(4) for step in range(20))
+    )
+
+
+def test_it_is_bounded(rows: Counted, path: Path) -> None:
+    """What was not used today makes room, longest unused first; where all was used nothing more is kept."""
+    limit = 300_000
+    cached(rows, path, today=1, limit=limit).insert(some(*range(100), size=2000))
+    list(cached(rows, path, today=2, limit=limit).range("files-0050", "files."))
+    for number in range(100, 600):
+        cached(rows, path, today=3, limit=limit).insert(some(number, size=2000))
+    assert path.stat().st_size < limit * 1.5
+    kept = Cache(path, 3).versions("", "~")
+    assert not [name for name in kept if name < "files-0050"]
+    assert "files-0100" in kept
+    assert list(cached(rows, path, today=3).range(*RANGE)) == some(*range(600), size=2000)
+
+
+def test_use_is_noted(rows: Counted, path: Path) -> None:
+    """What a run reads counts as used on its day."""
+    cached(rows, path, today=1).insert(some(1, 2))
+    list(cached(rows, path, today=5).range("files-0002", "files."))
+    with sqlite3.connect(path) as file:
+        assert dict(file.execute("SELECT name, used FROM records")) == {"files-0001": 1, "files-0002": 5}
+
+
+def test_only_this_user_can_read_it(rows: Counted, path: Path) -> None:
+    """The file and its directory are closed to others."""
+    cached(rows, path).insert(some(1))
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
