@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from azbackup.catalog import Catalog, decode_pack
 from azbackup.compressor import Body, Compressor
-from azbackup.crypto import Keys, seal_chunk
+from azbackup.crypto import SEAL_BYTES, Keys, seal_chunk
 from azbackup.errors import Damaged
 from azbackup.formats import PACK_PREFIX, pack_blob
 from azbackup.hasher import Hasher
@@ -89,12 +89,13 @@ class ChunkStore:
 
     def _seal(self, bodies: Iterator[Body]) -> None:
         for chunk_id, plain_size, body in bodies:
-            sealed = seal_chunk(self._chunk_key, chunk_id, body)
-            if not self._packer.has_room(len(sealed)):
+            sealed_size = len(body) + SEAL_BYTES
+            if not self._packer.has_room(sealed_size):
                 full = self._packer.finish()
                 assert full is not None, "an empty pack has room for any chunk"
                 self._uploads.send(full)
-            self._packer.add(chunk_id, sealed, plain_size)
+            with self._packer.add(chunk_id, sealed_size, plain_size) as room:
+                seal_chunk(self._chunk_key, chunk_id, body, room)
 
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""

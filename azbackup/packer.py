@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from azbackup.formats import PACK_BYTES, PACK_CHUNKS, PACK_MAGIC
 from azbackup.model import ChunkId, PackId, PackRecord
 
+_GROWTH = 4 * 1024 * 1024  # by which a buffer grows at least
+
 
 @dataclass(slots=True)
 class Pack:
@@ -32,6 +34,7 @@ class Packer:
         self._new_id = new_id
         self._spare: list[io.BytesIO] = []
         self._data: io.BytesIO | None = None
+        self._capacity = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -44,22 +47,27 @@ class Packer:
         """Whether the pack in hand takes another sealed chunk of this size; if not, it is to be finished first."""
         return not self._ids or (self._size + sealed_size <= PACK_BYTES and len(self._ids) < PACK_CHUNKS)
 
-    def add(self, chunk_id: ChunkId, sealed: bytes, plain_size: int) -> None:
-        """Takes a sealed chunk, for which there is room."""
+    def add(self, chunk_id: ChunkId, sealed_size: int, plain_size: int) -> memoryview:
+        """The place of a sealed chunk, for which there is room: to be filled and released before anything else."""
         if self._data is None:  # only now: the buffer of a pack that was uploaded meanwhile may be back
             self._data = self._spare.pop() if self._spare else io.BytesIO()
             self._data.write(PACK_MAGIC)
-        self._data.write(sealed)
-        self._size += len(sealed)
+            self._capacity = self._data.seek(0, io.SEEK_END)
+        start, self._size = self._size, self._size + sealed_size
+        if self._size > self._capacity:
+            self._capacity = max(self._size, min(self._size + _GROWTH, PACK_BYTES))
+            self._data.seek(self._capacity - 1)
+            self._data.write(b"\0")
         self._ids.append(chunk_id)
-        self._sealed.append(len(sealed))
+        self._sealed.append(sealed_size)
         self._plain.append(plain_size)
+        return self._data.getbuffer()[start : self._size]
 
     def finish(self) -> Pack | None:
         """The pack in hand, None when it has no chunk; the next chunk starts a new one."""
         if self._data is None:
             return None
-        self._data.truncate()
+        self._data.truncate(self._size)
         data = self._data.getvalue()
         record = PackRecord(
             size=len(data), md5=b"", tier="", ids=b"".join(self._ids), sealed=self._sealed, plain=self._plain

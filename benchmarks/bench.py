@@ -46,6 +46,7 @@ class Bench:
     tools: list[type[Tool]]
     rounds: int
     taken: list[Sample] = field(default_factory=list)
+    _restored: int = 0
 
     def tree(self, tree: Tree, link: str) -> None:
         """All rounds with one tree over one link."""
@@ -78,9 +79,9 @@ class Bench:
         return tool
 
     def _run(self, tool: Tool, operation: str, tree: Tree, link: str, number: int) -> Sample:
-        destination = self.scratch / "restored"
+        destination = self._destination()
         if operation == "restore":
-            destination.mkdir()
+            destination.mkdir(parents=True)
             tool.renew_home()
             command, folder = tool.restore(destination), destination
         else:
@@ -89,9 +90,15 @@ class Bench:
         cost = measure(command, tool.environment, folder, self.scratch)
         requests = {} if tool.local else tool.stand.take_requests()
         if operation == "restore":
+            self._restored += 1
             _compare(tree.root, tool.restored(destination), tool.name)
-            shutil.rmtree(destination)
+            if tree.name == "L":
+                shutil.rmtree(destination)
         return _sample(link, tree.name, number, tool.name, operation, cost, tool.stored(), requests)
+
+    def _destination(self) -> Path:
+        """A new one for every restore, and kept: ext4 creates files slowly for minutes after as many were deleted."""
+        return self.scratch / "restored" / str(self._restored)
 
     def _bare(self, stand: Stand, link: str, number: int) -> Sample:
         """The SDK alone, putting blobs of the sizes that azbackup put."""
@@ -162,6 +169,7 @@ def _all(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
         for link in options.links:
             bench.tree(tree, link)
         shutil.rmtree(tree.root)
+        shutil.rmtree(bench.scratch / "restored")
     slow = [kind.name for kind in bench.tools if kind.once]
     yield f"rounds: {bench.rounds}" + (f" (1 of {', '.join(slow)}, which is slow)" if slow and bench.rounds > 1 else "")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from azbackup.crypto import seal_chunk
+from azbackup.crypto import SEAL_BYTES, seal_chunk
 from azbackup.errors import AzbackupError
 from azbackup.stores import PlainRow, RowValue
 from emulator.trees import differences
@@ -210,7 +210,8 @@ def test_a_chunk_that_is_sealed_and_wrong(whole: World, story: Story, tmp_path: 
         name = f"{PARTITION}/packs/{pack_id}"
         data = world.blobs.blobs[name].data
         body = bytes(1 + record.plain[0])  # codec 0, and zeros
-        sealed = seal_chunk(keys.chunk_key.reveal(), record.chunk_ids()[0], body)
+        sealed = bytearray(len(body) + SEAL_BYTES)
+        seal_chunk(keys.chunk_key.reveal(), record.chunk_ids()[0], body, memoryview(sealed))
         if len(sealed) == record.sealed[0]:
             altered_data = data[:8] + sealed + data[8 + len(sealed) :]
             world.blobs.blobs[name] = replace(world.blobs.blobs[name], data=altered_data, md5=record.md5)

@@ -23,6 +23,12 @@ def numbered() -> Packer:
     return Packer(lambda: PackId(STAMP % next(numbers)))
 
 
+def add(packing: Packer, chunk_id: ChunkId, sealed: bytes, plain_size: int) -> None:
+    """Put a sealed chunk into the pack in hand."""
+    with packing.add(chunk_id, len(sealed), plain_size) as room:
+        room[:] = sealed
+
+
 def pack_all(chunks: list[bytes]) -> list[Pack]:
     """Return the packs that some sealed chunks make; each chunk's id begins with its number."""
     packing = numbered()
@@ -30,7 +36,7 @@ def pack_all(chunks: list[bytes]) -> list[Pack]:
     for number, sealed in enumerate(chunks):
         if not packing.has_room(len(sealed)):
             full.append(packing.finish())
-        packing.add(ChunkId(number.to_bytes(32, "big")), sealed, len(sealed) + 7)
+        add(packing, ChunkId(number.to_bytes(32, "big")), sealed, len(sealed) + 7)
     return [pack for pack in [*full, packing.finish()] if pack is not None]
 
 
@@ -62,7 +68,7 @@ def test_nothing_makes_no_pack() -> None:
     """A packer that got nothing has nothing, and after a pack it begins anew."""
     packing = numbered()
     assert packing.finish() is None
-    packing.add(ChunkId(bytes(32)), b"sealed", 1)
+    add(packing, ChunkId(bytes(32)), b"sealed", 1)
     assert packing.finish() is not None
     assert packing.finish() is None
 
@@ -71,9 +77,9 @@ def test_a_pack_is_filled_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk that fits exactly stays, the next one starts another pack."""
     monkeypatch.setattr(packer, "PACK_BYTES", len(PACK_MAGIC) + 100)
     packing = numbered()
-    packing.add(ChunkId(bytes(32)), bytes(60), 60)
+    add(packing, ChunkId(bytes(32)), bytes(60), 60)
     assert packing.has_room(40)
-    packing.add(ChunkId(bytes(32)), bytes(40), 40)
+    add(packing, ChunkId(bytes(32)), bytes(40), 40)
     assert not packing.has_room(1)
     full = packing.finish()
     assert full is not None
@@ -93,3 +99,18 @@ def test_packs_have_names_of_their_own() -> None:
     """Each finished pack asks for an id."""
     packs = pack_all([os.urandom(10)] * 24_001)
     assert [pack.pack_id for pack in packs] == [STAMP % number for number in range(3)]
+
+
+def test_a_buffer_that_is_used_again_keeps_nothing() -> None:
+    """A short pack after a long one has its own bytes only, and the long one's stay as they were."""
+    packing = numbered()
+    add(packing, ChunkId(bytes(32)), b"\xff" * 10_000_000, 1)
+    long = packing.finish()
+    assert long is not None
+    kept = long.data
+    packing.recycle(long.buffer)
+    add(packing, ChunkId(bytes(32)), b"short", 1)
+    short = packing.finish()
+    assert short is not None
+    assert short.data == PACK_MAGIC + b"short"
+    assert kept == PACK_MAGIC + b"\xff" * 10_000_000
