@@ -1,7 +1,7 @@
 """The command line of the three scripts: wires the adapters to the runs and maps every outcome to its exit status.
 
-This module, restoring, vault and terminal are the only ones that print, prompt, and read the environment and the
-clock.
+This module, looking, restoring, vault and terminal are the only ones that print, prompt, and read the environment and
+the clock.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def backup_main() -> NoReturn:
 
 def restore_main() -> NoReturn:
     """restore.py."""
-    from azbackup.restoring import restore_command  # the other scripts start 30 ms sooner without it
-
-    _main(options.restore_parser(), restore_command)
+    _main(options.restore_parser(), _restore)
 
 
 def change_password_main() -> NoReturn:
@@ -181,6 +179,19 @@ def _backup_summary(
             f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
             f"stored {size_text(totals.stored)}{packs}; {sum(requests.values())} requests, {time_text(seconds)}; {cost}"
         )
+
+
+# --- restore.py
+
+
+def _restore(args: argparse.Namespace, show: Lines) -> Status:
+    if look := options.looks(args):
+        from azbackup.looking import look_command  # who only looks starts sooner without what restores
+
+        return look_command(args, show, look)
+    from azbackup.restoring import restore_command  # the other scripts start 30 ms sooner without it
+
+    return restore_command(args, show)
 
 
 # --- change_password.py
