@@ -257,7 +257,8 @@ def looks(args: argparse.Namespace) -> str:
     if not look:
         return ""
     for flag in _OF_RESTORING:
-        if getattr(args, flag[2:].replace("-", "_")) not in (None, False):
+        value = getattr(args, flag[2:].replace("-", "_"))
+        if value is not None and value is not False:  # 0 is a --max-cost
             raise UsageError(f"{look} and {flag} do not go together", f"{look} restores nothing: leave {flag} out")
     if look == "--list":
         return look

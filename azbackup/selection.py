@@ -70,9 +70,9 @@ class Selection:
 
 
 def matcher(flag: str, patterns: Sequence[str]) -> Callable[[Entry], bool]:
-    """Whether an entry below the source matches one of the patterns of an option. UsageError."""
+    """Whether an entry matches the patterns of an option; the source itself never does. UsageError."""
     spec = _spec(flag, patterns)
-    return lambda entry: bool(entry.path) and _matches(spec, entry)
+    return lambda entry: _matches(spec, entry)
 
 
 def _matches(spec: pathspec.GitIgnoreSpec, entry: Entry) -> bool:
