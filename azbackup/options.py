@@ -146,7 +146,7 @@ def backup_parser() -> argparse.ArgumentParser:
 
 def _looking(parser: argparse.ArgumentParser) -> None:
     looking = parser.add_argument_group("looking, without restoring or thawing anything").add_mutually_exclusive_group()
-    looking.add_argument("--snapshots", action="store_true", help="say which snapshots there are")
+    looking.add_argument("--snapshots", action="store_true", help="say which snapshots there are, oldest first")
     looking.add_argument(
         "--list", action="store_true", help="say what is in the snapshot; all positional arguments are paths then"
     )
