@@ -16,7 +16,7 @@ from azbackup.formats import stamp
 from azbackup.journal import Journal
 from azbackup.lock import digest, only_one
 from azbackup.model import Snapshot
-from azbackup.prices import Prices, backup_cost, load_prices
+from azbackup.prices import Prices, backup_cost
 from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
 from azbackup.seen import Seen
@@ -24,9 +24,8 @@ from azbackup.terminal import Json, Lines, money_text, size_text, time_text
 from azbackup.vault import Vault, absolute, cache_directory, outcome_status, utc_now
 
 
-def backup_command(args: argparse.Namespace, show: Lines, vault: Vault, started: float) -> Status:
+def backup_command(args: argparse.Namespace, show: Lines, vault: Vault, prices: Prices, started: float) -> Status:
     """backup.py, once the vault has its password."""
-    prices = load_prices(args.prices)
     source = absolute(args.directory, "directory")
     keystore = vault.keystore
     identity = (vault.where, vault.partition, os.fsdecode(source))

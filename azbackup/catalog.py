@@ -121,14 +121,18 @@ class Catalog:
 
     def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
         """The state of the source at a snapshot, in path order. Damaged."""
-        rows = self._layer_rows(snapshot.layers)
-        full, *changes = [self._layer(layer, rows) for layer in snapshot.layers]
+        full, *changes = self.layers(snapshot.layers)
         if not changes:
             return full
         above = changes[0]
         for newer in changes[1:]:
             above = merge(above, newer, final=False)
         return merge(full, above, final=True)
+
+    def layers(self, layers: list[Layer]) -> list[Iterator[Entry]]:
+        """What each of some layers says, removals too, in path order; their rows come by one query. Damaged."""
+        rows = self._layer_rows(layers)
+        return [self._layer(layer, rows) for layer in layers]
 
     def _layer_rows(self, layers: list[Layer]) -> dict[str, Row]:
         """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""

@@ -1,7 +1,7 @@
 """The command line of the three scripts: what comes before a run, and the exit status of every outcome.
 
-This module, backing, restoring, vault and terminal are the only ones that print, prompt, and read the environment and
-the clock.
+This module, backing, restoring, looking, vault and terminal are the only ones that print, prompt, and read the
+environment and the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import NoReturn
 
 from azbackup import options
 from azbackup.allocator import keep_freed_memory
-from azbackup.errors import AzbackupError, Status, UsageError
+from azbackup.errors import AzbackupError, Status
+from azbackup.prices import load_prices
 from azbackup.scanner import open_source
 from azbackup.terminal import Bar, Json, Lines
 from azbackup.vault import absolute, open_vault, password_of, say, utc_now
@@ -85,29 +86,29 @@ def _show(program: str, args: argparse.Namespace) -> Lines:
     return Lines(program, sys.stderr, args.quiet)
 
 
-# --- what comes before the password is stretched; all else is loaded meanwhile, hence the imports in the functions
+# --- imports in functions: who only looks does without what restores, and a password is stretched while they last
 
 
 def _backup(args: argparse.Namespace, show: Lines) -> Status:
     started = time.monotonic()
+    prices = load_prices(args.prices)
     source = absolute(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args)
     vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists()))
     from azbackup.backing import backup_command
 
-    return backup_command(args, show, vault, started)
+    return backup_command(args, show, vault, prices, started)
 
 
 def _restore(args: argparse.Namespace, show: Lines) -> Status:
-    started = time.monotonic()
-    if args.destination is None and not (args.plan or args.discard_thawed):
-        raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
-    vault = open_vault(args)
-    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
+    if look := options.looks(args):
+        from azbackup.looking import look_command
+
+        return look_command(args, show, look)
     from azbackup.restoring import restore_command
 
-    return restore_command(args, show, vault, started)
+    return restore_command(args, show)
 
 
 def _change_password(args: argparse.Namespace, show: Lines) -> Status:

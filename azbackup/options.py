@@ -1,4 +1,4 @@
-"""The options of the three scripts, their help, and nothing else."""
+"""The options of the three scripts, their help, which of them exclude each other, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from typing import Any, NoReturn
 
 from azbackup import __version__
+from azbackup.errors import UsageError
 from azbackup.overwrite import POLICIES
 
 _STATUSES = """exit status:
@@ -31,6 +32,9 @@ _RESTORE_EXAMPLES = """examples:
   python restore.py --partition user1 --plan                         # what would it take, and cost?
   python restore.py --partition user1 --wait /home/user/restored     # stay until everything has thawed
   python restore.py --partition user1 /home/user/restored letters/2024 --exclude '*.tmp'
+  python restore.py --partition user1 --snapshots                    # which are there?
+  python restore.py --partition user1 --list letters                 # what is in the latest one?
+  python restore.py --partition user1 --find 'thesis*.odt'           # in which of them is it?
 
 """
 
@@ -140,6 +144,21 @@ def backup_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _looking(parser: argparse.ArgumentParser) -> None:
+    looking = parser.add_argument_group("looking, without restoring or thawing anything").add_mutually_exclusive_group()
+    looking.add_argument("--snapshots", action="store_true", help="say which snapshots there are, oldest first")
+    looking.add_argument(
+        "--list", action="store_true", help="say what is in the snapshot; all positional arguments are paths then"
+    )
+    looking.add_argument(
+        "--find",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="say in which snapshots there is what matches (gitignore syntax), and in which version",
+    )
+
+
 def restore_parser() -> argparse.ArgumentParser:
     """The parser of restore.py."""
     parser = _parser(
@@ -154,6 +173,7 @@ def restore_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "paths", nargs="*", metavar="path", help="restore only these, relative to the source or absolute"
     )
+    _looking(parser)
     what = parser.add_argument_group("what is restored")
     what.add_argument("--source", metavar="DIR", help="which source, when the partition has several")
     what.add_argument("--snapshot", metavar="N", type=int, help="this snapshot instead of the latest")
@@ -222,3 +242,31 @@ def change_password_parser() -> argparse.ArgumentParser:
     _password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
     _password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
     return parser
+
+
+_OF_RESTORING = (
+    *("--overwrite", "--check-existing", "--plan", "--dry-run", "--max-cost"),
+    *("--wait", "--poll-interval", "--discard-thawed"),
+)
+
+
+def looks(args: argparse.Namespace) -> str:
+    """The option of restore.py that only looks, '' when it is to restore. UsageError where others do not go with it."""
+    given = {"--snapshots": args.snapshots, "--list": args.list, "--find": args.find}
+    look = next((flag for flag, value in given.items() if value), "")
+    if not look:
+        return ""
+    for flag in _OF_RESTORING:
+        value = getattr(args, flag[2:].replace("-", "_"))
+        if value is not None and value is not False:  # 0 is a --max-cost
+            raise UsageError(f"{look} and {flag} do not go together", f"{look} restores nothing: leave {flag} out")
+    if look == "--list":
+        return look
+    if args.destination is not None:
+        raise UsageError(
+            f"{look} takes no destination and no paths: {args.destination}", "--list PATH says what is below a path"
+        )
+    if args.include or args.exclude:
+        hint = "give --find several times; a pattern that begins with ! takes away" if args.find else "use --list"
+        raise UsageError(f"--include and --exclude do not go with {look}", hint)
+    return look

@@ -9,15 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 
-from azbackup.catalog import Catalog, choose, latest_by_source
-from azbackup.crypto import Keys, derive
-from azbackup.errors import NothingStored, Status
+from azbackup.catalog import Catalog
+from azbackup.choice import one_of_each, open_catalog
+from azbackup.crypto import Keys
+from azbackup.errors import Status, UsageError
 from azbackup.estimate import Estimate
 from azbackup.gathering import Chosen
 from azbackup.plan import NeededPack
 from azbackup.prices import load_prices
 from azbackup.priorities import ThawWish
-from azbackup.records import Records
 from azbackup.report import (
     again_text,
     count_text,
@@ -30,22 +30,25 @@ from azbackup.report import (
     start_text,
 )
 from azbackup.restore import Outcome, Restore, Wish
-from azbackup.seen import Seen
 from azbackup.selection import Selection
-from azbackup.terminal import Json, Lines, clean, size_text, time_text, write
+from azbackup.terminal import Json, Lines, size_text, time_text, write
 from azbackup.thawing import Pending, Thawing
-from azbackup.vault import Vault, absolute, cache_directory, outcome_status
+from azbackup.vault import Vault, absolute, outcome_status, unlocked_vault
 
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
 
 
-def restore_command(args: argparse.Namespace, show: Lines, vault: Vault, started: float) -> Status:
-    """restore.py, once the vault has its password."""
+def restore_command(args: argparse.Namespace, show: Lines) -> Status:
+    """restore.py, where it restores."""
+    started = time.monotonic()
+    if args.destination is None and not (args.plan or args.discard_thawed):
+        raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
     prices = load_prices(args.prices)
     selection = Selection([os.fsencode(path) for path in args.paths], args.include, args.exclude)
     destination = absolute(args.destination, "destination") if args.destination is not None else None
-    catalog, keys = _open(vault, show)
+    vault = unlocked_vault(args)
+    catalog, keys = open_catalog(vault, show)
     thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
     if args.discard_thawed:
         return _discard(catalog, thawing, show)
@@ -72,17 +75,6 @@ def restore_command(args: argparse.Namespace, show: Lines, vault: Vault, started
     return _status(show, outcome)
 
 
-def _open(vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
-    """The catalog under the password; read from the records' copies when the table has lost the partition."""
-    opened = vault.keystore.open(vault.password)
-    keys = derive(opened.data_key)
-    if not opened.in_table:
-        show.note("the table has lost this partition: reading the records' copies")
-    records = Records(vault.cached_rows() if opened.in_table else None, vault.blobs, keys, vault.partition)
-    records.damage += [opened.damage] if opened.damage else []
-    return Catalog(records, Seen(cache_directory(), keys).number()), keys
-
-
 def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> str:
     """The name of a restore's mark: the same for the same parts and destination from any host, and telling nothing."""
     wish = [args.source, *args.paths, "--include", *args.include, "--exclude", *args.exclude]
@@ -92,32 +84,11 @@ def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> st
 
 def _chosen(args: argparse.Namespace, catalog: Catalog, vault: Vault, show: Lines) -> Chosen:
     """The snapshots to restore, each with its prefix in the destination."""
-    snapshots = catalog.snapshots()
-    source = absolute(args.source, "--source") if args.source is not None else None
-    if args.snapshot is not None:
-        snapshot = choose(snapshots, args.snapshot)
-        if source not in (None, snapshot.source):
-            raise NothingStored(
-                f"snapshot {snapshot.number} is of {os.fsdecode(snapshot.source)}", "leave out --source"
-            )
-        return [(snapshot, b"")]
-    latest = latest_by_source(snapshots)
-    if source is not None:
-        if source not in latest:
-            known = ", ".join(clean(os.fsdecode(each)) for each in sorted(latest)) or "none"
-            raise NothingStored(
-                f"source {os.fsdecode(source)} is not in partition {vault.partition}", f"its sources: {known}"
-            )
-        return [(latest[source], b"")]
-    if not latest:
-        raise NothingStored(
-            f"partition {vault.partition} has a key but no snapshot yet",
-            "the first backup has not finished: run it again",
-        )
-    if len(latest) == 1:
-        return [(snapshot, b"") for snapshot in latest.values()]
-    show.note(f"partition {vault.partition} has {len(latest)} sources: each goes under the destination, by its path")
-    return [(snapshot, source.strip(b"/")) for source, snapshot in sorted(latest.items())]
+    snapshots = one_of_each(args, catalog.snapshots(), vault.partition)
+    if len(snapshots) == 1:
+        return [(snapshot, b"") for snapshot in snapshots]
+    show.note(f"partition {vault.partition} has {len(snapshots)} sources: each goes under the destination, by its path")
+    return [(snapshot, snapshot.source.strip(b"/")) for snapshot in snapshots]
 
 
 def _waiter(interval: float | None, show: Lines) -> Callable[[Pending | None, int], None]:

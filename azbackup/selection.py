@@ -7,7 +7,7 @@ from that. Directories above something that is meant come along, so that it has 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import pathspec
 
@@ -55,14 +55,28 @@ class Selection:
                 above.append(entry)
         return chosen
 
+    def among(self, entries: Iterable[Entry], source: bytes) -> Iterator[Entry]:
+        """The entries that are meant, without the directories above them, as they come."""
+        roots = self.roots(source)
+        return (entry for entry in entries if self._means(entry, roots))
+
     def _means(self, entry: Entry, roots: Collection[bytes]) -> bool:
         path = entry.path
         if self._paths and not any(path == root or _is_below(path, root) for root in roots):
             return False
-        name = os.fsdecode(path) + ("/" if entry.kind == Kind.DIRECTORY else "")
-        if self._include is not None and not self._include.match_file(name):
+        if self._include is not None and not _matches(self._include, entry):
             return False
-        return self._exclude is None or not path or not self._exclude.match_file(name)
+        return self._exclude is None or not path or not _matches(self._exclude, entry)
+
+
+def matcher(flag: str, patterns: Sequence[str]) -> Callable[[Entry], bool]:
+    """Whether an entry matches the patterns of an option; the source itself never does. UsageError."""
+    spec = _spec(flag, patterns)
+    return lambda entry: _matches(spec, entry)
+
+
+def _matches(spec: pathspec.GitIgnoreSpec, entry: Entry) -> bool:
+    return spec.match_file(os.fsdecode(entry.path) + ("/" if entry.kind == Kind.DIRECTORY else ""))
 
 
 def _spec(flag: str, patterns: Sequence[str]) -> pathspec.GitIgnoreSpec:

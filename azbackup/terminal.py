@@ -6,16 +6,22 @@ be able to drive a terminal.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
 from typing import Any, TextIO
 
+from azbackup.errors import AzbackupError
+
+_RESULT_CHARACTERS = 64 * 1024  # collected before they are written
 _REDRAW_SECONDS = 0.1
 
 
 def clean(text: str) -> str:
     """The text with everything that is not printable escaped, on one line."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
     )
@@ -179,3 +185,45 @@ class Json(Lines):
     def event(self, event: str, **values: Any) -> None:
         """Any event."""
         write(self.out, json.dumps({"event": event, **values}) + "\n")
+
+
+class Results:
+    """What was asked for, on stdout: lines that are collected, and written many at a time.
+
+    `gone`: nobody takes them any more (a closed pipe, as of `| head`, or a closed stdout), so no more need be made.
+    """
+
+    def __init__(self, out: TextIO | None) -> None:
+        self._out = out
+        self._lines: list[str] = []
+        self._size = 0
+        self.gone = out is None
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
+
+    def add(self, line: str) -> None:
+        """One line, whose names were cleaned. AzbackupError when it cannot be written."""
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= _RESULT_CHARACTERS:
+            self.flush()
+
+    def event(self, event: str, **values: Any) -> None:
+        """One line of JSON."""
+        self.add(json.dumps({"event": event, **values}))
+
+    def flush(self) -> None:
+        """Writes what is left. AzbackupError when it cannot be written (a full disk): a result is not done then."""
+        lines, self._lines, self._size = self._lines, [], 0
+        if self._out is None or self.gone or not lines:
+            return
+        try:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self.gone = True
+            _silence(self._out)
+        except OSError as error:
+            self.gone = True
+            _silence(self._out)
+            raise AzbackupError(f"the result cannot be written: {error.strerror}", "look at where it goes") from None

@@ -172,6 +172,13 @@ def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     return first
 
 
+def unlocked_vault(args: argparse.Namespace) -> Vault:
+    """The vault that the options describe, with the password of restore.py. UsageError."""
+    vault = open_vault(args)
+    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
+    return vault
+
+
 def say(show: Lines, status: Status, message: str, hint: str) -> None:
     """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
     hint = hint or _HINTS.get(status, "see --help")

@@ -19,23 +19,24 @@ LAYERS = (
     "formats lock prices",  # labels, limits and names
     "model codec",  # the nouns
     "crypto plan packer scanner entries selection overwrite copies compressor",  # bytes and nouns in and out
-    "settings hasher reader changes journal priorities seen headstart cache",
+    "settings hasher reader changes journal priorities seen headstart cache versions",
     "account writer",  # the two ends: a storage account, a destination
     "blobs tables",
     "archive",
     "records keystore",  # what is known, sealed
     "catalog rebuild rekey",  # what is known, opened; the password
     "uploads thawing estimate destination",  # the parts of the runs
-    "chunkstore fetch gathering",
+    "chunkstore fetch gathering listing",
     "arrivals capture",
     "backup restore",  # the runs
     "terminal options",  # the command line: what is shown, what can be asked for
     "vault report",
-    "backing restoring",
+    "choice",
+    "backing restoring looking",
     "cli",
 )
 LAYER_OF = {name: number for number, line in enumerate(LAYERS) for name in line.split()}
-COMMAND_LINE = {name for line in LAYERS[-4:] for name in line.split()}
+COMMAND_LINE = {name for line in LAYERS[-5:] for name in line.split()}
 SDK = {"account", "blobs", "tables", "archive"}
 
 LINES_OF_A_FILE = 400

@@ -1,0 +1,54 @@
+"""Which snapshots are meant: the catalog under the password, and what --snapshot and --source choose of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from azbackup.catalog import Catalog, choose, latest_by_source
+from azbackup.crypto import Keys, derive
+from azbackup.errors import NothingStored
+from azbackup.model import Snapshot
+from azbackup.records import Records
+from azbackup.seen import Seen
+from azbackup.terminal import Lines, clean
+from azbackup.vault import Vault, absolute, cache_directory
+
+
+def open_catalog(vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
+    """The catalog under the password; read from the records' copies when the table has lost the partition."""
+    opened = vault.keystore.open(vault.password)
+    keys = derive(opened.data_key)
+    if not opened.in_table:
+        show.note("the table has lost this partition: reading the records' copies")
+    records = Records(vault.cached_rows() if opened.in_table else None, vault.blobs, keys, vault.partition)
+    records.damage += [opened.damage] if opened.damage else []
+    return Catalog(records, Seen(cache_directory(), keys).number()), keys
+
+
+def one_of_each(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
+    """The snapshot of --snapshot, else the latest of --source, else the latest of each source. NothingStored."""
+    meant = all_meant(args, snapshots, partition)
+    return [snapshot for _, snapshot in sorted(latest_by_source(meant).items())]
+
+
+def all_meant(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
+    """The snapshots that --snapshot and --source leave, by number. NothingStored where there is none."""
+    source = absolute(args.source, "--source") if args.source is not None else None
+    if args.snapshot is not None:
+        snapshot = choose(snapshots, args.snapshot)
+        if source not in (None, snapshot.source):
+            raise NothingStored(
+                f"snapshot {snapshot.number} is of {os.fsdecode(snapshot.source)}", "leave out --source"
+            )
+        return [snapshot]
+    meant = [snapshot for snapshot in snapshots if source in (None, snapshot.source)]
+    if meant:
+        return meant
+    if source is not None:
+        known = ", ".join(clean(os.fsdecode(each)) for each in sorted(latest_by_source(snapshots))) or "none"
+        raise NothingStored(f"source {os.fsdecode(source)} is not in partition {partition}", f"its sources: {known}")
+    raise NothingStored(
+        f"partition {partition} has a key but no snapshot yet",
+        "the first backup has not finished: run it again",
+    )
