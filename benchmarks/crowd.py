@@ -26,7 +26,7 @@ def make(root: Path, count: int) -> None:
 def change(root: Path, count: int) -> None:
     """Rewrite one file in a hundred."""
     for number in range(0, count, 100):
-        with (folder_of(root, number) / _name(number)).open("wb") as file:
+        with (folder_of(root, number) / name_of(number)).open("wb") as file:
             file.write(_contents(number, b"changed"))
 
 
@@ -40,14 +40,15 @@ def _fill(folder: Path, first: int, end: int, word: bytes) -> None:
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for number in range(first, end):
-            file = os.open(_name(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=at)
+            file = os.open(name_of(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=at)
             os.write(file, _contents(number, word))
             os.close(file)
     finally:
         os.close(at)
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """A file's name."""
     return f"note-{number:07}.txt"
 
 

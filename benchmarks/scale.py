@@ -1,7 +1,7 @@
 """`make scale`: what a run takes when the tree has 10,000, 100,000 and a million files, and when a terabyte is stored.
 
     for each size: a new Azurite, a new tree
-        first, unchanged, 1 % changed, restore of one folder
+        first, unchanged, 1 % changed, restore of one folder on a new machine, list of everything, find of one file
     a small tree, and 700,000 chunks in the index: what loading them costs
 
 Writes scale.csv, SCALE.md and scale.svg. Needs 5 GB of disk for the largest tree, and removes it again.
@@ -34,7 +34,7 @@ _BYTES_A_FILE = 5_000  # of disk: a block, and its part of folders and inodes
 _FEW = 1_000  # files of the tree that the index is loaded for
 _STRAIGHT = 1.25  # a file of the largest tree may cost this much more than one of the tree before
 _UNCHANGED_SECONDS, _UNCHANGED_MB, _INDEX_MB = 25, 300, 250
-_OPERATIONS = ("first", "unchanged", "changed", "restore one folder")
+_OPERATIONS = ("first", "unchanged", "changed", "restore one folder", "list", "find")
 _INTRODUCTION = """# How azbackup grows
 
 Made by `make scale`; the figures are in [scale.csv](scale.csv). Trees of mostly tiny files, 250 in a folder, no two
@@ -66,7 +66,7 @@ class Scale:
     lines: list[Line] = field(default_factory=list)
 
     def tree(self, count: int) -> None:
-        """The four runs with a tree of so many files."""
+        """The runs with a tree of so many files."""
         root = self.scratch / "tree"
         started = time.monotonic()
         crowd.make(root, count)
@@ -83,6 +83,8 @@ class Scale:
             command = [*tool.restore(destination), str(folder.relative_to(root))]
             self._run(tool, count, "restore one folder", command)
             _check_restored(folder, destination / folder.relative_to(root))
+            self._run(tool, count, "list", tool.look("--list"))
+            self._run(tool, count, "find", tool.look("--find", crowd.name_of(count // 2)))
         for used in (root, destination, tool.folder):
             shutil.rmtree(used)
 
@@ -115,8 +117,8 @@ class Scale:
 
     def _run(self, tool: Azbackup, count: int, operation: str, command: list[str]) -> None:
         cost = measure([*command, "--json"], tool.environment, self.scratch, self.scratch)
-        events = [json.loads(line) for line in (self.scratch / "said.txt").read_text().splitlines()]
-        [summary] = [event for event in events if event["event"] == "summary"]
+        with (self.scratch / "said.txt").open() as said:
+            [summary] = [json.loads(line) for line in said if line.startswith('{"event": "summary"')]
         line = Line(count, operation, cost.wall, cost.cpu, cost.peak, summary["requests"], tool.stored().size)
         self.lines.append(line)
         print(f"{count:>9,} {operation:24}{line.wall:8.2f} s {line.peak / 1e6:7.0f} MB", flush=True)
@@ -194,7 +196,7 @@ def table(lines: list[Line]) -> list[str]:
 
 
 def picture(lines: list[Line]) -> str:
-    """The curves of the four runs."""
+    """The curves of the runs."""
     runs = {name: [line for line in lines if line.operation == name] for name in _OPERATIONS}
     runs = {name: found for name, found in runs.items() if found}
     return curve.draw(

@@ -139,6 +139,10 @@ class Azbackup(Tool):
     def restore(self, destination: Path) -> list[str]:
         return self._command("restore.py", str(destination))
 
+    def look(self, *options: str) -> list[str]:
+        """The command that only looks."""
+        return self._command("restore.py", *options)
+
     @classmethod
     def version(cls) -> str | None:
         commit = ["git", "-C", str(cls.checkout), "rev-parse", "--short", "HEAD"]
