@@ -14,35 +14,33 @@ from azbackup.crypto import derive
 from azbackup.errors import Status
 from azbackup.formats import stamp
 from azbackup.journal import Journal
-from azbackup.lock import digest, only_one
+from azbackup.keystore import Opened
 from azbackup.model import Snapshot
 from azbackup.prices import Prices, backup_cost
 from azbackup.rebuild import rebuild_table
 from azbackup.records import Records
 from azbackup.seen import Seen
 from azbackup.terminal import Json, Lines, money_text, size_text, time_text
-from azbackup.vault import Vault, absolute, cache_directory, outcome_status, utc_now
+from azbackup.vault import Vault, absolute, cache_directory, outcome_status
 
 
-def backup_command(args: argparse.Namespace, show: Lines, vault: Vault, prices: Prices, started: float) -> Status:
-    """backup.py, once the vault has its password."""
+def backup_command(
+    args: argparse.Namespace, show: Lines, vault: Vault, prices: Prices, key: tuple[Opened, bool], started: float
+) -> Status:
+    """backup.py, once the vault is open: `key` is what Keystore.open_or_create gave."""
     source = absolute(args.directory, "directory")
-    keystore = vault.keystore
-    identity = (vault.where, vault.partition, os.fsdecode(source))
-    with only_one(cache_directory() / f"{digest(*identity)}.lock", os.fsdecode(source)):
-        opened, fresh = keystore.open_or_create(vault.password, utc_now())
-        keys = derive(opened.data_key)
-        records = Records(vault.cached_rows(), vault.blobs, keys, vault.partition)
-        records.damage += [opened.damage] if opened.damage else []
-        if not opened.in_table:
-            rebuild_table(records, keystore, opened, show)
-        job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
-        clock = Clock(time.time_ns, _stamp)
-        seen = Seen(cache_directory(), keys)
-        snapshot = Backup(
-            job, Catalog(records, seen.number()), vault.blobs, keys, clock, show, _journal(identity)
-        ).run()
-        seen.note(snapshot.number)
+    opened, fresh = key
+    keys = derive(opened.data_key)
+    records = Records(vault.cached_rows(), vault.blobs, keys, vault.partition)
+    records.damage += [opened.damage] if opened.damage else []
+    if not opened.in_table:
+        rebuild_table(records, vault.keystore, opened, show)
+    job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
+    clock = Clock(time.time_ns, _stamp)
+    seen = Seen(cache_directory(), keys)
+    catalog = Catalog(records, seen.number())
+    snapshot = Backup(job, catalog, vault.blobs, keys, clock, show, _journal(vault, source)).run()
+    seen.note(snapshot.number)
     show.close()
     _summary(args, show, snapshot, vault.account.requests, prices, time.monotonic() - started)
     return outcome_status(show, records.damage, snapshot.totals.unreadable)
@@ -52,10 +50,10 @@ def _stamp() -> str:
     return stamp(time.time(), os.urandom(8))
 
 
-def _journal(identity: tuple[str, ...]) -> Journal | None:
+def _journal(vault: Vault, source: bytes) -> Journal | None:
     """The notes of this source's backups; None where there is no place for them."""
     try:
-        return Journal(cache_directory() / f"{digest(*identity)}.journal")
+        return Journal(vault.local_file("journal", os.fsdecode(source)))
     except OSError:
         return None
 

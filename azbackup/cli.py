@@ -19,6 +19,7 @@ from typing import NoReturn
 from azbackup import options
 from azbackup.allocator import keep_freed_memory
 from azbackup.errors import AzbackupError, Status
+from azbackup.lock import only_one
 from azbackup.prices import load_prices
 from azbackup.scanner import open_source
 from azbackup.terminal import Bar, Json, Lines
@@ -96,9 +97,12 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args)
     vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists()))
-    from azbackup.backing import backup_command
+    with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
+        # Before all else is loaded: what stretching takes and what that takes together would be the peak of memory.
+        key = vault.keystore.open_or_create(vault.password, utc_now())
+        from azbackup.backing import backup_command
 
-    return backup_command(args, show, vault, prices, started)
+        return backup_command(args, show, vault, prices, key, started)
 
 
 def _restore(args: argparse.Namespace, show: Lines) -> Status:

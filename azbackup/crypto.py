@@ -154,10 +154,16 @@ def new_data_key() -> Secret:
     return Secret(os.urandom(KEY_BYTES))
 
 
-def wrap_data_key(data_key: Secret, password: Secret, partition: str, costs: KdfCosts = DEFAULT_COSTS) -> WrappedKey:
+def wrap_data_key(
+    data_key: Secret,
+    password: Secret,
+    partition: str,
+    costs: KdfCosts = DEFAULT_COSTS,
+    stretched: Stretch = stretch,
+) -> WrappedKey:
     """The data key under the password, with a fresh salt and nonce."""
     salt = os.urandom(SALT_BYTES)
-    wrap_key, commitment = _password_keys(stretch(password, salt, costs))
+    wrap_key, commitment = _password_keys(stretched(password, salt, costs))
     nonce = os.urandom(NONCE_BYTES)
     sealed = AESGCM(wrap_key).encrypt(nonce, data_key.reveal(), _key_aad(partition, costs, salt))
     return WrappedKey(costs, salt, commitment, nonce + sealed)

@@ -149,10 +149,11 @@ class Keystore:
         return self._open_row(row, password), False
 
     def _create(self, password: Secret, now: str) -> tuple[Opened, bool]:
-        if self._holds_anything():
-            return self.open(password), False
         data_key = new_data_key()
-        record = KeyRecord(1, wrap_data_key(data_key, password, self._partition), now, now)
+        wrapped = wrap_data_key(data_key, password, self._partition, stretched=self._stretched)
+        if self._holds_anything():  # not before: stretching and what loads with the first blob together are the peak
+            return self.open(password), False
+        record = KeyRecord(1, wrapped, now, now)
         try:
             self._put_copy(record)
         except Exists:  # another first backup came before, or the table was lost: that key is the partition's

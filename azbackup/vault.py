@@ -91,13 +91,15 @@ class Vault:
         """The partition's rows by way of this machine's cache, for everything but the key record."""
         from azbackup.cache import Cache, CachedRows
 
-        path = cache_directory() / f"{digest(self.where, self.table, self.partition)}.records"
-        return CachedRows(self.rows, Cache(path, today=int(time.time()) // 86400))
+        return CachedRows(self.rows, Cache(self.local_file("records"), today=int(time.time()) // 86400))
+
+    def local_file(self, kind: str, source: str = "") -> Path:
+        """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
+        return cache_directory() / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
 
     def unlock(self, password: Secret) -> None:
         """Takes the password; it is being stretched from now on, if the salt of last time is remembered."""
-        path = cache_directory() / f"{digest(self.where, self.table, self.partition)}.salt"
-        self.password, self._stretched = password, HeadStart(path, password)
+        self.password, self._stretched = password, HeadStart(self.local_file("salt"), password)
 
     @property
     def keystore(self) -> Keystore:
