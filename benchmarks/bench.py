@@ -1,7 +1,7 @@
 """`make bench`: azbackup beside restic, rclone crypt and borg, all on one Azurite in one run.
 
     for each link, tree, round: a new Azurite
-        first     tool A, B, ...      the order turns with every round
+        first     tool A, B, ...      the order turns with every round; borg, to the local disk, is the last
         unchanged tool A, B, ...
         changed   ...
         restore   ... and what came back is compared with the source
@@ -55,9 +55,10 @@ class Bench:
                 self._round(tree, link, number, stand)
 
     def _round(self, tree: Tree, link: str, number: int, stand: Stand) -> None:
-        kinds = [kind for kind in self.tools if number == 0 or not kind.once]
-        turn = number % len(kinds)
-        tools = [self._tool(kind, stand, tree) for kind in kinds[turn:] + kinds[:turn]]
+        peers = [kind for kind in self.tools if not kind.local and (number == 0 or not kind.once)]
+        turn = number % max(len(peers), 1)
+        last = [kind for kind in self.tools if kind.local]  # what it writes to the disk slows whoever comes after it
+        tools = [self._tool(kind, stand, tree) for kind in peers[turn:] + peers[:turn] + last]
         for operation in OPERATIONS:
             if operation == "changed":
                 tree.change()
