@@ -14,8 +14,8 @@ from azbackup.chunkstore import ChunkStore
 from azbackup.formats import PATH_BYTES
 from azbackup.model import Entry, Kind
 from azbackup.progress import Progress
-from azbackup.reader import Replaced, open_file, read_target, read_xattrs, same_moment
-from azbackup.scanner import Found, entry_of
+from azbackup.reader import Replaced, open_file, read_target, read_xattrs
+from azbackup.scanner import Found, entry_of, same_moment
 
 # A file that was written this shortly before it was read may be written again within the same tick of its clock.
 _UNSETTLED_NS = 50_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from azbackup.model import Entry, Layer, order
-from azbackup.scanner import Found
+from azbackup.scanner import Found, same_moment
 
 _MOST_LAYERS = 30
 
@@ -34,13 +34,7 @@ def pair(scanned: Iterable[Found], base: Iterator[Entry]) -> Iterator[tuple[Foun
 
 def unchanged(now: Entry, old: Entry) -> bool:
     """Whether an entry needs no second look: same kind, size, mtime, ctime and inode. Any change moves the ctime."""
-    return (
-        now.ctime_ns == old.ctime_ns
-        and now.mtime_ns == old.mtime_ns
-        and now.size == old.size
-        and now.inode == old.inode
-        and now.kind == old.kind
-    )
+    return now.kind == old.kind and same_moment(now, old)
 
 
 def wants_full(layers: list[Layer]) -> bool:

@@ -17,7 +17,7 @@ from azbackup.vault import Vault, absolute, cache_directory
 
 def open_catalog(vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
     """The catalog under the password; read from the records' copies when the table has lost the partition."""
-    opened = vault.keystore.open(vault.password)
+    opened = vault.open_key()
     keys = derive(opened.data_key)
     if not opened.in_table:
         show.note("the table has lost this partition: reading the records' copies")

@@ -85,11 +85,11 @@ def worth_trying(plain: bytes | memoryview) -> bool:
     return any(len(compress(plain[at : at + _SAMPLE])) < _SAMPLE * _WORTH for at in starts)
 
 
-def decode_body(body: bytes) -> bytes:
+def decode_body(body: bytes) -> bytes | memoryview:
     """The plaintext of a chunk; at most CHUNK_MAX bytes. Damaged on anything else."""
     codec = body[0] if body else -1
     if codec == CODEC_PLAIN:
-        return body[1:]
+        return memoryview(body)[1:]
     if codec == CODEC_ZSTD:
         return _bounded(memoryview(body)[1:], CHUNK_MAX, "a chunk")
     raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")

@@ -6,8 +6,9 @@ written, and that a file which cannot be completed leaves nothing behind. The ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from azbackup import codec
@@ -23,6 +24,11 @@ from azbackup.writer import Destination
 _AHEAD = 1  # packs that are read while one is written: what bounds the memory of a restore
 _WHOLE = 0.9  # of a pack wanted: it is read in one piece
 
+_GROUP_BYTES = 1024 * 1024  # of plaintext that is opened at once, ...
+_CHUNK_COST = 4 * 1024  # ... a small chunk counting as more than it holds
+_GROUPS_AHEAD = 1
+
+Plain = bytes | memoryview
 Spans = list[tuple[int, bytes]]
 
 
@@ -80,12 +86,13 @@ class Fetch:
         numbers = sorted(uses)
         calls = [lambda n=number: self._read(packs[n], sorted(uses[n])) for number in numbers]
         for number, spans in zip(numbers, ahead(calls, _AHEAD), strict=True):
-            for chunk, wanted in sorted(uses[number].items()):
-                if spans is None:
-                    self._put_off(wanted)
-                else:
-                    self._write_chunk(packs[number], chunk, spans, wanted)
-            del uses[number]
+            wanted = uses.pop(number)
+            if spans is None:
+                for each in wanted.values():
+                    self._put_off(each)
+            else:
+                for chunk, plain in self._opened(packs[number], sorted(wanted), spans):
+                    self._write_chunk(packs[number], chunk, plain, wanted[chunk])
         return [file for file in files if file.put_off and not file.failed]
 
     def _read(self, pack: NeededPack, chunks: list[int]) -> Spans | None:
@@ -106,11 +113,35 @@ class Fetch:
                 file.put_off = True
                 self._destination.discard(file.entry.path)
 
-    def _write_chunk(self, pack: NeededPack, chunk: int, spans: Spans, wanted: list[tuple[WantedFile, int]]) -> None:
-        try:
-            plain = self._open(pack, chunk, spans)
-        except Damaged as error:
-            self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {error.message}")
+    def _opened(self, pack: NeededPack, chunks: list[int], spans: Spans) -> Iterator[tuple[int, Plain | Damaged]]:
+        """Each chunk and its plaintext, or what is wrong with it; the next ones are opened while one is written."""
+        groups: list[list[int]] = [[]]
+        size = 0
+        for chunk in chunks:
+            if size >= _GROUP_BYTES:
+                groups.append([])
+                size = 0
+            groups[-1].append(chunk)
+            size += pack.record.plain[chunk] + _CHUNK_COST
+        calls = (partial(self._open_group, pack, group, spans) for group in groups)
+        many = len(chunks) > len(groups)  # large ones are opened where they are written: that is where they are cached
+        for opened in ahead(calls, _GROUPS_AHEAD) if many else (call() for call in calls):
+            yield from opened
+
+    def _open_group(self, pack: NeededPack, chunks: list[int], spans: Spans) -> list[tuple[int, Plain | Damaged]]:
+        opened: list[tuple[int, Plain | Damaged]] = []
+        for chunk in chunks:
+            try:
+                opened.append((chunk, self._open(pack, chunk, spans)))
+            except Damaged as error:
+                opened.append((chunk, error))
+        return opened
+
+    def _write_chunk(
+        self, pack: NeededPack, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
+    ) -> None:
+        if isinstance(plain, Damaged):
+            self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
             for file, _ in wanted:
                 self._give_up(file, f"pack {pack.pack_id} is damaged")
             return
@@ -118,7 +149,7 @@ class Fetch:
             if not file.failed and not file.put_off:
                 self._write(file, offset, plain)
 
-    def _open(self, pack: NeededPack, chunk: int, spans: Spans) -> bytes:
+    def _open(self, pack: NeededPack, chunk: int, spans: Spans) -> Plain:
         """The plaintext of a chunk: opened, decompressed, and its id checked again. Damaged."""
         start, size = pack.starts[chunk], pack.record.sealed[chunk]
         base, data = next((span for span in reversed(spans) if span[0] <= start), (start, b""))
@@ -129,7 +160,7 @@ class Fetch:
             raise Damaged("a chunk opens but is not what its id says")
         return plain
 
-    def _write(self, file: WantedFile, offset: int, plain: bytes) -> None:
+    def _write(self, file: WantedFile, offset: int, plain: Plain) -> None:
         if not self._listener.attempt(file.entry, lambda: self._destination.write(file.entry, offset, plain)):
             file.failed = True
             self._destination.discard(file.entry.path)

@@ -25,17 +25,22 @@ class HeadStart:
         self._begun: dict[tuple[bytes, bytes, KdfCosts], Future[Secret]] = {}
         self._remembered = self._note.read()
         if len(self._remembered) == SALT_BYTES:
-            self._begin(password, self._remembered, DEFAULT_COSTS)
+            self.begin(password, self._remembered, DEFAULT_COSTS)
 
     def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
         """The KEK, as crypto.stretch gives it."""
-        kek = self._begin(password, salt, costs).result()
+        kek = self._future(password, salt, costs).result()
         if salt != self._remembered and costs == DEFAULT_COSTS:
             self._remembered = salt
             self._note.write(salt)
         return kek
 
-    def _begin(self, password: Secret, salt: bytes, costs: KdfCosts) -> Future[Secret]:
+    def begin(self, password: Secret, salt: bytes, costs: KdfCosts) -> None:
+        """Begins now what will be asked for soon; other costs than today's wait until they were checked."""
+        if costs == DEFAULT_COSTS:
+            self._future(password, salt, costs)
+
+    def _future(self, password: Secret, salt: bytes, costs: KdfCosts) -> Future[Secret]:
         asked = (password.reveal(), salt, costs)
         if asked not in self._begun:
             future: Future[Secret] = Future()

@@ -110,6 +110,7 @@ class Keystore:
         self._blobs = blobs
         self._partition = partition
         self._stretched = stretched
+        self._row: PlainRow | None = None  # read ahead
 
     def exists(self) -> bool:
         """Whether the partition has a key: a password is typed twice before one is made under it."""
@@ -119,10 +120,22 @@ class Keystore:
             return self._holds_anything()
         return True
 
+    def asks(self) -> tuple[bytes, KdfCosts] | None:
+        """(salt, costs) that the row asks to stretch the password with, not checked; None where no row says any."""
+        try:
+            self._row = self._rows.get_plain(KEY_NAME)
+        except Missing:
+            return None
+        try:
+            wrapped = from_values(self._row.values).wrapped
+        except AzbackupError:
+            return None  # open() says what is wrong with it
+        return wrapped.salt, wrapped.costs
+
     def open(self, password: Secret) -> Opened:
         """The data key. NothingStored, WrongPassword, Damaged."""
         try:
-            row = self._rows.get_plain(KEY_NAME)
+            row = self._row or self._rows.get_plain(KEY_NAME)
         except Missing:
             return self._open_copies(password, "", None)
         return self._open_row(row, password)

@@ -40,16 +40,6 @@ def open_file(name: str, parent: int, expected: Entry) -> tuple[int, Entry]:
     return descriptor, now
 
 
-def same_moment(before: Entry, after: Entry) -> bool:
-    """Whether a file's identity, size and times are the same in both looks."""
-    return (
-        before.size == after.size
-        and before.mtime_ns == after.mtime_ns
-        and before.ctime_ns == after.ctime_ns
-        and before.inode == after.inode
-    )
-
-
 def read_target(name: str, parent: int) -> bytes:
     """Where a symlink points."""
     return os.fsencode(os.readlink(name, dir_fd=parent))

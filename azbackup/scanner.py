@@ -66,6 +66,16 @@ def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
     )
 
 
+def same_moment(before: Entry, after: Entry) -> bool:
+    """Whether a file's identity, size and times are the same in both looks."""
+    return (
+        before.ctime_ns == after.ctime_ns
+        and before.mtime_ns == after.mtime_ns
+        and before.size == after.size
+        and before.inode == after.inode
+    )
+
+
 def open_source(source: bytes) -> int:
     """A descriptor of the source directory (a symlink to it is followed). AzbackupError says why it cannot be read."""
     shown = os.fsdecode(source)

@@ -67,6 +67,7 @@ class Thawing:
         self._marked: dict[str, BlobInfo] = {}
         self._strangers: list[BlobInfo] = []  # copies of other partitions: they share the hour's budget
         self._used_staging = False
+        self._has_mark = False
 
     # --- looking
 
@@ -111,6 +112,7 @@ class Thawing:
                 self._staged[info.name] = info
             elif info.name.startswith(self._marks):
                 self._marked[info.name] = info
+                self._has_mark |= info.name == self._mark
             else:
                 self._strangers.append(info)
 
@@ -199,6 +201,7 @@ class Thawing:
 
     def claim(self) -> None:
         """Leaves the mark of a restore that needs copies, so that no other one removes them; or renews it."""
+        self._has_mark = True
         self._staging.mark(self._mark)
 
     def read(self, pack: NeededPack, start: int, end: int) -> bytes:
@@ -219,12 +222,16 @@ class Thawing:
     # --- cleaning up
 
     def leave(self, now: float) -> int:
-        """This restore is complete: its mark goes, and with the last one all copies; how many other restores wait."""
+        """This restore is complete: its mark goes, and with the last one all copies; how many other restores wait.
+
+        The mark goes before the look: of two that complete at once, neither leaves the copies to the other.
+        """
         if not self._used_staging:
             return 0
-        self._list_staging()
-        if self._marked.pop(self._mark, None) is not None:
+        if self._has_mark:
             self._staging.delete(self._mark)
+        self._list_staging()
+        self._marked.pop(self._mark, None)
         others = [info for info in self._marked.values() if now - info.modified < _MARK_SECONDS]
         if not others:
             self.discard()

@@ -49,7 +49,7 @@ class Uploads:
         self._journal = journal
         self._now_ns = now_ns
         self._recycle = recycle
-        self._workers: Background[None] = Background(_IN_FLIGHT, _IN_FLIGHT)
+        self._workers: Background[Row | None] = Background(_IN_FLIGHT, _IN_FLIGHT)
         self._lock = threading.Lock()
         self._unwritten: list[Row] = []
         self._written_ns = now_ns()
@@ -66,12 +66,15 @@ class Uploads:
         self._workers.submit(lambda: self._upload_and_note(pack))
 
     def finish(self, pack: Pack | None) -> list[Row]:
-        """Waits for all packs and uploads the last one; the records that are still to be written, with the rest."""
-        self._workers.join()
-        self._workers.stop()
+        """Uploads the last pack, beside the others, and waits for all; the records that are still to be written."""
+        last = None
         if pack is not None:
             self._count(pack)
-            self._unwritten.append(self._upload(pack))
+            last = self._workers.submit(lambda: self._upload(pack))
+        self._workers.join()
+        self._workers.stop()
+        if last is not None and (row := last.result()) is not None:
+            self._unwritten.append(row)
         return self._unwritten
 
     def _count(self, pack: Pack) -> None:
@@ -86,6 +89,7 @@ class Uploads:
         return self._records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))
 
     def _upload_and_note(self, pack: Pack) -> None:
+        """The record of the last pack of all is not noted: it is committed with the rest."""
         row = self._upload(pack)
         pack.data = b""
         self._recycle(pack.buffer)

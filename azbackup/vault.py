@@ -18,7 +18,7 @@ from azbackup.crypto import Secret, Stretch, stretch
 from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
 from azbackup.headstart import HeadStart
-from azbackup.keystore import Keystore
+from azbackup.keystore import Keystore, Opened
 from azbackup.lock import digest
 from azbackup.pace import Limits, Pace
 from azbackup.settings import Connection
@@ -100,6 +100,15 @@ class Vault:
     def unlock(self, password: Secret) -> None:
         """Takes the password; it is being stretched from now on, if the salt of last time is remembered."""
         self.password, self._stretched = password, HeadStart(self.local_file("salt"), password)
+
+    def open_key(self) -> Opened:
+        """The data key; what Azure's SDK has for blobs is loaded while the password is stretched."""
+        keystore = self.keystore
+        asked = keystore.asks()
+        if asked is not None and isinstance(self._stretched, HeadStart):
+            self._stretched.begin(self.password, *asked)
+        self.blobs.load()
+        return keystore.open(self.password)
 
     @property
     def keystore(self) -> Keystore:

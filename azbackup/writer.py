@@ -185,7 +185,7 @@ class Destination:
 
     # --- files
 
-    def write(self, entry: Entry, offset: int, data: bytes) -> None:
+    def write(self, entry: Entry, offset: int, data: bytes | memoryview) -> None:
         """Writes a piece of a file into its temporary, which the first piece makes."""
         partial = self._open.get(entry.path) or self._open_partial(entry.path)
         (_write_sparse if entry.sparse else _write_all)(partial.descriptor, data, offset)
@@ -323,15 +323,16 @@ def _unlink_if_there(name: bytes, directory: int) -> None:
         pass
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
     while view:
         count = os.pwrite(descriptor, view, offset)
         view, offset = view[count:], offset + count
 
 
-def _write_sparse(descriptor: int, data: bytes, offset: int) -> None:
+def _write_sparse(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """Writes what is not zero; blocks of zeros, aligned in the file, stay holes."""
+    data = bytes(data)  # whose parts are compared at once, those of a view byte by byte
     start: int | None = None
     at = 0
     while at < len(data):

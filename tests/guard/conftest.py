@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,25 @@ class Guard:
             {name: size for name, size in sizes.items() if name.startswith("records/")},
             rows,
         )
+
+
+@dataclass(frozen=True)
+class Life:
+    """Four runs, one after the other."""
+
+    first: Run
+    unchanged: Run
+    changed: Run
+    restore: Run
+
+
+def live(guard: Guard, source: Path, edit: Callable[[Path], None]) -> Life:
+    """A directory is backed up, again, again after the edit, and restored beside itself."""
+    backup = ("backup.py", "--tier", "hot", source)
+    first, unchanged = guard.run(*backup), guard.run(*backup)
+    edit(source)
+    changed = guard.run(*backup)
+    return Life(first, unchanged, changed, guard.run("restore.py", source.parent / "restored"))
 
 
 @pytest.fixture(scope="module")

@@ -5,26 +5,15 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.guard.conftest import Guard, Run
+from tests.guard.conftest import Guard, Life, live
 
 _MIB = 1 << 20
 _PACK = 64 * _MIB
 _ONE, _TWO = 90 * _MIB, 60 * _MIB
-
-
-@dataclass(frozen=True)
-class Life:
-    """Four runs, one after the other."""
-
-    first: Run
-    unchanged: Run
-    changed: Run
-    restore: Run
 
 
 def make(root: Path) -> None:
@@ -52,12 +41,7 @@ def life(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Give the four runs, made once."""
     source = tmp_path_factory.mktemp("large") / "source"
     make(source)
-    backup = ("backup.py", "--tier", "hot", source)
-    first, unchanged = guard.run(*backup), guard.run(*backup)
-    edit(source)
-    changed = guard.run(*backup)
-    restore = guard.run("restore.py", source.parent / "restored")
-    return Life(first, unchanged, changed, restore)
+    return live(guard, source, edit)
 
 
 def test_packs_of_a_first_run(life: Life) -> None:

@@ -8,55 +8,47 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.guard.conftest import Guard, Run
+from tests.guard.conftest import Guard, Life, Run, live
 
 _FILES, _FOLDERS, _UNIQUE = 2_000, 20, 1_600
 _CHANGED = _FILES // 100
 _SEAL = 12 + 16 + 1  # nonce, tag, codec: docs/format.md, section 7
 
 
-@dataclass(frozen=True)
-class Life:
-    """Four runs, one after the other."""
-
-    first: Run
-    unchanged: Run
-    changed: Run
-    restore: Run
-    unique_bytes: int
-
-
-def make(root: Path) -> int:
-    """Fills the tree; the bytes of its contents without duplicates."""
+def contents() -> list[bytes]:
+    """The contents of the files, without duplicates; the same every time."""
     chance = random.Random(4)
     words = [bytes(chance.choices(b"etaoinshrdlu", k=chance.randint(2, 9))) for _ in range(2000)]
     text = b" ".join(chance.choices(words, k=400_000))
-    contents = [text[at * 1000 : at * 1000 + chance.randint(100, 16_000)] for at in range(_UNIQUE)]
+    return [text[at * 1000 : at * 1000 + chance.randint(100, 16_000)] for at in range(_UNIQUE)]
+
+
+def make(root: Path) -> None:
+    """Fills the tree."""
+    unique = contents()
     for number in range(_FILES):
         path = root / f"guarded-{number % _FOLDERS}" / f"guarded-{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(contents[number] if number < _UNIQUE else contents[number - _UNIQUE])
-    return sum(len(content) for content in contents)
+        path.write_bytes(unique[number % _UNIQUE])
+
+
+def edit(root: Path) -> None:
+    """Appends to one file in a hundred."""
+    for number in range(0, _FILES, 100):
+        with (root / f"guarded-{number % _FOLDERS}" / f"guarded-{number}").open("ab") as file:
+            file.write(b"changed")
 
 
 @pytest.fixture(scope="module")
 def life(guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Give the four runs, made once."""
     source = tmp_path_factory.mktemp("small") / "source"
-    unique_bytes = make(source)
-    backup = ("backup.py", "--tier", "hot", source)
-    first, unchanged = guard.run(*backup), guard.run(*backup)
-    for number in range(0, _FILES, 100):
-        with (source / f"guarded-{number % _FOLDERS}" / f"guarded-{number}").open("ab") as file:
-            file.write(b"changed")
-    changed = guard.run(*backup)
-    restore = guard.run("restore.py", source.parent / "restored")
-    return Life(first, unchanged, changed, restore, unique_bytes)
+    make(source)
+    return live(guard, source, edit)
 
 
 # --- requests
@@ -130,7 +122,7 @@ def test_stored_by_a_first_run(life: Life) -> None:
 def test_size_of_a_first_run(life: Life) -> None:
     """Duplicates are stored once, text shrinks to under a half; a file's metadata takes under 110 bytes."""
     added = life.first.added
-    assert sum(added.packs.values()) < 0.47 * life.unique_bytes + _SEAL * _UNIQUE
+    assert sum(added.packs.values()) < 0.47 * sum(map(len, contents())) + _SEAL * _UNIQUE
     assert sum(added.rows.values()) < 110 * _FILES
     assert sum(added.copies.values()) < sum(added.rows.values()) + 2048
 

@@ -12,8 +12,8 @@ import pytest
 
 from azbackup import reader
 from azbackup.model import Entry, Kind
-from azbackup.reader import Replaced, open_file, read_target, read_xattrs, same_moment
-from azbackup.scanner import entry_of
+from azbackup.reader import Replaced, open_file, read_target, read_xattrs
+from azbackup.scanner import entry_of, same_moment
 
 
 @pytest.fixture
