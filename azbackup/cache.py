@@ -45,6 +45,9 @@ class Cache:
         self._file: sqlite3.Connection | None = None
         self._ended = False
 
+    def __del__(self) -> None:
+        self._end()
+
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
