@@ -27,6 +27,7 @@ _WHOLE = 0.9  # of a pack wanted: it is read in one piece
 _GROUP_BYTES = 1024 * 1024  # of plaintext that is opened at once, ...
 _CHUNK_COST = 4 * 1024  # ... a small chunk counting as more than it holds
 _GROUPS_AHEAD = 1
+_SMALL_CHUNK = 256 * 1024  # larger ones, on average, are opened where they are written: that is where they are cached
 
 Plain = bytes | memoryview
 Spans = list[tuple[int, bytes]]
@@ -114,7 +115,7 @@ class Fetch:
                 self._destination.discard(file.entry.path)
 
     def _opened(self, pack: NeededPack, chunks: list[int], spans: Spans) -> Iterator[tuple[int, Plain | Damaged]]:
-        """Each chunk and its plaintext, or what is wrong with it; the next ones are opened while one is written."""
+        """Each chunk and its plaintext, or what is wrong with it. Small ones are opened while others are written."""
         groups: list[list[int]] = [[]]
         size = 0
         for chunk in chunks:
@@ -124,8 +125,8 @@ class Fetch:
             groups[-1].append(chunk)
             size += pack.record.plain[chunk] + _CHUNK_COST
         calls = (partial(self._open_group, pack, group, spans) for group in groups)
-        many = len(chunks) > len(groups)  # large ones are opened where they are written: that is where they are cached
-        for opened in ahead(calls, _GROUPS_AHEAD) if many else (call() for call in calls):
+        small = sum(pack.record.plain[chunk] for chunk in chunks) < len(chunks) * _SMALL_CHUNK
+        for opened in ahead(calls, _GROUPS_AHEAD) if small else (call() for call in calls):
             yield from opened
 
     def _open_group(self, pack: NeededPack, chunks: list[int], spans: Spans) -> list[tuple[int, Plain | Damaged]]:

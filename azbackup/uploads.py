@@ -66,7 +66,10 @@ class Uploads:
         self._workers.submit(lambda: self._upload_and_note(pack))
 
     def finish(self, pack: Pack | None) -> list[Row]:
-        """Uploads the last pack, beside the others, and waits for all; the records that are still to be written."""
+        """Uploads the last pack, beside the others, and waits for all; the records that are still to be written.
+
+        The last pack's is not noted in the journal: it is committed with the rest at once.
+        """
         last = None
         if pack is not None:
             self._count(pack)
@@ -89,7 +92,6 @@ class Uploads:
         return self._records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))
 
     def _upload_and_note(self, pack: Pack) -> None:
-        """The record of the last pack of all is not noted: it is committed with the rest."""
         row = self._upload(pack)
         pack.data = b""
         self._recycle(pack.buffer)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azbackup import settings
-from azbackup.crypto import Secret, Stretch, stretch
+from azbackup.crypto import Secret, stretch
 from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
 from azbackup.headstart import HeadStart
@@ -52,7 +52,7 @@ class Vault:
         self.container = container
         self.table = table
         self.password = Secret(b"")
-        self._stretched: Stretch = stretch
+        self._head: HeadStart | None = None
 
     @property
     def where(self) -> str:
@@ -99,21 +99,21 @@ class Vault:
 
     def unlock(self, password: Secret) -> None:
         """Takes the password; it is being stretched from now on, if the salt of last time is remembered."""
-        self.password, self._stretched = password, HeadStart(self.local_file("salt"), password)
+        self.password, self._head = password, HeadStart(self.local_file("salt"), password)
 
     def open_key(self) -> Opened:
         """The data key; what Azure's SDK has for blobs is loaded while the password is stretched."""
         keystore = self.keystore
         asked = keystore.asks()
-        if asked is not None and isinstance(self._stretched, HeadStart):
-            self._stretched.begin(self.password, *asked)
+        if asked is not None and self._head is not None:
+            self._head.begin(self.password, *asked)
         self.blobs.load()
         return keystore.open(self.password)
 
     @property
     def keystore(self) -> Keystore:
         """The key record."""
-        return Keystore(self.rows, self.blobs, self.partition, self._stretched)
+        return Keystore(self.rows, self.blobs, self.partition, self._head or stretch)
 
 
 def utc_now() -> str:
