@@ -39,9 +39,10 @@ class Background(Generic[T]):
                 self._slots.release()
                 future.set_exception(error)
             else:
-                del job, call  # a finished pack's bytes must not live on in an idle thread
+                del job, call  # neither a pack that was sent nor a span that was read lives on in an idle thread
                 self._slots.release()
                 future.set_result(result)
+                del result
             del future
 
     def submit(self, call: Callable[[], T]) -> Future[T]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from azbackup import options
-from azbackup.allocator import keep_freed_memory
+from azbackup.allocator import collect_seldom, keep_freed_memory
 from azbackup.errors import AzbackupError, Status
 from azbackup.lock import only_one
 from azbackup.prices import load_prices
@@ -46,6 +46,7 @@ def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Li
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _open_standard_streams()
     keep_freed_memory()
+    collect_seldom()
     _raise_descriptor_limit()
     args = parser.parse_args()
     show = _show(parser.prog, args)
@@ -87,7 +88,7 @@ def _show(program: str, args: argparse.Namespace) -> Lines:
     return Lines(program, sys.stderr, args.quiet)
 
 
-# --- imports in functions: who only looks does without what restores, and a password is stretched while they last
+# --- imports in functions: who only looks does without what restores, and a password is stretched before they come
 
 
 def _backup(args: argparse.Namespace, show: Lines) -> Status:
@@ -96,9 +97,9 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
     source = absolute(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args)
-    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists()))
+    password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
     with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
-        # Before all else is loaded: what stretching takes and what that takes together would be the peak of memory.
+        vault.unlock(password, creates=True)
         key = vault.keystore.open_or_create(vault.password, utc_now())
         from azbackup.backing import backup_command
 

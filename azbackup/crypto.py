@@ -159,10 +159,11 @@ def wrap_data_key(
     password: Secret,
     partition: str,
     costs: KdfCosts = DEFAULT_COSTS,
+    salt: bytes | None = None,
     stretched: Stretch = stretch,
 ) -> WrappedKey:
-    """The data key under the password, with a fresh salt and nonce."""
-    salt = os.urandom(SALT_BYTES)
+    """The data key under the password, with a fresh nonce and `salt`: 16 random bytes never used before."""
+    salt = salt or os.urandom(SALT_BYTES)
     wrap_key, commitment = _password_keys(stretched(password, salt, costs))
     nonce = os.urandom(NONCE_BYTES)
     sealed = AESGCM(wrap_key).encrypt(nonce, data_key.reveal(), _key_aad(partition, costs, salt))

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from azbackup.plan import NeededPack, ranges
+from azbackup.plan import NeededPack, Span, spans
 from azbackup.prices import Prices
 from azbackup.priorities import HIGH_HOURS, STANDARD_HOURS, State, ThawWish
 
@@ -105,12 +105,12 @@ def estimate(
 
 
 def _line(use: PackUse) -> PackLine:
-    read = sum(end - start for start, end in _spans(use))
+    read = sum(span.end - span.start for span in _spans(use))
     return PackLine(use.pack.pack_id, use.tier, use.state.value, use.pack.record.size, read)
 
 
-def _spans(use: PackUse) -> list[tuple[int, int]]:
-    return [] if use.state is State.MISSING else ranges(use.pack, use.chunks)
+def _spans(use: PackUse) -> list[Span]:
+    return [] if use.state is State.MISSING else spans(use.pack, use.chunks)
 
 
 def _size(uses: Sequence[PackUse]) -> int:
@@ -163,10 +163,10 @@ def _cost(
 
 
 def _reading(use: PackUse, prices: Prices) -> float:
-    """Reading the wanted ranges of a pack: of its own tier when online, of Hot once thawed."""
-    spans = _spans(use)
+    """Reading the wanted spans of a pack: of its own tier when online, of Hot once thawed."""
+    found = _spans(use)
     tier = use.tier if use.state is State.ONLINE else "hot"
-    return prices.reading(len(spans), sum(end - start for start, end in spans), tier)
+    return prices.reading(len(found), sum(span.end - span.start for span in found), tier)
 
 
 def _early(thawed: Sequence[PackUse], prices: Prices, now: float) -> float:

@@ -1,7 +1,7 @@
-"""Packs into files: each pack is read once, opened chunk by chunk, and written wherever its chunks are wanted.
+"""Packs into files: each pack is read once, span by span, opened chunk by chunk, and written wherever it is wanted.
 
 Promises that only bytes that were opened and checked reach a file, that a file appears when its last chunk is
-written, and that a file which cannot be completed leaves nothing behind. The next pack is read while one is written.
+written, and that a file which cannot be completed leaves nothing behind. The next spans are read while one is written.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from azbackup.crypto import Keys, open_chunk
 from azbackup.errors import Damaged, Missing
 from azbackup.hasher import Hasher
 from azbackup.model import Entry
-from azbackup.plan import NeededPack, Piece, ranges
+from azbackup.plan import NeededPack, Piece, Span, spans
 from azbackup.thawing import NotOnline
 from azbackup.writer import Destination
 
-_AHEAD = 1  # packs that are read while one is written: what bounds the memory of a restore
-_WHOLE = 0.9  # of a pack wanted: it is read in one piece
+_AHEAD = 2  # spans that are read while one is written: what bounds the memory of a restore
 
 _GROUP_BYTES = 1024 * 1024  # of plaintext that is opened at once, ...
 _CHUNK_COST = 4 * 1024  # ... a small chunk counting as more than it holds
@@ -30,7 +29,6 @@ _GROUPS_AHEAD = 1
 _SMALL_CHUNK = 256 * 1024  # larger ones, on average, are opened where they are written: that is where they are cached
 
 Plain = bytes | memoryview
-Spans = list[tuple[int, bytes]]
 
 
 @dataclass(slots=True)
@@ -45,6 +43,9 @@ class WantedFile:
     left: int = 0
     failed: bool = False
     put_off: bool = False
+
+
+Wanted = dict[int, list[tuple[WantedFile, int]]]  # by chunk of a pack: the files it is for, and where in them
 
 
 class Listener(Protocol):
@@ -77,36 +78,37 @@ class Fetch:
 
     def run(self, files: Sequence[WantedFile], packs: Sequence[NeededPack]) -> list[WantedFile]:
         """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
-        uses: dict[int, dict[int, list[tuple[WantedFile, int]]]] = {}
+        uses: dict[int, Wanted] = {}
         for file in files:
             file.left, file.put_off = len(file.pieces), False
             for pack, chunk, offset in file.pieces:
                 uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
             if not file.pieces:
                 self._finish(file)
-        numbers = sorted(uses)
-        calls = [lambda n=number: self._read(packs[n], sorted(uses[n])) for number in numbers]
-        for number, spans in zip(numbers, ahead(calls, _AHEAD), strict=True):
-            wanted = uses.pop(number)
-            if spans is None:
-                for each in wanted.values():
-                    self._put_off(each)
-            else:
-                for chunk, plain in self._opened(packs[number], sorted(wanted), spans):
-                    self._write_chunk(packs[number], chunk, plain, wanted[chunk])
+        reads = [(number, span) for number in sorted(uses) for span in spans(packs[number], sorted(uses[number]))]
+        results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
+        for number, span in reads:
+            self._restore(packs[number], span, next(results), uses[number])
         return [file for file in files if file.put_off and not file.failed]
 
-    def _read(self, pack: NeededPack, chunks: list[int]) -> Spans | None:
-        """(start, bytes) of the ranges that hold some chunks; [] of a pack that is gone, None of one not online."""
-        wanted = ranges(pack, chunks)
-        if sum(end - start for start, end in wanted) > _WHOLE * pack.record.size:
-            wanted = [(0, pack.record.size)]
+    def _read(self, pack: NeededPack, span: Span) -> bytes | None:
+        """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
         try:
-            return [(start, self._read_range(pack, start, end)) for start, end in wanted]
+            return self._read_range(pack, span.start, span.end)
         except Missing:
-            return []
+            return b""
         except NotOnline:
             return None
+
+    def _restore(self, pack: NeededPack, span: Span, data: bytes | None, uses: Wanted) -> None:
+        """Writes what is wanted of a span, and forgets who wanted it."""
+        wanted = [uses.pop(chunk) for chunk in span.chunks]
+        if data is None:
+            for each in wanted:
+                self._put_off(each)
+        else:
+            for (chunk, plain), each in zip(self._opened(pack, span, data), wanted, strict=True):
+                self._write_chunk(pack, chunk, plain, each)
 
     def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
         for file, _ in wanted:
@@ -114,26 +116,30 @@ class Fetch:
                 file.put_off = True
                 self._destination.discard(file.entry.path)
 
-    def _opened(self, pack: NeededPack, chunks: list[int], spans: Spans) -> Iterator[tuple[int, Plain | Damaged]]:
+    def _opened(self, pack: NeededPack, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
         """Each chunk and its plaintext, or what is wrong with it. Small ones are opened while others are written."""
         groups: list[list[int]] = [[]]
         size = 0
-        for chunk in chunks:
+        for chunk in span.chunks:
             if size >= _GROUP_BYTES:
                 groups.append([])
                 size = 0
             groups[-1].append(chunk)
             size += pack.record.plain[chunk] + _CHUNK_COST
-        calls = (partial(self._open_group, pack, group, spans) for group in groups)
-        small = sum(pack.record.plain[chunk] for chunk in chunks) < len(chunks) * _SMALL_CHUNK
+        view = memoryview(data)
+        calls = (partial(self._open_group, pack, group, span.start, view) for group in groups)
+        small = sum(pack.record.plain[chunk] for chunk in span.chunks) < len(span.chunks) * _SMALL_CHUNK
         for opened in ahead(calls, _GROUPS_AHEAD) if small else (call() for call in calls):
             yield from opened
 
-    def _open_group(self, pack: NeededPack, chunks: list[int], spans: Spans) -> list[tuple[int, Plain | Damaged]]:
+    def _open_group(
+        self, pack: NeededPack, chunks: list[int], base: int, data: memoryview
+    ) -> list[tuple[int, Plain | Damaged]]:
         opened: list[tuple[int, Plain | Damaged]] = []
         for chunk in chunks:
+            start = pack.starts[chunk] - base
             try:
-                opened.append((chunk, self._open(pack, chunk, spans)))
+                opened.append((chunk, self._open(pack, chunk, data[start : start + pack.record.sealed[chunk]])))
             except Damaged as error:
                 opened.append((chunk, error))
         return opened
@@ -150,13 +156,10 @@ class Fetch:
             if not file.failed and not file.put_off:
                 self._write(file, offset, plain)
 
-    def _open(self, pack: NeededPack, chunk: int, spans: Spans) -> Plain:
+    def _open(self, pack: NeededPack, chunk: int, sealed: memoryview) -> Plain:
         """The plaintext of a chunk: opened, decompressed, and its id checked again. Damaged."""
-        start, size = pack.starts[chunk], pack.record.sealed[chunk]
-        base, data = next((span for span in reversed(spans) if span[0] <= start), (start, b""))
-        part = memoryview(data)[start - base : start - base + size]
         chunk_id = pack.chunk_id(chunk)
-        plain = codec.decode_body(open_chunk(self._chunk_key, chunk_id, part))
+        plain = codec.decode_body(open_chunk(self._chunk_key, chunk_id, sealed))
         if self._hasher.chunk_id(plain) != chunk_id or len(plain) != pack.record.plain[chunk]:
             raise Damaged("a chunk opens but is not what its id says")
         return plain

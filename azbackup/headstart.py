@@ -1,12 +1,14 @@
-"""A password stretched before anybody has asked Azure for the salt: with the salt of last time, beside the start.
+"""A password stretched before anybody has asked Azure for the salt, and before Azure's SDK is loaded.
 
-Stretching takes 0.1 s and 64 MiB, the SDK's import takes longer; neither waits for the other this way. The salt is no
-secret and rarely changes. Nothing depends on the file that remembers it: the key record decides, and another salt is
-stretched anew. Only today's costs are remembered, so that no file here can make a run take more memory.
+With the salt of last time, or where a key is going to be made with a new one. The salt is no secret and rarely changes.
+Nothing depends on the file that remembers it: the key record decides, and another salt is stretched anew. Only today's
+costs are remembered, so that no file here can make a run take more memory. What is known at the start is stretched at
+the start, not beside what comes next: the 64 MiB and the SDK together would be the peak of most runs.
 """
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
@@ -17,15 +19,21 @@ from azbackup.note import Note
 
 
 class HeadStart:
-    """What is being stretched for one run. Each salt is stretched once."""
+    """What was stretched for one run. Each salt is stretched once."""
 
-    def __init__(self, path: Path, password: Secret) -> None:
-        """Begins with the salt that the file remembers, if there is one."""
+    def __init__(self, path: Path, password: Secret, creates: bool = False) -> None:
+        """Stretches with the salt that the file remembers; if it has none, and the run may make a key, with a new one.
+
+        `new_salt` is what a key that is made has to use.
+        """
+        self.new_salt = os.urandom(SALT_BYTES)
         self._note = Note(path)
         self._begun: dict[tuple[bytes, bytes, KdfCosts], Future[Secret]] = {}
         self._remembered = self._note.read()
         if len(self._remembered) == SALT_BYTES:
-            self.begin(password, self._remembered, DEFAULT_COSTS)
+            self._future(password, self._remembered, DEFAULT_COSTS).result()
+        elif creates:
+            self._future(password, self.new_salt, DEFAULT_COSTS).result()
 
     def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
         """The KEK, as crypto.stretch gives it."""

@@ -104,12 +104,20 @@ def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:
 class Keystore:
     """The key record of one partition."""
 
-    def __init__(self, rows: RowStore, blobs: BlobStore, partition: str, stretched: Stretch = stretch) -> None:
-        """`stretched` is crypto.stretch, or what has begun already."""
+    def __init__(
+        self,
+        rows: RowStore,
+        blobs: BlobStore,
+        partition: str,
+        stretched: Stretch = stretch,
+        new_salt: bytes | None = None,
+    ) -> None:
+        """`stretched` is crypto.stretch, or what was done already; `new_salt` that of a key that is made here."""
         self._rows = rows
         self._blobs = blobs
         self._partition = partition
         self._stretched = stretched
+        self._new_salt = new_salt
         self._row: PlainRow | None = None  # read ahead
 
     def exists(self) -> bool:
@@ -163,7 +171,7 @@ class Keystore:
 
     def _create(self, password: Secret, now: str) -> tuple[Opened, bool]:
         data_key = new_data_key()
-        wrapped = wrap_data_key(data_key, password, self._partition, stretched=self._stretched)
+        wrapped = wrap_data_key(data_key, password, self._partition, salt=self._new_salt, stretched=self._stretched)
         if self._holds_anything():  # not before: stretching and what loads with the first blob together are the peak
             return self.open(password), False
         record = KeyRecord(1, wrapped, now, now)

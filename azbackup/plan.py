@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from azbackup.errors import Damaged
 from azbackup.formats import CHUNK_ID_BYTES, PACK_MAGIC
@@ -14,7 +15,17 @@ from azbackup.model import ChunkId, Entry, PackId, PackRecord
 
 Piece = tuple[int, int, int]  # pack number, chunk number in the pack, offset in the file
 
+SPAN_BYTES = 9 * 1024 * 1024  # read at once, at most: a little more than the largest chunk
 _GAP = 256 * 1024  # reading this much too much costs less than another request
+_WHOLE = 0.9  # of a pack wanted: it is read from end to end
+
+
+class Span(NamedTuple):
+    """Bytes of a pack that are read in one request, [start, end), and the chunks in them that are wanted."""
+
+    start: int
+    end: int
+    chunks: list[int]
 
 
 @dataclass(slots=True)
@@ -60,6 +71,10 @@ class Places:
         """How many wanted chunks no pack is known for."""
         return len(self._missing)
 
+    def forget(self) -> None:
+        """Keeps the packs alone: when all pieces are known, who asks where a chunk is takes memory for nothing."""
+        self._places.clear()
+
     def pieces(self, entry: Entry) -> list[Piece]:
         """(pack number, chunk number, offset in the file) of a file's chunks. Damaged when it is incomplete."""
         found: list[Piece] = []
@@ -76,13 +91,19 @@ class Places:
         return found
 
 
-def ranges(pack: NeededPack, chunks: list[int]) -> list[tuple[int, int]]:
-    """(start, end) byte ranges of a pack that hold some chunks (in ascending order), close ones joined."""
-    found: list[tuple[int, int]] = []
+def spans(pack: NeededPack, chunks: list[int]) -> list[Span]:
+    """The spans of a pack that hold some chunks (in ascending order): close ones joined, none of SPAN_BYTES or more.
+
+    Where nearly all of a pack is wanted, all that lies between the chunks is read too.
+    """
+    wanted = sum(pack.record.sealed[chunk] for chunk in chunks)
+    gap = pack.record.size if wanted > _WHOLE * pack.record.size else _GAP
+    found: list[Span] = []
     for chunk in chunks:
         start, end = pack.starts[chunk], pack.starts[chunk] + pack.record.sealed[chunk]
-        if found and start - found[-1][1] <= _GAP:
-            found[-1] = (found[-1][0], end)
+        if found and start - found[-1].end <= gap and end - found[-1].start <= SPAN_BYTES:
+            found[-1].chunks.append(chunk)
+            found[-1] = found[-1]._replace(end=end)
         else:
-            found.append((start, end))
+            found.append(Span(start, end, [chunk]))
     return found

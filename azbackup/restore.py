@@ -167,6 +167,7 @@ class Restore:
                 leader, *others = others
                 decision = self._plan(leader, destination, todo)
             links += [(entry, leader) for entry in others]
+        self._places.forget()
         return todo, links
 
     def _tell_unfinished(self) -> None:

@@ -40,7 +40,7 @@ class Uploads:
         now_ns: Callable[[], int],
         recycle: Callable[[BytesIO], None],
     ) -> None:
-        """`recycle` takes the buffer of a pack that has been uploaded."""
+        """`recycle` takes the buffer of a pack that has been uploaded, while others travel: they fill up that fast."""
         self._blobs = blobs
         self._records = records
         self._copies = copies
@@ -51,6 +51,7 @@ class Uploads:
         self._recycle = recycle
         self._workers: Background[Row | None] = Background(_IN_FLIGHT, _IN_FLIGHT)
         self._lock = threading.Lock()
+        self._travelling = 0
         self._unwritten: list[Row] = []
         self._written_ns = now_ns()
         self.packs = 0
@@ -63,6 +64,8 @@ class Uploads:
     def send(self, pack: Pack) -> None:
         """Uploads a pack and records it, in the background. Raises what an earlier one met."""
         self._count(pack)
+        with self._lock:
+            self._travelling += 1
         self._workers.submit(lambda: self._upload_and_note(pack))
 
     def finish(self, pack: Pack | None) -> list[Row]:
@@ -94,8 +97,10 @@ class Uploads:
     def _upload_and_note(self, pack: Pack) -> None:
         row = self._upload(pack)
         pack.data = b""
-        self._recycle(pack.buffer)
         with self._lock:
+            self._travelling -= 1
+            if self._travelling:
+                self._recycle(pack.buffer)
             self._note(row)
 
     def _note(self, row: Row) -> None:

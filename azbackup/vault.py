@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azbackup import settings
-from azbackup.crypto import Secret, stretch
+from azbackup.crypto import Secret
 from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
 from azbackup.headstart import HeadStart
@@ -42,7 +42,7 @@ _HINTS = {
 class Vault:
     """One partition of one account, its adapters, and the password.
 
-    The SDK is loaded when the first adapter is asked for: it takes 0.2 s, in which the password can be stretched.
+    The SDK is loaded when the first adapter is asked for, after the password was stretched: see headstart.
     """
 
     def __init__(self, partition: str, connection: Connection, limits: Limits, container: str, table: str) -> None:
@@ -97,9 +97,9 @@ class Vault:
         """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
         return cache_directory() / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
 
-    def unlock(self, password: Secret) -> None:
-        """Takes the password; it is being stretched from now on, if the salt of last time is remembered."""
-        self.password, self._head = password, HeadStart(self.local_file("salt"), password)
+    def unlock(self, password: Secret, creates: bool = False) -> None:
+        """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
+        self.password, self._head = password, HeadStart(self.local_file("salt"), password, creates)
 
     def open_key(self) -> Opened:
         """The data key; what Azure's SDK has for blobs is loaded while the password is stretched."""
@@ -113,7 +113,9 @@ class Vault:
     @property
     def keystore(self) -> Keystore:
         """The key record."""
-        return Keystore(self.rows, self.blobs, self.partition, self._head or stretch)
+        if self._head is None:
+            return Keystore(self.rows, self.blobs, self.partition)
+        return Keystore(self.rows, self.blobs, self.partition, self._head, self._head.new_salt)
 
 
 def utc_now() -> str:

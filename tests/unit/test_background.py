@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from weakref import WeakSet
 
 import pytest
 
@@ -142,3 +144,26 @@ def test_an_error_ahead_comes_in_its_place() -> None:
 def test_nothing_ahead_of_nothing() -> None:
     """No calls give no results."""
     assert list(ahead([], 2)) == []
+
+
+def test_what_was_taken_is_let_go() -> None:
+    """An idle thread keeps no result: a span that was written must not stay in memory until the next one is read."""
+
+    class Span:
+        """Something large."""
+
+    alive: WeakSet[Span] = WeakSet()
+
+    def read() -> Span:
+        span = Span()
+        alive.add(span)
+        return span
+
+    workers: Background[Span] = Background(1, 1)
+    workers.submit(read).result()
+    workers.join()
+    until = time.monotonic() + 5
+    while len(alive) and time.monotonic() < until:
+        time.sleep(0.001)
+    assert not len(alive)
+    workers.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,22 @@ def test_a_remembered_salt_is_stretched_at_once_and_only_once(tmp_path: Path, be
     second(PASSWORD, SALT, DEFAULT_COSTS)
     second(PASSWORD, SALT, DEFAULT_COSTS)
     assert begun == [SALT]
+
+
+def test_a_key_that_may_be_made_has_its_salt_stretched_at_once(tmp_path: Path, begun: list[bytes]) -> None:
+    """Where nothing is remembered, a new salt of the run's own; where something is, that; only for who may make one."""
+    first = HeadStart(tmp_path / "a.salt", PASSWORD, creates=True)
+    assert begun == [first.new_salt]
+    assert len(first.new_salt) == 16
+    assert (
+        first(PASSWORD, first.new_salt, DEFAULT_COSTS).reveal()
+        == stretch(PASSWORD, first.new_salt, DEFAULT_COSTS).reveal()
+    )
+    second = HeadStart(tmp_path / "a.salt", PASSWORD, creates=True)
+    assert begun == [first.new_salt, first.new_salt]
+    assert second.new_salt != first.new_salt
+    HeadStart(tmp_path / "b.salt", PASSWORD)
+    assert len(begun) == 2
 
 
 def test_another_salt_is_stretched_anew_and_remembered(tmp_path: Path, begun: list[bytes]) -> None:
@@ -111,3 +129,11 @@ def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[byt
     """A key record that asks for a terabyte is refused before any work is done, not after it was begun."""
     HeadStart(tmp_path / "a.salt", PASSWORD).begin(PASSWORD, SALT, KdfCosts(1 << 30, 3, 4))
     assert begun == []
+
+
+def test_nothing_large_is_loaded_before_the_password_is_stretched() -> None:
+    """The 64 MiB come before Azure's SDK and what a run needs, not on top of them: that would be the peak."""
+    program = "import sys, azbackup.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc"} & set(loaded) == set()
+    assert "azbackup.headstart" in loaded

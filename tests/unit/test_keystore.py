@@ -68,6 +68,16 @@ def account() -> Account:
     return Account()
 
 
+def test_a_key_is_made_with_the_salt_that_was_stretched(account: Account) -> None:
+    """Where the run began with a salt of its own, the key record has it, and the password opens."""
+    salt = bytes(range(16))
+    Keystore(MemoryRows(account.table, PARTITION), account.blobs, PARTITION, new_salt=salt).open_or_create(OLD, NOW)
+    assert account.keys().open(OLD).record.wrapped.salt == salt
+    other = Account()
+    other.create()
+    assert other.keys().open(OLD).record.wrapped.salt != salt
+
+
 def test_nothing_is_stored(account: Account) -> None:
     """An empty partition is neither damaged nor a wrong password; changing it makes nothing."""
     with pytest.raises(NothingStored):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from azbackup import plan
 from azbackup.errors import Damaged
 from azbackup.model import ChunkId, Entry, Kind, PackId, PackRecord
-from azbackup.plan import NeededPack, Places, ranges
+from azbackup.plan import NeededPack, Places, spans
 
 
 def chunk_id(number: int) -> ChunkId:
@@ -82,17 +83,32 @@ def test_an_empty_file_needs_nothing() -> None:
 
 
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=30), st.data())
-def test_ranges_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> None:
-    """Every wanted chunk lies in one range; ranges are in order and further apart than the gap worth reading."""
+def test_spans_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> None:
+    """Every wanted chunk lies in its span alone; spans are in order, and bounded; close ones are one where they fit."""
+    bound = data.draw(st.sampled_from([1, 300_000, plan.SPAN_BYTES]))
     pack = NeededPack(PackId("p"), record({number: (size, 1) for number, size in enumerate(sealed)}))
     wanted = sorted(data.draw(st.sets(st.integers(0, len(sealed) - 1), min_size=1)))
-    found = ranges(pack, wanted)
-    for chunk in wanted:
-        start = pack.starts[chunk]
-        assert sum(low <= start and start + sealed[chunk] <= high for low, high in found) == 1
-    assert all(later[0] - earlier[1] > plan._GAP for earlier, later in itertools.pairwise(found))
-    assert {low for low, _ in found} <= {pack.starts[chunk] for chunk in wanted}
-    assert found[-1][1] <= pack.record.size
+    with mock.patch.object(plan, "SPAN_BYTES", bound):
+        found = spans(pack, wanted)
+    assert [chunk for span in found for chunk in span.chunks] == wanted
+    for span in found:
+        assert span.start == pack.starts[span.chunks[0]]
+        assert span.end == pack.starts[span.chunks[-1]] + sealed[span.chunks[-1]]
+        assert span.end - span.start <= bound or len(span.chunks) == 1
+    for earlier, later in itertools.pairwise(found):
+        end = pack.starts[later.chunks[0]] + sealed[later.chunks[0]]
+        assert later.start - earlier.end > plan._GAP or end - earlier.start > bound
+    assert found[-1].end <= pack.record.size
+
+
+def test_a_pack_that_is_wanted_nearly_whole_is_read_whole() -> None:
+    """A gap that is too wide to be read for one chunk's sake is read where hardly anything else is left out."""
+    gap = plan._GAP + 1
+    pack = NeededPack(PackId("p"), record({0: (gap * 20, 1), 1: (gap, 1), 2: (gap, 1)}))
+    assert [span.chunks for span in spans(pack, [0, 2])] == [[0, 2]]
+    assert [span.chunks for span in spans(pack, [0])] == [[0]]
+    thin = NeededPack(PackId("p"), record({0: (gap, 1), 1: (gap, 1), 2: (gap, 1)}))
+    assert [span.chunks for span in spans(thin, [0, 2])] == [[0], [2]]
 
 
 def test_starts_are_behind_the_magic() -> None:
