@@ -8,6 +8,7 @@ byte is under the seal, so an unknown one means a newer version, and is refused 
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Sequence
 
@@ -85,14 +86,56 @@ def worth_trying(plain: bytes | memoryview) -> bool:
     return any(len(compress(plain[at : at + _SAMPLE])) < _SAMPLE * _WORTH for at in starts)
 
 
-def decode_body(body: bytes) -> bytes | memoryview:
-    """The plaintext of a chunk; at most CHUNK_MAX bytes. Damaged on anything else."""
-    codec = body[0] if body else -1
-    if codec == CODEC_PLAIN:
-        return memoryview(body)[1:]
-    if codec == CODEC_ZSTD:
-        return _bounded(memoryview(body)[1:], CHUNK_MAX, "a chunk")
-    raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
+def decode_bodies(bodies: Sequence[bytes], sizes: Sequence[int]) -> list[bytes | memoryview | Damaged]:
+    """The plaintexts of chunks that have these sizes, at most CHUNK_MAX bytes each; Damaged in place of any other.
+
+    The GIL is let go once for all of them. AzbackupError for a codec of a later version.
+    """
+    found: list[bytes | memoryview | Damaged] = []
+    frames: list[bytes | bytearray | memoryview] = []
+    places: list[int] = []
+    for number, (body, size) in enumerate(zip(bodies, sizes, strict=True)):
+        codec = body[0] if body else -1
+        if codec not in (CODEC_PLAIN, CODEC_ZSTD):
+            raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
+        payload = memoryview(body)[1:]
+        claimed = len(payload) if codec == CODEC_PLAIN else _claimed(payload)
+        wrong = claimed != size or not 0 <= size <= CHUNK_MAX
+        found.append(Damaged(f"a chunk claims {claimed} bytes, its record {size}") if wrong else payload)
+        if codec == CODEC_ZSTD and not wrong:
+            frames.append(payload)
+            places.append(number)
+    for number, plain in zip(places, _decompressed(frames), strict=True):
+        found[number] = plain
+    return found
+
+
+def _decompressed(frames: list[bytes | bytearray | memoryview]) -> Sequence[bytes | memoryview | Damaged]:
+    """The contents of frames whose own sizes were checked; Damaged in place of what is none."""
+    if not frames:
+        return []
+    sizes = struct.pack(f"={len(frames)}Q", *(zstandard.frame_content_size(frame) for frame in frames))
+    try:
+        packed = _mine.decompressor.multi_decompress_to_buffer(frames, decompressed_sizes=sizes, threads=1)
+    except zstandard.ZstdError:  # which of them?
+        return [_alone(frame) for frame in frames]
+    # A segment is a buffer; only its stub does not say so.
+    return [memoryview(packed[number]) for number in range(len(frames))]  # type: ignore[arg-type]
+
+
+def _alone(frame: bytes | bytearray | memoryview) -> bytes | Damaged:
+    try:
+        return _bounded(frame, CHUNK_MAX, "a chunk")
+    except Damaged as error:
+        return error
+
+
+def _claimed(frame: memoryview) -> int:
+    """How many bytes a frame says it holds; -1 where it says nothing, or is no frame."""
+    try:
+        return zstandard.frame_content_size(frame)
+    except zstandard.ZstdError:
+        return -1
 
 
 def encode_payload(plain: bytes) -> bytes:
@@ -105,7 +148,7 @@ def decode_payload(payload: bytes) -> bytes:
     return _bounded(payload, RECORD_PLAIN_BYTES, "a record")
 
 
-def _bounded(frame: bytes | memoryview, limit: int, what: str) -> bytes:
+def _bounded(frame: bytes | bytearray | memoryview, limit: int, what: str) -> bytes:
     try:
         size = zstandard.frame_content_size(frame)
         if not 0 <= size <= limit:

@@ -135,14 +135,26 @@ class Fetch:
     def _open_group(
         self, pack: NeededPack, chunks: list[int], base: int, data: memoryview
     ) -> list[tuple[int, Plain | Damaged]]:
-        opened: list[tuple[int, Plain | Damaged]] = []
+        opened: dict[int, Plain | Damaged] = {}
+        bodies: list[bytes] = []
         for chunk in chunks:
             start = pack.starts[chunk] - base
+            sealed = data[start : start + pack.record.sealed[chunk]]
             try:
-                opened.append((chunk, self._open(pack, chunk, data[start : start + pack.record.sealed[chunk]])))
+                bodies.append(open_chunk(self._chunk_key, pack.chunk_id(chunk), sealed))
             except Damaged as error:
-                opened.append((chunk, error))
-        return opened
+                opened[chunk] = error
+        sound = [chunk for chunk in chunks if chunk not in opened]
+        plains = codec.decode_bodies(bodies, [pack.record.plain[chunk] for chunk in sound])
+        for chunk, plain in zip(sound, plains, strict=True):
+            opened[chunk] = self._checked(pack, chunk, plain)
+        return [(chunk, opened[chunk]) for chunk in chunks]
+
+    def _checked(self, pack: NeededPack, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
+        """The plaintext of a chunk, if it has the chunk's id."""
+        if isinstance(plain, Damaged) or self._hasher.chunk_id(plain) == pack.chunk_id(chunk):
+            return plain
+        return Damaged("a chunk opens but is not what its id says")
 
     def _write_chunk(
         self, pack: NeededPack, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
@@ -155,14 +167,6 @@ class Fetch:
         for file, offset in wanted:
             if not file.failed and not file.put_off:
                 self._write(file, offset, plain)
-
-    def _open(self, pack: NeededPack, chunk: int, sealed: memoryview) -> Plain:
-        """The plaintext of a chunk: opened, decompressed, and its id checked again. Damaged."""
-        chunk_id = pack.chunk_id(chunk)
-        plain = codec.decode_body(open_chunk(self._chunk_key, chunk_id, sealed))
-        if self._hasher.chunk_id(plain) != chunk_id or len(plain) != pack.record.plain[chunk]:
-            raise Damaged("a chunk opens but is not what its id says")
-        return plain
 
     def _write(self, file: WantedFile, offset: int, plain: Plain) -> None:
         if not self._listener.attempt(file.entry, lambda: self._destination.write(file.entry, offset, plain)):
