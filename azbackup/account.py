@@ -37,8 +37,8 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 5
 _SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
 _READ_SECONDS = 60
-_PACED_BYTES = 256 * 1024  # read from a connection at once where the pace is limited; else all of an answer: what
-# the SDK reads in blocks it joins afterwards, with both in memory, and its 4 KiB take a third of a restore's time
+_BLOCK_BYTES = 256 * 1024  # read from a connection at once: the SDK's 4 KiB take a third of a restore's time, and a
+# whole answer a fifth, since its fresh pages are faulted in one by one while the kernel copies
 _ABSENT_SECONDS = (0.0, 0.3, 1.0)  # nobody has answered yet: four tries, then a mistyped name is said to be one
 _OUTAGE_SECONDS = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)  # somebody had answered: half a minute without a network
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the service asks for patience
@@ -99,14 +99,13 @@ class Account:
         self._sleep = sleep
         self._reached = False
         self.requests: Counter[str] = Counter()
-        limits = limits or Limits()
         self._options: dict[str, Any] = {
             "transport": _Counting(
                 self.requests,
-                limits,
+                limits or Limits(),
                 connection_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
-                connection_data_block_size=_PACED_BYTES if limits.download else PACK_BYTES,
+                connection_data_block_size=_BLOCK_BYTES,
             ),
             "retry_total": 0,
             "connection_timeout": _CONNECT_SECONDS,

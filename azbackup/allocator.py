@@ -14,7 +14,7 @@ import gc
 _M_TRIM_THRESHOLD = -1  # mallopt(3)
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_MMAP_BYTES = 10 * 1024 * 1024  # just above what a restore reads at once; a pack's buffer still grows by mremap
+_MMAP_BYTES = 10 * 1024 * 1024  # just above the largest chunk and span of small ones; a pack still grows by mremap
 _TRIM_BYTES = 12 * 1024 * 1024  # more is no faster, and is what a run of mixed files ends up holding
 _ARENAS = 1  # for all threads: what one lets go of serves the next, and is not kept once for each
 
@@ -27,7 +27,7 @@ def collect_seldom() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Asks the allocator to serve blocks of up to a span's size from memory that it holds."""
+    """Asks the allocator to serve blocks of up to a chunk's size from memory that it holds."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

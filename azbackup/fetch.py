@@ -118,6 +118,11 @@ class Fetch:
 
     def _opened(self, pack: NeededPack, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
         """Each chunk and its plaintext, or what is wrong with it. Small ones are opened while others are written."""
+        view = memoryview(data)
+        if sum(pack.record.plain[chunk] for chunk in span.chunks) >= len(span.chunks) * _SMALL_CHUNK:
+            for chunk in span.chunks:
+                yield from self._open_group(pack, [chunk], span.start, view)
+            return
         groups: list[list[int]] = [[]]
         size = 0
         for chunk in span.chunks:
@@ -126,10 +131,9 @@ class Fetch:
                 size = 0
             groups[-1].append(chunk)
             size += pack.record.plain[chunk] + _CHUNK_COST
-        view = memoryview(data)
-        calls = (partial(self._open_group, pack, group, span.start, view) for group in groups)
-        small = sum(pack.record.plain[chunk] for chunk in span.chunks) < len(span.chunks) * _SMALL_CHUNK
-        for opened in ahead(calls, _GROUPS_AHEAD) if small else (call() for call in calls):
+        for opened in ahead(
+            (partial(self._open_group, pack, group, span.start, view) for group in groups), _GROUPS_AHEAD
+        ):
             yield from opened
 
     def _open_group(

@@ -15,7 +15,9 @@ from azbackup.model import ChunkId, Entry, PackId, PackRecord
 
 Piece = tuple[int, int, int]  # pack number, chunk number in the pack, offset in the file
 
-SPAN_BYTES = 9 * 1024 * 1024  # read at once, at most: a little more than the largest chunk
+SPAN_BYTES = 8 * 1024 * 1024  # read at once, at most, unless a single chunk is larger once it is sealed; ...
+LARGE_SPAN_BYTES = 24 * 1024 * 1024  # ... and of large chunks: few files, whose list takes little, and many requests
+LARGE_CHUNK = 256 * 1024  # sealed, on average
 _GAP = 256 * 1024  # reading this much too much costs less than another request
 _WHOLE = 0.9  # of a pack wanted: it is read from end to end
 
@@ -92,16 +94,17 @@ class Places:
 
 
 def spans(pack: NeededPack, chunks: list[int]) -> list[Span]:
-    """The spans of a pack that hold some chunks (in ascending order): close ones joined, none of SPAN_BYTES or more.
+    """The spans of a pack that hold some chunks (in ascending order): close ones joined, up to a bound.
 
     Where nearly all of a pack is wanted, all that lies between the chunks is read too.
     """
     wanted = sum(pack.record.sealed[chunk] for chunk in chunks)
+    most = LARGE_SPAN_BYTES if pack.record.size >= LARGE_CHUNK * len(pack.record.sealed) else SPAN_BYTES
     gap = pack.record.size if wanted > _WHOLE * pack.record.size else _GAP
     found: list[Span] = []
     for chunk in chunks:
         start, end = pack.starts[chunk], pack.starts[chunk] + pack.record.sealed[chunk]
-        if found and start - found[-1].end <= gap and end - found[-1].start <= SPAN_BYTES:
+        if found and start - found[-1].end <= gap and end - found[-1].start <= most:
             found[-1].chunks.append(chunk)
             found[-1] = found[-1]._replace(end=end)
         else:

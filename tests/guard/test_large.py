@@ -81,10 +81,10 @@ def test_changed_run(life: Life) -> None:
 
 
 def test_restore(life: Life) -> None:
-    """A pack is read in spans of 9 MiB, as far as the next chunk leaves them, and hardly a byte that is not needed."""
+    """A pack is read in spans of 24 MiB, as far as the next chunk leaves them, and hardly a byte that is not needed."""
     packs = len(life.first.added.packs) + len(life.changed.added.packs)
     reads = [each for each in life.restore.requests if each.billing == "read"]
-    assert len(reads) <= (_ONE + _TWO) / (7 * _MIB) + packs, life.restore.told
+    assert len(reads) <= (_ONE + _TWO) / (16 * _MIB) + packs, life.restore.told
     assert len(life.restore.requests) - len(reads) <= 6, life.restore.told
     assert sum(each.answered_bytes for each in reads) < 1.15 * (_ONE + _TWO)
 

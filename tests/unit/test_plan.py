@@ -111,6 +111,17 @@ def test_a_pack_that_is_wanted_nearly_whole_is_read_whole() -> None:
     assert [span.chunks for span in spans(thin, [0, 2])] == [[0], [2]]
 
 
+def test_large_chunks_are_read_in_larger_spans() -> None:
+    """24 MiB where chunks are large, 8 MiB where they are small, and one chunk that is larger alone."""
+    mib = 1024 * 1024
+    large = NeededPack(PackId("p"), record(dict.fromkeys(range(60), (mib, 1))))
+    assert [len(span.chunks) for span in spans(large, list(range(60)))] == [24, 24, 12]
+    small = NeededPack(PackId("p"), record(dict.fromkeys(range(100), (mib // 8, 1))))
+    assert [len(span.chunks) for span in spans(small, list(range(100)))] == [64, 36]
+    whole = NeededPack(PackId("p"), record({0: (9 * mib, 1), **dict.fromkeys(range(1, 100), (9, 1))}))
+    assert [len(span.chunks) for span in spans(whole, list(range(100)))] == [1, 99]
+
+
 def test_starts_are_behind_the_magic() -> None:
     """The first chunk starts at byte 8, each next one where the last one ends."""
     assert NeededPack(*FIRST).starts == [8, 38, 78]
