@@ -92,31 +92,37 @@ def decode_bodies(bodies: Sequence[bytes], sizes: Sequence[int]) -> list[bytes |
     The GIL is let go once for all of them. AzbackupError for a codec of a later version.
     """
     found: list[bytes | memoryview | Damaged] = []
-    frames: list[bytes | bytearray | memoryview] = []
-    places: list[int] = []
+    places: list[int] = []  # of the frames
     for number, (body, size) in enumerate(zip(bodies, sizes, strict=True)):
         codec = body[0] if body else -1
         if codec not in (CODEC_PLAIN, CODEC_ZSTD):
             raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
         payload = memoryview(body)[1:]
-        claimed = len(payload) if codec == CODEC_PLAIN else _claimed(payload)
-        wrong = claimed != size or not 0 <= size <= CHUNK_MAX
-        found.append(Damaged(f"a chunk claims {claimed} bytes, its record {size}") if wrong else payload)
-        if codec == CODEC_ZSTD and not wrong:
-            frames.append(payload)
+        try:
+            claimed = len(payload) if codec == CODEC_PLAIN else _claimed(payload, CHUNK_MAX, "a chunk")
+            if claimed != size or size > CHUNK_MAX:
+                raise Damaged(f"a chunk claims {claimed} bytes, its record {size}")
+        except Damaged as error:
+            found.append(error)
+            continue
+        found.append(payload)
+        if codec == CODEC_ZSTD:
             places.append(number)
-    for number, plain in zip(places, _decompressed(frames), strict=True):
+    plains = _decompressed([memoryview(bodies[number])[1:] for number in places], [sizes[number] for number in places])
+    for number, plain in zip(places, plains, strict=True):
         found[number] = plain
     return found
 
 
-def _decompressed(frames: list[bytes | bytearray | memoryview]) -> Sequence[bytes | memoryview | Damaged]:
-    """The contents of frames whose own sizes were checked; Damaged in place of what is none."""
+def _decompressed(
+    frames: list[bytes | bytearray | memoryview], sizes: list[int]
+) -> Sequence[bytes | memoryview | Damaged]:
+    """The contents of frames that claim these sizes; Damaged in place of what is none."""
     if not frames:
         return []
-    sizes = struct.pack(f"={len(frames)}Q", *(zstandard.frame_content_size(frame) for frame in frames))
+    lengths = struct.pack(f"={len(sizes)}Q", *sizes)
     try:
-        packed = _mine.decompressor.multi_decompress_to_buffer(frames, decompressed_sizes=sizes, threads=1)
+        packed = _mine.decompressor.multi_decompress_to_buffer(frames, decompressed_sizes=lengths, threads=1)
     except zstandard.ZstdError:  # which of them?
         return [_alone(frame) for frame in frames]
     # A segment is a buffer; only its stub does not say so.
@@ -130,14 +136,6 @@ def _alone(frame: bytes | bytearray | memoryview) -> bytes | Damaged:
         return error
 
 
-def _claimed(frame: memoryview) -> int:
-    """How many bytes a frame says it holds; -1 where it says nothing, or is no frame."""
-    try:
-        return zstandard.frame_content_size(frame)
-    except zstandard.ZstdError:
-        return -1
-
-
 def encode_payload(plain: bytes) -> bytes:
     """A record's payload: one zstd frame."""
     return _mine.record.compress(plain)
@@ -149,10 +147,19 @@ def decode_payload(payload: bytes) -> bytes:
 
 
 def _bounded(frame: bytes | bytearray | memoryview, limit: int, what: str) -> bytes:
+    _claimed(frame, limit, what)
     try:
-        size = zstandard.frame_content_size(frame)
-        if not 0 <= size <= limit:
-            raise Damaged(f"{what} claims {size} bytes, more than the {limit} it may have")
         return _mine.decompressor.decompress(frame, max_output_size=limit)
     except zstandard.ZstdError as error:
         raise Damaged(f"{what} does not decompress: {error}") from None
+
+
+def _claimed(frame: bytes | bytearray | memoryview, limit: int, what: str) -> int:
+    """How many bytes a frame says it holds. Damaged when it says nothing, more than the limit, or is no frame."""
+    try:
+        size = zstandard.frame_content_size(frame)
+    except zstandard.ZstdError as error:
+        raise Damaged(f"{what} does not decompress: {error}") from None
+    if not 0 <= size <= limit:
+        raise Damaged(f"{what} claims {size} bytes, more than the {limit} it may have")
+    return size

@@ -151,7 +151,7 @@ def test_a_bomb_is_not_set_off(decode: Callable[[bytes], bytes], limit: int) -> 
     bomb = zstandard.compress(bytes(limit + 1))
     tracemalloc.start()
     try:
-        with pytest.raises(Damaged, match="claims"):
+        with pytest.raises(Damaged, match="more than"):
             decode(bomb)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
