@@ -86,14 +86,19 @@ def worth_trying(plain: bytes | memoryview) -> bool:
     return any(len(compress(plain[at : at + _SAMPLE])) < _SAMPLE * _WORTH for at in starts)
 
 
-def decode_bodies(bodies: Sequence[bytes], sizes: Sequence[int]) -> list[bytes | memoryview | Damaged]:
+def decode_bodies(bodies: Sequence[bytes | Damaged], sizes: Sequence[int]) -> list[bytes | memoryview | Damaged]:
     """The plaintexts of chunks that have these sizes, at most CHUNK_MAX bytes each; Damaged in place of any other.
 
-    The GIL is let go once for all of them. AzbackupError for a codec of a later version.
+    A body that is Damaged already stays that. The GIL is let go once for all of them. AzbackupError for a codec of a
+    later version.
     """
     found: list[bytes | memoryview | Damaged] = []
-    places: list[int] = []  # of the frames
+    places: list[int] = []
+    frames: list[bytes | bytearray | memoryview] = []
     for number, (body, size) in enumerate(zip(bodies, sizes, strict=True)):
+        if isinstance(body, Damaged):
+            found.append(body)
+            continue
         codec = body[0] if body else -1
         if codec not in (CODEC_PLAIN, CODEC_ZSTD):
             raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
@@ -108,7 +113,8 @@ def decode_bodies(bodies: Sequence[bytes], sizes: Sequence[int]) -> list[bytes |
         found.append(payload)
         if codec == CODEC_ZSTD:
             places.append(number)
-    plains = _decompressed([memoryview(bodies[number])[1:] for number in places], [sizes[number] for number in places])
+            frames.append(payload)
+    plains = _decompressed(frames, [sizes[number] for number in places])
     for number, plain in zip(places, plains, strict=True):
         found[number] = plain
     return found

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from azbackup.plan import NeededPack, Span, spans
+from azbackup.plan import NeededPack, Span
 from azbackup.prices import Prices
 from azbackup.priorities import HIGH_HOURS, STANDARD_HOURS, State, ThawWish
 
@@ -24,13 +24,18 @@ _TABLE_REQUESTS = 4  # of every run: the key, then snapshots, file and pack reco
 
 @dataclass(frozen=True, slots=True)
 class PackUse:
-    """One pack of the plan: state, tier, the priority it was asked for with, its wanted chunks in ascending order."""
+    """One pack of the plan: state, tier, what is read of it, and the priority that it was asked for with."""
 
     pack: NeededPack
     state: State
     tier: str
-    chunks: list[int]
+    reads: list[Span]
     priority: str = ""
+
+    @property
+    def read_bytes(self) -> int:
+        """The bytes of all that is read."""
+        return sum(span.end - span.start for span in self.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +110,7 @@ def estimate(
 
 
 def _line(use: PackUse) -> PackLine:
-    read = sum(span.end - span.start for span in _spans(use))
-    return PackLine(use.pack.pack_id, use.tier, use.state.value, use.pack.record.size, read)
-
-
-def _spans(use: PackUse) -> list[Span]:
-    return [] if use.state is State.MISSING else spans(use.pack, use.chunks)
+    return PackLine(use.pack.pack_id, use.tier, use.state.value, use.pack.record.size, use.read_bytes)
 
 
 def _size(uses: Sequence[PackUse]) -> int:
@@ -125,7 +125,7 @@ def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawWish
     return {
         "thaw": len(thawed),
         "write": marks,
-        "read": sum(len(_spans(use)) for use in uses),
+        "read": sum(len(use.reads) for use in uses),
         "delete": staged + bool(staged),
         "list": (2 + bool(thawed) + 3 * waits) if waits else 2,
         "table": _TABLE_REQUESTS * (1 + waits),
@@ -164,9 +164,8 @@ def _cost(
 
 def _reading(use: PackUse, prices: Prices) -> float:
     """Reading the wanted spans of a pack: of its own tier when online, of Hot once thawed."""
-    found = _spans(use)
     tier = use.tier if use.state is State.ONLINE else "hot"
-    return prices.reading(len(found), sum(span.end - span.start for span in found), tier)
+    return prices.reading(len(use.reads), use.read_bytes, tier)
 
 
 def _early(thawed: Sequence[PackUse], prices: Prices, now: float) -> float:

@@ -117,42 +117,34 @@ class Fetch:
                 self._destination.discard(file.entry.path)
 
     def _opened(self, pack: NeededPack, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
-        """Each chunk and its plaintext, or what is wrong with it. Small ones are opened while others are written."""
-        view = memoryview(data)
+        """Each chunk and its plaintext, or what is wrong with it.
+
+        Small ones are decompressed while others are written, and nothing else is done beside: a thread that comes back
+        for every small chunk would wait longer for the interpreter than it works, and so would the one that writes.
+        """
+        sealed = memoryview(data)
         if sum(pack.record.plain[chunk] for chunk in span.chunks) >= len(span.chunks) * _SMALL_CHUNK:
             for chunk in span.chunks:
-                yield from self._open_group(pack, [chunk], span.start, view)
+                (plain,) = codec.decode_bodies([self._body(pack, chunk, span, sealed)], [pack.record.plain[chunk]])
+                yield chunk, self._checked(pack, chunk, plain)
             return
-        groups: list[list[int]] = [[]]
-        size = 0
-        for chunk in span.chunks:
-            if size >= _GROUP_BYTES:
-                groups.append([])
-                size = 0
-            groups[-1].append(chunk)
-            size += pack.record.plain[chunk] + _CHUNK_COST
-        for opened in ahead(
-            (partial(self._open_group, pack, group, span.start, view) for group in groups), _GROUPS_AHEAD
-        ):
-            yield from opened
+        decoded = ahead((self._decoding(pack, group, span, sealed) for group in _groups(pack, span)), _GROUPS_AHEAD)
+        for group in _groups(pack, span):
+            for chunk, plain in zip(group, next(decoded), strict=True):
+                yield chunk, self._checked(pack, chunk, plain)
 
-    def _open_group(
-        self, pack: NeededPack, chunks: list[int], base: int, data: memoryview
-    ) -> list[tuple[int, Plain | Damaged]]:
-        opened: dict[int, Plain | Damaged] = {}
-        bodies: list[bytes] = []
-        for chunk in chunks:
-            start = pack.starts[chunk] - base
-            sealed = data[start : start + pack.record.sealed[chunk]]
-            try:
-                bodies.append(open_chunk(self._chunk_key, pack.chunk_id(chunk), sealed))
-            except Damaged as error:
-                opened[chunk] = error
-        sound = [chunk for chunk in chunks if chunk not in opened]
-        plains = codec.decode_bodies(bodies, [pack.record.plain[chunk] for chunk in sound])
-        for chunk, plain in zip(sound, plains, strict=True):
-            opened[chunk] = self._checked(pack, chunk, plain)
-        return [(chunk, opened[chunk]) for chunk in chunks]
+    def _decoding(
+        self, pack: NeededPack, group: list[int], span: Span, sealed: memoryview
+    ) -> Callable[[], list[Plain | Damaged]]:
+        bodies = [self._body(pack, chunk, span, sealed) for chunk in group]
+        return partial(codec.decode_bodies, bodies, [pack.record.plain[chunk] for chunk in group])
+
+    def _body(self, pack: NeededPack, chunk: int, span: Span, sealed: memoryview) -> bytes | Damaged:
+        start = pack.starts[chunk] - span.start
+        try:
+            return open_chunk(self._chunk_key, pack.chunk_id(chunk), sealed[start : start + pack.record.sealed[chunk]])
+        except Damaged as error:
+            return error
 
     def _checked(self, pack: NeededPack, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
         """The plaintext of a chunk, if it has the chunk's id."""
@@ -193,3 +185,16 @@ class Fetch:
             file.failed = True
             self._listener.failed(file.entry, why)
             self._destination.discard(file.entry.path)
+
+
+def _groups(pack: NeededPack, span: Span) -> list[list[int]]:
+    """The chunks of a span, as many at a time as are decompressed at once."""
+    groups: list[list[int]] = [[]]
+    size = 0
+    for chunk in span.chunks:
+        if size >= _GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(chunk)
+        size += pack.record.plain[chunk] + _CHUNK_COST
+    return groups

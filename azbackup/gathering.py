@@ -38,7 +38,8 @@ def gather(catalog: Catalog, chosen: Chosen, selection: Selection, with_paths: b
         meant.update((entry.path, entry) for entry in wanted)
         paths.update(_under(prefix, path) for path in watched.paths)
     _check(bool(meant), set.intersection(*unknown) if unknown else set(), chosen)
-    return [meant[path] for path in sorted(meant, key=order)], paths
+    ordered = meant if len(chosen) == 1 else sorted(meant, key=order)
+    return [meant[path] for path in ordered], paths
 
 
 class _Watched:

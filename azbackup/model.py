@@ -63,6 +63,8 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
 def split_ids(ids: bytes) -> list[ChunkId]:
     """The chunk ids of a concatenation."""
+    if len(ids) == CHUNK_ID_BYTES:  # most files
+        return [ChunkId(ids)]
     return [ChunkId(ids[at : at + CHUNK_ID_BYTES]) for at in range(0, len(ids), CHUNK_ID_BYTES)]
 
 

@@ -102,11 +102,16 @@ def spans(pack: NeededPack, chunks: list[int]) -> list[Span]:
     most = LARGE_SPAN_BYTES if pack.record.size >= LARGE_CHUNK * len(pack.record.sealed) else SPAN_BYTES
     gap = pack.record.size if wanted > _WHOLE * pack.record.size else _GAP
     found: list[Span] = []
+    joined: list[int] = []
+    start = end = 0
     for chunk in chunks:
-        start, end = pack.starts[chunk], pack.starts[chunk] + pack.record.sealed[chunk]
-        if found and start - found[-1].end <= gap and end - found[-1].start <= most:
-            found[-1].chunks.append(chunk)
-            found[-1] = found[-1]._replace(end=end)
-        else:
-            found.append(Span(start, end, [chunk]))
-    return found
+        first = pack.starts[chunk]
+        last = first + pack.record.sealed[chunk]
+        if joined and not (first - end <= gap and last - start <= most):
+            found.append(Span(start, end, joined))
+            joined = []
+        if not joined:
+            start = first
+        joined.append(chunk)
+        end = last
+    return [*found, Span(start, end, joined)] if joined else found

@@ -26,7 +26,7 @@ from azbackup.gathering import Chosen, gather, hard_links
 from azbackup.hasher import Hasher
 from azbackup.model import Entry, Kind, PackId, PackRecord
 from azbackup.overwrite import Decision, decide, is_right
-from azbackup.plan import Piece, Places
+from azbackup.plan import Piece, Places, spans
 from azbackup.prices import Prices
 from azbackup.priorities import State, ThawWish
 from azbackup.progress import Progress
@@ -158,6 +158,8 @@ class Restore:
         if self._places.missing:
             self._places.add(self._catalog.packs_without_row(known))
         self._progress.stage("restoring", len(groups), sum(group[0].size for group in groups))
+        if destination is not None and destination.is_empty():
+            destination = None  # nothing to look at, file by file
         todo: list[WantedFile] = []
         links: list[tuple[Entry, Entry]] = []
         for group in groups:
@@ -242,8 +244,9 @@ class Restore:
             pack = self._places.packs[number]
             info = self._thawing.info(pack)
             tier = info.tier if info is not None else pack.record.tier
-            priority = self._thawing.priority(pack)
-            uses.append(PackUse(pack, self._thawing.state(pack), tier, sorted(chunks[number]), priority))
+            state = self._thawing.state(pack)
+            reads = [] if state is State.MISSING else spans(pack, sorted(chunks[number]))
+            uses.append(PackUse(pack, state, tier, reads, self._thawing.priority(pack)))
         sizes = [file.entry.size for file in todo]
         return estimate(sizes, self._outcome.already, uses, self._wish.thaw, self._wish.prices, self._wish.now())
 

@@ -32,6 +32,7 @@ _FORMATS = {
     Kind.BLOCK_DEVICE: stat.S_IFBLK,
 }
 _ZEROS = bytes(_HOLE)
+_WRONG = (b"//", b"/./", b"/../", b"\0")  # in a path between slashes
 
 
 class Unwritable(Exception):
@@ -40,7 +41,8 @@ class Unwritable(Exception):
 
 def check_path(path: bytes) -> None:
     """Damaged unless every component of a stored path is a plain name."""
-    if path and not all(part not in (b"", b".", b"..") and b"\0" not in part for part in path.split(b"/")):
+    inside = b"/" + path + b"/"
+    if path and any(wrong in inside for wrong in _WRONG):
         raise Damaged(f"a stored path leads elsewhere: {os.fsdecode(path)!r}")
 
 
@@ -150,6 +152,11 @@ class Destination:
         self._describe(entry, self._directory(entry.path))
 
     # --- what is there already
+
+    def is_empty(self) -> bool:
+        """Whether nothing at all is there."""
+        with os.scandir(self._root) as found:
+            return next(found, None) is None
 
     def look(self, path: bytes) -> os.stat_result | None:
         """What stands at a path now, None if nothing does that could be seen; nothing is made."""

@@ -6,8 +6,8 @@
         changed   ...
         restore   ... and what came back is compared with the source
 
-Writes results.csv, RESULTS.md and results.svg. A tool that is not installed is left out, with a line that says how to
-install it; one that fails ends the benchmark.
+Writes results.csv, RESULTS.md and results.svg; needs 20 GB for temporary files. A tool that is not installed is left
+out, with a line that says how to install it; one that fails ends the benchmark.
 """
 
 from __future__ import annotations
@@ -169,8 +169,6 @@ def _all(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
         yield f"{name}: {tree.describe()}"
         for link in options.links:
             bench.tree(tree, link)
-        shutil.rmtree(tree.root)
-        shutil.rmtree(bench.scratch / "restored")
     slow = [kind.name for kind in bench.tools if kind.once]
     yield f"rounds: {bench.rounds}" + (f" (1 of {', '.join(slow)}, which is slow)" if slow and bench.rounds > 1 else "")
 

@@ -10,23 +10,15 @@ import os
 import sys
 from typing import Any
 
-_opened: list[str] = []
-
-
-def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open" or not isinstance(arguments[0], str | bytes):
-        return
-    name = os.path.basename(os.fsdecode(arguments[0]))
-    if name.startswith("guarded-"):
-        _opened.append(f"{'folder' if arguments[2] & os.O_DIRECTORY else 'file'} {name}")
-
-
 if "GUARD_OPENED" in os.environ:
-    import atexit
+    # By lines: the process ends without a farewell.
+    _opened = open(os.environ["GUARD_OPENED"], "w", buffering=1)  # noqa: SIM115
+
+    def _note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "open" or not isinstance(arguments[0], str | bytes):
+            return
+        name = os.path.basename(os.fsdecode(arguments[0]))
+        if name.startswith("guarded-"):
+            _opened.write(f"{'folder' if arguments[2] & os.O_DIRECTORY else 'file'} {name}\n")
 
     sys.addaudithook(_note)
-
-    @atexit.register
-    def _write() -> None:
-        with open(os.environ["GUARD_OPENED"], "w") as file:
-            file.writelines(f"{line}\n" for line in _opened)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from azbackup.estimate import Estimate, PackUse, estimate
 from azbackup.formats import PACK_MAGIC
 from azbackup.model import PackId, PackRecord
-from azbackup.plan import NeededPack
+from azbackup.plan import NeededPack, spans
 from azbackup.prices import Prices
 from azbackup.priorities import State, ThawWish
 
@@ -38,7 +38,8 @@ DAY = 86_400.0
 def use(state: State, tier: str = "archive", size: int = GB, priority: str = "") -> PackUse:
     """A pack of one chunk that is wanted whole."""
     record = PackRecord(size, b"", "archive", bytes(32), [size - len(PACK_MAGIC)], [size])
-    return PackUse(NeededPack(PackId("20261101T000000Z-0123456789abcdef"), record), state, tier, [0], priority)
+    pack = NeededPack(PackId("20261101T000000Z-0123456789abcdef"), record)
+    return PackUse(pack, state, tier, [] if state is State.MISSING else spans(pack, [0]), priority)
 
 
 def of(*uses: PackUse, wish: ThawWish | None = None, now: float = WRITTEN) -> Estimate:
