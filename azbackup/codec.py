@@ -51,7 +51,6 @@ class _Mine(threading.local):
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
         self.small = zstandard.ZstdCompressor(compression_params=_SMALL)
-        self.record = zstandard.ZstdCompressor(compression_params=_RECORD)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
@@ -143,8 +142,8 @@ def _alone(frame: bytes | bytearray | memoryview) -> bytes | Damaged:
 
 
 def encode_payload(plain: bytes) -> bytes:
-    """A record's payload: one zstd frame."""
-    return _mine.record.compress(plain)
+    """A record's payload: one zstd frame. Its 3 MiB of working memory are let go: a run has few records."""
+    return zstandard.ZstdCompressor(compression_params=_RECORD).compress(plain)
 
 
 def decode_payload(payload: bytes) -> bytes:

@@ -39,6 +39,7 @@ class Hasher:
         """
         head = b""
         if size_hint <= CHUNK_MIN:
+            self._window = bytearray()  # kept from one large file to the next, but not beside a tree of small ones
             head = os.read(descriptor, size_hint + 1)
             if len(head) != size_hint:  # it grows or shrinks, or the read was short: on to its end
                 while len(head) <= CHUNK_MIN and (more := os.read(descriptor, CHUNK_MIN + 1 - len(head))):

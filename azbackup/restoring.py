@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from azbackup.allocator import keep_freed_spans
 from azbackup.catalog import Catalog
 from azbackup.choice import one_of_each, open_catalog
 from azbackup.crypto import Keys
@@ -49,6 +50,7 @@ def restore_command(args: argparse.Namespace, show: Lines) -> Status:
     destination = absolute(args.destination, "destination") if args.destination is not None else None
     vault = unlocked_vault(args)
     catalog, keys = open_catalog(vault, show)
+    keep_freed_spans()
     thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
     if args.discard_thawed:
         return _discard(catalog, thawing, show)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from io import BytesIO
 
+from azbackup.allocator import give_back_memory
 from azbackup.background import Background
 from azbackup.catalog import encode_pack
 from azbackup.formats import PACK_PREFIX, pack_blob
@@ -64,6 +65,7 @@ class Uploads:
     def send(self, pack: Pack) -> None:
         """Uploads a pack and records it, in the background. Raises what an earlier one met."""
         self._count(pack)
+        give_back_memory()  # the next pack grows beside this one: that is the peak of a run
         with self._lock:
             self._travelling += 1
         self._workers.submit(lambda: self._upload_and_note(pack))
