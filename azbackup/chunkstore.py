@@ -88,14 +88,14 @@ class ChunkStore:
             self._journal.clear()
 
     def _seal(self, bodies: Iterator[Body]) -> None:
-        for chunk_id, plain_size, body in bodies:
-            sealed_size = len(body) + SEAL_BYTES
+        for chunk_id, plain_size, parts in bodies:
+            sealed_size = sum(map(len, parts)) + SEAL_BYTES
             if not self._packer.has_room(sealed_size):
                 full = self._packer.finish()
                 assert full is not None, "an empty pack has room for any chunk"
                 self._uploads.send(full)
             with self._packer.add(chunk_id, sealed_size, plain_size) as room:
-                seal_chunk(self._chunk_key, chunk_id, body, room)
+                seal_chunk(self._chunk_key, chunk_id, parts, room)
 
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""

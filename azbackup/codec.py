@@ -67,13 +67,13 @@ def encode_bodies(plains: Sequence[bytes]) -> list[bytes]:
             for at, number in enumerate(numbers):
                 frame = packed[at]
                 shorter = len(frame) < len(plains[number]) * _WORTH
-                bodies[number] = b"\x01" + frame.tobytes() if shorter else plain_body(plains[number])
+                bodies[number] = b"\x01" + frame.tobytes() if shorter else b"".join(plain_body(plains[number]))
     return bodies
 
 
-def plain_body(plain: bytes | memoryview) -> bytes:
-    """The body of a chunk that is stored as it is."""
-    return b"\x00" + plain
+def plain_body(plain: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
+    """The body of a chunk that is stored as it is, in its two parts."""
+    return b"\x00", plain
 
 
 def worth_trying(plain: bytes | memoryview) -> bool:

@@ -10,7 +10,7 @@ for the interpreter than it worked.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -24,11 +24,11 @@ _BATCHES = 2  # being compressed, or waiting for it
 
 
 class Body(NamedTuple):
-    """A chunk's body, ready to be sealed."""
+    """A chunk's body in parts, ready to be sealed before the next chunk is asked for."""
 
     chunk_id: ChunkId
     plain_size: int
-    body: bytes
+    parts: Sequence[bytes | memoryview]
 
 
 class Compressor:
@@ -75,4 +75,4 @@ class Compressor:
     def _oldest(self) -> Iterator[Body]:
         ids, plains, future = self._waiting.popleft()
         for chunk_id, plain, body in zip(ids, plains, future.result(), strict=True):
-            yield Body(chunk_id, len(plain), body)
+            yield Body(chunk_id, len(plain), [body])

@@ -13,13 +13,16 @@ import hmac
 import os
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -29,6 +32,7 @@ from azbackup.formats import KEY_BYTES, NONCE_BYTES, SALT_BYTES, TAG_BYTES
 from azbackup.model import ChunkId
 
 SEAL_BYTES = NONCE_BYTES + TAG_BYTES
+_STREAMED_BYTES = 64 * 1024  # sealed part by part from this size on: below, to join the parts costs less
 _stretching = threading.Lock()  # two Argon2id at once wait for each other for ever (cryptography 50.0.2, OpenSSL 4.0.3)
 
 
@@ -198,15 +202,24 @@ def unwrap_data_key(record: WrappedKey, password: Secret, partition: str, stretc
 # --- chunks and records: each under a key of its own
 
 
-def seal_chunk(chunk_key: bytes, chunk_id: ChunkId, body: bytes, room: memoryview) -> None:
-    """Fills `room`, which has SEAL_BYTES more than the body: a pack's own bytes, so that nothing is copied.
+def seal_chunk(chunk_key: bytes, chunk_id: ChunkId, body: Sequence[bytes | memoryview], room: memoryview) -> None:
+    """Fills `room`, which has SEAL_BYTES more than the body, given in parts: neither is copied, where it is large.
 
     nonce(12) || AES-256-GCM(HMAC-SHA-256(chunk key, chunk id), nonce, body, AAD) || tag(16)
     """
-    nonce = os.urandom(NONCE_BYTES)
+    nonce, key = os.urandom(NONCE_BYTES), hmac.digest(chunk_key, chunk_id, "sha256")
+    aad = formats.LABEL_CHUNK + chunk_id
     room[:NONCE_BYTES] = nonce
-    cipher = AESGCM(hmac.digest(chunk_key, chunk_id, "sha256"))
-    cipher.encrypt_into(nonce, body, formats.LABEL_CHUNK + chunk_id, room[NONCE_BYTES:])
+    if len(room) < _STREAMED_BYTES:
+        AESGCM(key).encrypt_into(nonce, b"".join(body), aad, room[NONCE_BYTES:])
+        return
+    cipher = Cipher(AES(key), GCM(nonce)).encryptor()
+    cipher.authenticate_additional_data(aad)
+    at = NONCE_BYTES
+    for part in body:
+        at += cipher.update_into(part, room[at:])
+    cipher.finalize()
+    room[at:] = cipher.tag
 
 
 def open_chunk(chunk_key: bytes, chunk_id: ChunkId, sealed: bytes | memoryview) -> bytes:

@@ -2,7 +2,8 @@
 
     pack = "azbkpak1" || sealed chunk || sealed chunk || ...      at most PACK_BYTES and PACK_CHUNKS
 
-Pure: takes bytes, gives packs. A chunk that would pass either limit starts the next pack.
+Pure: takes bytes, gives packs. A chunk that would pass either limit starts the next pack. A run's first pack has half
+the bytes: it is on its way sooner, and a run of two packs never holds two large ones.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Packer:
         self._spare: list[io.BytesIO] = []
         self._data: io.BytesIO | None = None
         self._capacity = 0
+        self._limit = PACK_BYTES // 2
         self._begin()
 
     def _begin(self) -> None:
@@ -45,7 +47,7 @@ class Packer:
 
     def has_room(self, sealed_size: int) -> bool:
         """Whether the pack in hand takes another sealed chunk of this size; if not, it is to be finished first."""
-        return not self._ids or (self._size + sealed_size <= PACK_BYTES and len(self._ids) < PACK_CHUNKS)
+        return not self._ids or (self._size + sealed_size <= self._limit and len(self._ids) < PACK_CHUNKS)
 
     def add(self, chunk_id: ChunkId, sealed_size: int, plain_size: int) -> memoryview:
         """The place of a sealed chunk, for which there is room: to be filled and released before anything else."""
@@ -74,6 +76,7 @@ class Packer:
         )
         pack = Pack(self._new_id(), data, record, self._data)
         self._data = None
+        self._limit = PACK_BYTES
         self._begin()
         return pack
 

@@ -211,7 +211,7 @@ def test_a_chunk_that_is_sealed_and_wrong(whole: World, story: Story, tmp_path: 
         data = world.blobs.blobs[name].data
         body = bytes(1 + record.plain[0])  # codec 0, and zeros
         sealed = bytearray(len(body) + SEAL_BYTES)
-        seal_chunk(keys.chunk_key.reveal(), record.chunk_ids()[0], body, memoryview(sealed))
+        seal_chunk(keys.chunk_key.reveal(), record.chunk_ids()[0], [body], memoryview(sealed))
         if len(sealed) == record.sealed[0]:
             altered_data = data[:8] + sealed + data[8 + len(sealed) :]
             world.blobs.blobs[name] = replace(world.blobs.blobs[name], data=altered_data, md5=record.md5)

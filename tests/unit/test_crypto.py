@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
+import hmac
 import json
 import pickle
+import random
 import threading
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import crypto
+from azbackup import crypto, formats
 from azbackup.crypto import (
     DEFAULT_COSTS,
     SEAL_BYTES,
@@ -210,9 +213,9 @@ def test_costs_out_of_bounds_are_refused_before_any_work(
 # --- chunks
 
 
-def seal(chunk_key: bytes, chunk_id: ChunkId, body: bytes) -> bytes:
-    """Return a sealed chunk."""
-    room = bytearray(len(body) + SEAL_BYTES)
+def seal(chunk_key: bytes, chunk_id: ChunkId, *body: bytes | memoryview) -> bytes:
+    """Return a sealed chunk, whose body comes in parts."""
+    room = bytearray(sum(map(len, body)) + SEAL_BYTES)
     seal_chunk(chunk_key, chunk_id, body, memoryview(room))
     return bytes(room)
 
@@ -223,6 +226,19 @@ def test_a_chunk_opens_as_itself_only() -> None:
     assert open_chunk(CHUNK_KEY, CHUNK_ID, sealed) == b"body"
     assert open_chunk(CHUNK_KEY, CHUNK_ID, memoryview(sealed)) == b"body"
     assert seal(CHUNK_KEY, CHUNK_ID, b"body")[:12] != sealed[:12]
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 65_507, 65_508, 65_509, 1_000_003])
+def test_a_body_in_parts_is_sealed_as_their_sum(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large it is, and whatever the parts: the same bytes as AES-256-GCM makes of the whole (RFC 5116)."""
+    monkeypatch.setattr(crypto.os, "urandom", bytes)  # the same nonce each time, as never elsewhere
+    body = random.Random(size).randbytes(size)
+    key = hmac.digest(CHUNK_KEY, CHUNK_ID, "sha256")
+    expected = bytes(12) + AESGCM(key).encrypt(bytes(12), body, formats.LABEL_CHUNK + CHUNK_ID)
+    assert seal(CHUNK_KEY, CHUNK_ID, body) == expected
+    assert seal(CHUNK_KEY, CHUNK_ID, body[:1], memoryview(body)[1:]) == expected
+    assert seal(CHUNK_KEY, CHUNK_ID, body[:100], b"", memoryview(body)[100:]) == expected
+    assert open_chunk(CHUNK_KEY, CHUNK_ID, expected) == body
 
 
 def test_an_altered_chunk_is_damaged() -> None:
