@@ -197,6 +197,16 @@ def test_one_of_many_that_is_wrong_takes_no_other_with_it() -> None:
         assert found[:wrong] + found[wrong + 1 :] == plains[:wrong] + plains[wrong + 1 :]
 
 
+def test_what_is_damaged_already_stays_that() -> None:
+    """A chunk that did not open has its place among those that did."""
+    damaged = Damaged("it does not open")
+    plains = [b"text " * 100, b"more text " * 100]
+    one, two = codec.encode_bodies(plains)
+    found = codec.decode_bodies([one, damaged, two], [len(plains[0]), 7, len(plains[1])])
+    assert found == [plains[0], damaged, plains[1]]
+    assert found[1] is damaged
+
+
 def test_threads_do_not_share_a_compressor() -> None:
     """Bodies that are made at the same time in several threads are those that one thread makes."""
     texts = [b"%d " % number * 100_000 for number in range(4)]

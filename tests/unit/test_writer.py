@@ -188,6 +188,14 @@ def test_a_link_in_the_way_is_not_followed(root: Path, destination: Destination,
     assert os.readlink(root / "d") == target
 
 
+@pytest.mark.parametrize("name", ["file", ".hidden", ".azbackup-0123456789abcdef.part"])
+def test_a_directory_with_anything_in_it_is_not_empty(root: Path, destination: Destination, name: str) -> None:
+    """Not even with what a killed restore left there."""
+    assert destination.is_empty()
+    (root / name).write_bytes(b"")
+    assert not destination.is_empty()
+
+
 def test_a_file_in_the_way_of_a_directory(root: Path, destination: Destination) -> None:
     """It is refused, and stays."""
     (root / "d").write_bytes(b"mine")
