@@ -247,10 +247,10 @@ def test_backup_killed_at_every_request(cli: Cli, pended: Cli, archive: ArchiveS
 
 
 def test_killed_backup_reuses_what_was_stored(cli: Cli, pended: Cli, archive: ArchiveSimulator, tmp_path: Path) -> None:
-    """A pack that was uploaded before the kill is not uploaded again."""
+    """Packs that were uploaded before the kill, of 32 and 64 MiB, are not uploaded again."""
     source = tmp_path / "source"
     source.mkdir()
-    (source / "big").write_bytes(noise(4, 70 * MIB))
+    (source / "big").write_bytes(noise(4, 98 * MIB))
     stuck = archive.add_fault("delay", method="PUT", path="/records/2", times=1, seconds=600)
     process = pended.start("backup.py", source)
     until(lambda: stuck.hits)
