@@ -38,7 +38,7 @@ _CONNECT_SECONDS = 5
 _SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
 _READ_SECONDS = 60
 _BLOCK_BYTES = 256 * 1024  # read from a connection at once: the SDK's 4 KiB take a third of a restore's time, and a
-# whole answer a fifth, since its fresh pages are faulted in one by one while the kernel copies
+# whole answer is no faster and takes more memory
 _ABSENT_SECONDS = (0.0, 0.3, 1.0)  # nobody has answered yet: four tries, then a mistyped name is said to be one
 _OUTAGE_SECONDS = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)  # somebody had answered: half a minute without a network
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the service asks for patience

@@ -123,14 +123,12 @@ class Fetch:
         for every small chunk would wait longer for the interpreter than it works, and so would the one that writes.
         """
         sealed = memoryview(data)
-        if sum(pack.record.plain[chunk] for chunk in span.chunks) >= len(span.chunks) * _SMALL_CHUNK:
-            for chunk in span.chunks:
-                (plain,) = codec.decode_bodies([self._body(pack, chunk, span, sealed)], [pack.record.plain[chunk]])
-                yield chunk, self._checked(pack, chunk, plain)
-            return
-        decoded = ahead((self._decoding(pack, group, span, sealed) for group in _groups(pack, span)), _GROUPS_AHEAD)
-        for group in _groups(pack, span):
-            for chunk, plain in zip(group, next(decoded), strict=True):
+        large = sum(pack.record.plain[chunk] for chunk in span.chunks) >= len(span.chunks) * _SMALL_CHUNK
+        groups = [[chunk] for chunk in span.chunks] if large else _groups(pack, span)
+        calls = (self._decoding(pack, group, span, sealed) for group in groups)
+        decoded = (call() for call in calls) if large else ahead(calls, _GROUPS_AHEAD)
+        for group, plains in zip(groups, decoded, strict=True):
+            for chunk, plain in zip(group, plains, strict=True):
                 yield chunk, self._checked(pack, chunk, plain)
 
     def _decoding(
