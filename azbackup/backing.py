@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import time
-from collections.abc import Mapping
 
 from azbackup.backup import Backup, Clock, Job
 from azbackup.catalog import Catalog
-from azbackup.crypto import derive
+from azbackup.choice import open_records
 from azbackup.errors import Status
 from azbackup.formats import stamp
 from azbackup.journal import Journal
-from azbackup.keystore import Opened
 from azbackup.model import Snapshot
 from azbackup.prices import Prices, backup_cost
 from azbackup.rebuild import rebuild_table
-from azbackup.records import Records
 from azbackup.seen import Seen
-from azbackup.terminal import Json, Lines, money_text, size_text, time_text
-from azbackup.vault import Vault, absolute, cache_directory, outcome_status
+from azbackup.terminal import Json, money_text, size_text, time_text
+from azbackup.vault import Session, Vault, cache_directory, outcome_status
 
 
-def backup_command(
-    args: argparse.Namespace, show: Lines, vault: Vault, prices: Prices, key: tuple[Opened, bool], started: float
-) -> Status:
-    """backup.py, once the vault is open: `key` is what Keystore.open_or_create gave."""
-    source = absolute(args.directory, "directory")
-    opened, fresh = key
-    keys = derive(opened.data_key)
-    records = Records(vault.cached_rows(), vault.blobs, keys, vault.partition)
-    records.damage += [opened.damage] if opened.damage else []
-    if not opened.in_table:
-        rebuild_table(records, vault.keystore, opened, show)
-    job = Job(source, socket.gethostname(), vault.partition, args.tier, fresh)
+def backup_command(session: Session, source: bytes, prices: Prices, fresh: bool) -> Status:
+    """backup.py, once the vault is open; `fresh` where this run made the key."""
+    vault, show = session.vault, session.show
+    records, keys = open_records(session)
+    if not session.key.in_table:
+        rebuild_table(records, vault.keystore, session.key, show)
+    job = Job(source, socket.gethostname(), vault.partition, session.args.tier, fresh)
     clock = Clock(time.time_ns, _stamp)
     seen = Seen(cache_directory(), keys)
     catalog = Catalog(records, seen.number())
     snapshot = Backup(job, catalog, vault.blobs, keys, clock, show, _journal(vault, source)).run()
     seen.note(snapshot.number)
     show.close()
-    _summary(args, show, snapshot, vault.account.requests, prices, time.monotonic() - started)
+    _summary(session, snapshot, prices)
     return outcome_status(show, records.damage, snapshot.totals.unreadable)
 
 
@@ -58,17 +49,11 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
         return None
 
 
-def _summary(
-    args: argparse.Namespace,
-    show: Lines,
-    snapshot: Snapshot,
-    requests: Mapping[str, int],
-    prices: Prices,
-    seconds: float,
-) -> None:
+def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
     totals = snapshot.totals
     source = os.fsdecode(snapshot.source)
-    once, monthly = backup_cost(prices, requests, totals.packs, totals.stored, args.tier)
+    show, seconds, requests = session.show, session.seconds, session.vault.account.requests
+    once, monthly = backup_cost(prices, requests, totals.packs, totals.stored, session.args.tier)
     if isinstance(show, Json):
         show.event(
             "summary",
@@ -81,7 +66,7 @@ def _summary(
             currency=prices.currency,
             seconds=round(seconds, 3),
         )
-    elif not args.quiet:
+    elif not session.args.quiet:
         packs = f" in {totals.packs} pack{'s' if totals.packs != 1 else ''}" if totals.packs else ""
         unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
         month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""

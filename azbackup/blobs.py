@@ -57,10 +57,6 @@ class ReadableBlobs:
         """Made when it is first used: the SDK for blobs takes 50 ms and 7 MB, and a key is found without it."""
         return self._account.container(self._name)
 
-    def load(self) -> None:
-        """Loads the SDK now, in time that is to spare."""
-        import azure.storage.blob  # noqa: F401
-
     def get(self, name: str) -> bytes:
         """All of a blob, in one request. Missing."""
         return self._download(name)

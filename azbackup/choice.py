@@ -1,4 +1,4 @@
-"""Which snapshots are meant: the catalog under the password, and what --snapshot and --source choose of it."""
+"""Which snapshots are meant: the records under the password, and what --snapshot and --source choose of them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from azbackup.errors import NothingStored
 from azbackup.model import Snapshot
 from azbackup.records import Records
 from azbackup.seen import Seen
-from azbackup.terminal import Lines, clean
-from azbackup.vault import Vault, absolute, cache_directory
+from azbackup.terminal import clean
+from azbackup.vault import Session, absolute, cache_directory
 
 
-def open_catalog(vault: Vault, show: Lines) -> tuple[Catalog, Keys]:
+def open_records(session: Session, rows: bool = True) -> tuple[Records, Keys]:
+    """The records under the password, by way of the table's rows or without; what was wrong with the key is damage."""
+    vault = session.vault
+    keys = derive(session.key.data_key)
+    records = Records(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition)
+    records.damage += [session.key.damage] if session.key.damage else []
+    return records, keys
+
+
+def open_catalog(session: Session) -> tuple[Catalog, Keys]:
     """The catalog under the password; read from the records' copies when the table has lost the partition."""
-    opened = vault.open_key()
-    keys = derive(opened.data_key)
-    if not opened.in_table:
-        show.note("the table has lost this partition: reading the records' copies")
-    records = Records(vault.cached_rows() if opened.in_table else None, vault.blobs, keys, vault.partition)
-    records.damage += [opened.damage] if opened.damage else []
+    if not session.key.in_table:
+        session.show.note("the table has lost this partition: reading the records' copies")
+    records, keys = open_records(session, rows=session.key.in_table)
     return Catalog(records, Seen(cache_directory(), keys).number()), keys
 
 

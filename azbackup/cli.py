@@ -22,8 +22,9 @@ from azbackup.errors import AzbackupError, Status
 from azbackup.lock import only_one
 from azbackup.prices import load_prices
 from azbackup.scanner import open_source
+from azbackup.selection import Matcher, Selection, matcher
 from azbackup.terminal import Bar, Json, Lines
-from azbackup.vault import absolute, open_vault, password_of, say, utc_now
+from azbackup.vault import Session, absolute, open_vault, password_of, say, utc_now
 
 
 def backup_main() -> NoReturn:
@@ -102,20 +103,43 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
     with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
         vault.unlock(password, creates=True)
-        key = vault.keystore.open_or_create(vault.password, utc_now())
+        key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
         from azbackup.backing import backup_command
 
-        return backup_command(args, show, vault, prices, key, started)
+        return backup_command(Session(args, show, vault, key, started), source, prices, fresh)
 
 
 def _restore(args: argparse.Namespace, show: Lines) -> Status:
+    started = time.monotonic()
     if look := options.looks(args):
+        wanted = _wanted(args, look)
+        session = _opened(args, show, started)
         from azbackup.looking import look_command
 
-        return look_command(args, show, look)
+        return look_command(session, wanted)
+    prices = load_prices(args.prices)
+    selection = Selection([os.fsencode(path) for path in args.paths], args.include, args.exclude)
+    destination = absolute(args.destination, "destination") if args.destination is not None else None
+    session = _opened(args, show, started)
     from azbackup.restoring import restore_command
 
-    return restore_command(args, show)
+    return restore_command(session, selection, destination, prices)
+
+
+def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:
+    """What --list selects, what --find matches, None for --snapshots. UsageError for a pattern that cannot be read."""
+    if look == "--snapshots":
+        return None
+    if look == "--find":
+        return matcher(look, args.find)
+    paths = [args.destination, *args.paths] if args.destination is not None else []
+    return Selection([os.fsencode(path) for path in paths], args.include, args.exclude)
+
+
+def _opened(args: argparse.Namespace, show: Lines, started: float) -> Session:
+    vault = open_vault(args)
+    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
+    return Session(args, show, vault, vault.open_key(), started)
 
 
 def _change_password(args: argparse.Namespace, show: Lines) -> Status:

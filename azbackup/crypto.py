@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import hmac
 import os
-import threading
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -23,68 +20,17 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from azbackup import formats
 from azbackup.errors import Damaged, WrongPassword
 from azbackup.formats import KEY_BYTES, NONCE_BYTES, SALT_BYTES, TAG_BYTES
+from azbackup.kdf import DEFAULT_COSTS, KdfCosts, Stretch, WrappedKey, stretch
 from azbackup.model import ChunkId
+from azbackup.secret import Secret
 
 SEAL_BYTES = NONCE_BYTES + TAG_BYTES
 _STREAMED_BYTES = 64 * 1024  # sealed part by part from this size on: below, to join the parts costs less
-_stretching = threading.Lock()  # two Argon2id at once wait for each other for ever (cryptography 50.0.2, OpenSSL 4.0.3)
-
-
-class Secret:
-    """Bytes that no log, error, traceback or repr shows. `reveal()` is the only way to them."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bytes) -> None:
-        self._value = value
-
-    @classmethod
-    def text(cls, text: str) -> Secret:
-        """A password as typed; surrogates from a non-UTF-8 terminal keep their bytes."""
-        return cls(text.encode("utf-8", "surrogateescape"))
-
-    def reveal(self) -> bytes:
-        """The bytes themselves."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Secret is not pickled")
-
-
-class KdfCosts(NamedTuple):
-    """Argon2id's costs: memory in KiB, passes, lanes."""
-
-    memory_kib: int
-    passes: int
-    lanes: int
-
-
-# RFC 9106, section 4, second recommended option: 64 MiB is what a small cloud machine still has.
-DEFAULT_COSTS = KdfCosts(memory_kib=64 * 1024, passes=3, lanes=4)
-
-
-Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs) -> KEK
-
-
-class WrappedKey(NamedTuple):
-    """The data key under a password, as the key record keeps it.
-
-    `wrapped` = nonce(12) || AES-256-GCM(wrap key, nonce, data key, AAD) || tag(16): 60 bytes.
-    """
-
-    costs: KdfCosts
-    salt: bytes
-    commitment: bytes
-    wrapped: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,27 +62,6 @@ def derive(data_key: Secret) -> Keys:
 
 
 # --- the password and the data key
-
-
-def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
-    """The KEK: Argon2id (RFC 9106) of the password, 32 bytes; takes its time and memory, without the GIL.
-
-    The password is read as UTF-8 in NFC, so it opens from every keyboard and system.
-    """
-    raw = password.reveal()
-    try:
-        raw = unicodedata.normalize("NFC", raw.decode("utf-8")).encode("utf-8")
-    except UnicodeDecodeError:
-        pass  # not UTF-8: the bytes as they are
-    kdf = Argon2id(
-        salt=salt,
-        length=KEY_BYTES,
-        iterations=costs.passes,
-        lanes=costs.lanes,
-        memory_cost=costs.memory_kib,
-    )
-    with _stretching:
-        return Secret(kdf.derive(raw))
 
 
 def _password_keys(kek: Secret) -> tuple[bytes, bytes]:
@@ -177,7 +102,7 @@ def wrap_data_key(
 def unwrap_data_key(record: WrappedKey, password: Secret, partition: str, stretched: Stretch = stretch) -> Secret:
     """The data key. WrongPassword when the commitment differs; Damaged when it agrees and the rest does not.
 
-    `stretched` is `stretch`, or what has begun already.
+    `stretched` is `stretch`, or what was done already.
 
     Costs are bounded before any work is done. AES-GCM does not commit to its key (one ciphertext can be made to open
     under two keys), so the commitment is compared first, in constant time.

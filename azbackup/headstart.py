@@ -9,13 +9,12 @@ the start, not beside what comes next: the 64 MiB and the SDK together would be 
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future
 from pathlib import Path
-from threading import Thread
 
-from azbackup.crypto import DEFAULT_COSTS, KdfCosts, Secret, stretch
 from azbackup.formats import SALT_BYTES
+from azbackup.kdf import DEFAULT_COSTS, KdfCosts, stretch
 from azbackup.note import Note
+from azbackup.secret import Secret
 
 
 class HeadStart:
@@ -28,37 +27,28 @@ class HeadStart:
         """
         self.new_salt = os.urandom(SALT_BYTES)
         self._note = Note(path)
-        self._begun: dict[tuple[bytes, bytes, KdfCosts], Future[Secret]] = {}
+        self._done: dict[tuple[bytes, bytes, KdfCosts], Secret] = {}
         self._remembered = self._note.read()
         if len(self._remembered) == SALT_BYTES:
-            self._future(password, self._remembered, DEFAULT_COSTS).result()
+            self._stretched(password, self._remembered, DEFAULT_COSTS)
         elif creates:
-            self._future(password, self.new_salt, DEFAULT_COSTS).result()
+            self._stretched(password, self.new_salt, DEFAULT_COSTS)
 
     def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
-        """The KEK, as crypto.stretch gives it."""
-        kek = self._future(password, salt, costs).result()
+        """The KEK, as kdf.stretch gives it."""
+        kek = self._stretched(password, salt, costs)
         if salt != self._remembered and costs == DEFAULT_COSTS:
             self._remembered = salt
             self._note.write(salt)
         return kek
 
-    def begin(self, password: Secret, salt: bytes, costs: KdfCosts) -> None:
-        """Begins now what will be asked for soon; other costs than today's wait until they were checked."""
+    def now(self, password: Secret, salt: bytes, costs: KdfCosts) -> None:
+        """Stretches what will be asked for soon; other costs than today's wait until they were checked."""
         if costs == DEFAULT_COSTS:
-            self._future(password, salt, costs)
+            self._stretched(password, salt, costs)
 
-    def _future(self, password: Secret, salt: bytes, costs: KdfCosts) -> Future[Secret]:
+    def _stretched(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
         asked = (password.reveal(), salt, costs)
-        if asked not in self._begun:
-            future: Future[Secret] = Future()
-            self._begun[asked] = future
-            Thread(target=_stretch, args=(future, password, salt, costs), daemon=True).start()
-        return self._begun[asked]
-
-
-def _stretch(future: Future[Secret], password: Secret, salt: bytes, costs: KdfCosts) -> None:
-    try:
-        future.set_result(stretch(password, salt, costs))
-    except BaseException as error:  # noqa: BLE001  not swallowed: handed to the thread that waits
-        future.set_exception(error)
+        if asked not in self._done:
+            self._done[asked] = stretch(password, salt, costs)
+        return self._done[asked]

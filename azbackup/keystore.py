@@ -3,6 +3,8 @@
 The copy is written first, under the next free generation; the row is what counts. A run that finds no row but copies
 is looking at a lost table, or at a first backup that was killed: the copies open it just as well. A row that is like
 none of its copies was altered, and is not believed about the password.
+
+Imports crypto in functions, where a password has been stretched: the libraries do not come on top of its 64 MiB.
 """
 
 from __future__ import annotations
@@ -15,16 +17,6 @@ from typing import TypeVar
 import msgspec
 
 from azbackup import formats
-from azbackup.crypto import (
-    KdfCosts,
-    Secret,
-    Stretch,
-    WrappedKey,
-    new_data_key,
-    stretch,
-    unwrap_data_key,
-    wrap_data_key,
-)
 from azbackup.errors import AzbackupError, Damaged, Exists, Missing, NothingStored, WrongPassword
 from azbackup.formats import (
     KEY_COPY_PREFIX,
@@ -34,6 +26,8 @@ from azbackup.formats import (
     number_of,
     record_blob,
 )
+from azbackup.kdf import KdfCosts, Stretch, WrappedKey, stretch
+from azbackup.secret import Secret
 from azbackup.stores import BlobStore, PlainRow, RowStore, RowValue
 
 T = TypeVar("T", int, str, bytes)
@@ -112,7 +106,7 @@ class Keystore:
         stretched: Stretch = stretch,
         new_salt: bytes | None = None,
     ) -> None:
-        """`stretched` is crypto.stretch, or what was done already; `new_salt` that of a key that is made here."""
+        """`stretched` is kdf.stretch, or what was done already; `new_salt` that of a key that is made here."""
         self._rows = rows
         self._blobs = blobs
         self._partition = partition
@@ -170,6 +164,8 @@ class Keystore:
         return self._open_row(row, password), False
 
     def _create(self, password: Secret, now: str) -> tuple[Opened, bool]:
+        from azbackup.crypto import new_data_key, wrap_data_key
+
         data_key = new_data_key()
         wrapped = wrap_data_key(data_key, password, self._partition, salt=self._new_salt, stretched=self._stretched)
         if self._holds_anything():  # not before: stretching and what loads with the first blob together are the peak
@@ -183,6 +179,8 @@ class Keystore:
         return Opened(data_key, record, in_table=True), True
 
     def _unwrap(self, record: KeyRecord, password: Secret) -> Secret:
+        from azbackup.crypto import unwrap_data_key
+
         return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
 
     def insert_row(self, opened: Opened) -> None:
@@ -199,6 +197,8 @@ class Keystore:
         except Missing:
             self.insert_row(self._open_copies(old, "", None))
             row = self._rows.get_plain(KEY_NAME)
+        from azbackup.crypto import unwrap_data_key, wrap_data_key
+
         before = from_values(row.values)
         data_key = self._unwrap(before, old)
         wrapped = wrap_data_key(data_key, new, self._partition)

@@ -11,21 +11,19 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azbackup.catalog import Catalog
 from azbackup.choice import all_meant, one_of_each, open_catalog
 from azbackup.errors import Status
+from azbackup.listing import Listing, search
 from azbackup.model import Entry, Kind, Snapshot
+from azbackup.selection import Matcher, Selection
 from azbackup.terminal import Json, Lines, Results, clean, size_text
-from azbackup.vault import Vault, outcome_status, unlocked_vault
+from azbackup.vault import Session, outcome_status
 from azbackup.versions import Found
-
-if TYPE_CHECKING:
-    from azbackup.selection import Selection
 
 _TYPES = {
     Kind.FILE: stat.S_IFREG,
@@ -40,34 +38,20 @@ _HEADINGS = ("number", "time", "host", "files", "size", "new", "changed", "remov
 _TO_THE_LEFT = ("time", "host", "source")
 
 
-def look_command(args: argparse.Namespace, show: Lines, look: str) -> Status:
-    """restore.py with `look`: --snapshots, --list or --find."""
-    started = time.monotonic()
-    run = _run_of(args, look)
-    vault = unlocked_vault(args)
-    catalog, _ = open_catalog(vault, show)
+def look_command(session: Session, wanted: Selection | Matcher | None) -> Status:
+    """restore.py where it only looks: what is wanted is what --list selects, what --find matches, or --snapshots."""
+    catalog, _ = open_catalog(session)
     results = Results(sys.stdout)
+    look = _Look(session.args, session.vault.partition, catalog, session.show, results)
     try:
-        count, problems = run(_Look(args, vault, catalog, show, results))
+        count, problems = _tell(look, wanted)
     finally:
         results.flush()
-    if isinstance(show, Json):
-        requests = sum(vault.account.requests.values())
-        seconds = round(time.monotonic() - started, 3)
-        show.event("summary", results=count, problems=problems, requests=requests, seconds=seconds)
-    return outcome_status(show, catalog.records.damage, problems)
-
-
-def _run_of(args: argparse.Namespace, look: str) -> Callable[[_Look], tuple[int, int]]:
-    """What tells the results, and gives how many there were, and how many problems. UsageError for a bad pattern."""
-    if look == "--snapshots":
-        return _tell_snapshots
-    from azbackup.selection import Selection, matcher  # its pathspec takes 30 ms, which --snapshots does without
-
-    if look == "--find":
-        return partial(_tell_versions, matcher("--find", args.find))
-    paths = [args.destination, *args.paths] if args.destination is not None else []
-    return partial(_tell_entries, Selection([os.fsencode(path) for path in paths], args.include, args.exclude))
+    if isinstance(session.show, Json):
+        requests = sum(session.vault.account.requests.values())
+        seconds = round(session.seconds, 3)
+        session.show.event("summary", results=count, problems=problems, requests=requests, seconds=seconds)
+    return outcome_status(session.show, catalog.records.damage, problems)
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ class _Look:
     """What looking takes."""
 
     args: argparse.Namespace
-    vault: Vault
+    partition: str
     catalog: Catalog
     show: Lines
     results: Results
@@ -85,12 +69,19 @@ class _Look:
         return isinstance(self.show, Json)
 
 
+def _tell(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:
+    """(results that were told, problems)."""
+    if wanted is None:
+        return _tell_snapshots(look)
+    return _tell_entries(look, wanted) if isinstance(wanted, Selection) else _tell_versions(look, wanted)
+
+
 # --- --snapshots
 
 
 def _tell_snapshots(look: _Look) -> tuple[int, int]:
     """(snapshots that were told, problems)."""
-    snapshots = all_meant(look.args, look.catalog.snapshots(), look.vault.partition)
+    snapshots = all_meant(look.args, look.catalog.snapshots(), look.partition)
     if look.json:
         for snapshot in snapshots:
             look.results.event("snapshot", **snapshot_values(snapshot))
@@ -153,13 +144,11 @@ def local_text(time_ns: int) -> str:
 # --- --list
 
 
-def _tell_entries(selection: Selection, look: _Look) -> tuple[int, int]:
+def _tell_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     """(entries that were told, paths that are not there)."""
-    from azbackup.listing import Listing  # needs pathspec, too
-
     listing = Listing(look.catalog, selection)
     count = 0
-    for snapshot in one_of_each(look.args, look.catalog.snapshots(), look.vault.partition):
+    for snapshot in one_of_each(look.args, look.catalog.snapshots(), look.partition):
         if not look.json:
             look.results.flush()
             look.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
@@ -231,11 +220,9 @@ def _path_text(source: bytes, path: bytes, kind: int, target: bytes) -> str:
 # --- --find
 
 
-def _tell_versions(matches: Callable[[Entry], bool], look: _Look) -> tuple[int, int]:
+def _tell_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     """(versions that were told, problems)."""
-    from azbackup.listing import search  # needs pathspec, too
-
-    snapshots = all_meant(look.args, look.catalog.snapshots(), look.vault.partition)
+    snapshots = all_meant(look.args, look.catalog.snapshots(), look.partition)
     count = 0
     for found in search(look.catalog, snapshots, matches):
         if look.json:

@@ -251,10 +251,12 @@ _OF_RESTORING = (
 
 
 def looks(args: argparse.Namespace) -> str:
-    """The option of restore.py that only looks, '' when it is to restore. UsageError where others do not go with it."""
+    """The option of restore.py that only looks, '' when it is to restore. UsageError for what does not go with it."""
     given = {"--snapshots": args.snapshots, "--list": args.list, "--find": args.find}
     look = next((flag for flag, value in given.items() if value), "")
     if not look:
+        if args.destination is None and not (args.plan or args.discard_thawed):
+            raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
         return ""
     for flag in _OF_RESTORING:
         value = getattr(args, flag[2:].replace("-", "_"))

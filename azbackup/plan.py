@@ -15,7 +15,7 @@ from azbackup.model import ChunkId, Entry, PackId, PackRecord
 
 Piece = tuple[int, int, int]  # pack number, chunk number in the pack, offset in the file
 
-SPAN_BYTES = 8 * 1024 * 1024  # read at once, at most, unless a single chunk is larger once it is sealed; ...
+SPAN_BYTES = 6 * 1024 * 1024  # read at once, at most, unless a single chunk is larger once it is sealed; ...
 LARGE_SPAN_BYTES = 24 * 1024 * 1024  # ... and of large chunks: few files, whose list takes little, and many requests
 LARGE_CHUNK = 256 * 1024  # sealed, on average
 _GAP = 256 * 1024  # reading this much too much costs less than another request

@@ -5,9 +5,9 @@ No data is touched, no other row is, and no other blob appears but one new copy 
 
 from __future__ import annotations
 
-from azbackup.crypto import Secret
 from azbackup.errors import Changed, UsageError
 from azbackup.keystore import KeyRecord, Keystore
+from azbackup.secret import Secret
 
 
 def change_password(keystore: Keystore, old: Secret, new: Secret, now: str) -> KeyRecord:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hmac
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,11 +12,11 @@ from azbackup.allocator import keep_freed_spans
 from azbackup.catalog import Catalog
 from azbackup.choice import one_of_each, open_catalog
 from azbackup.crypto import Keys
-from azbackup.errors import Status, UsageError
+from azbackup.errors import Status
 from azbackup.estimate import Estimate
 from azbackup.gathering import Chosen
 from azbackup.plan import NeededPack
-from azbackup.prices import load_prices
+from azbackup.prices import Prices
 from azbackup.priorities import ThawWish
 from azbackup.report import (
     again_text,
@@ -34,27 +33,21 @@ from azbackup.restore import Outcome, Restore, Wish
 from azbackup.selection import Selection
 from azbackup.terminal import Json, Lines, size_text, time_text, write
 from azbackup.thawing import Pending, Thawing
-from azbackup.vault import Vault, absolute, outcome_status, unlocked_vault
+from azbackup.vault import Session, outcome_status
 
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
 
 
-def restore_command(args: argparse.Namespace, show: Lines) -> Status:
+def restore_command(session: Session, selection: Selection, destination: bytes | None, prices: Prices) -> Status:
     """restore.py, where it restores."""
-    started = time.monotonic()
-    if args.destination is None and not (args.plan or args.discard_thawed):
-        raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
-    prices = load_prices(args.prices)
-    selection = Selection([os.fsencode(path) for path in args.paths], args.include, args.exclude)
-    destination = absolute(args.destination, "destination") if args.destination is not None else None
-    vault = unlocked_vault(args)
-    catalog, keys = open_catalog(vault, show)
+    args, show, vault = session.args, session.show, session.vault
+    catalog, keys = open_catalog(session)
     keep_freed_spans()
     thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
     if args.discard_thawed:
         return _discard(catalog, thawing, show)
-    chosen = _chosen(args, catalog, vault, show)
+    chosen = _chosen(session, catalog)
     wish = Wish(
         snapshots=chosen,
         destination=destination,
@@ -73,7 +66,7 @@ def restore_command(args: argparse.Namespace, show: Lines) -> Status:
     outcome = Restore(wish, catalog, thawing, keys, show).run()
     show.close()
     again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
-    _summary(args, show, outcome, again, sum(vault.account.requests.values()), started)
+    _summary(session, outcome, again)
     return _status(show, outcome)
 
 
@@ -84,12 +77,14 @@ def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> st
     return hmac.digest(keys.record_key.reveal(), b"restore\0" + text, "sha256")[:8].hex()
 
 
-def _chosen(args: argparse.Namespace, catalog: Catalog, vault: Vault, show: Lines) -> Chosen:
+def _chosen(session: Session, catalog: Catalog) -> Chosen:
     """The snapshots to restore, each with its prefix in the destination."""
-    snapshots = one_of_each(args, catalog.snapshots(), vault.partition)
+    partition = session.vault.partition
+    snapshots = one_of_each(session.args, catalog.snapshots(), partition)
     if len(snapshots) == 1:
         return [(snapshot, b"") for snapshot in snapshots]
-    show.note(f"partition {vault.partition} has {len(snapshots)} sources: each goes under the destination, by its path")
+    sources = f"partition {partition} has {len(snapshots)} sources"
+    session.show.note(f"{sources}: each goes under the destination, by its path")
     return [(snapshot, snapshot.source.strip(b"/")) for snapshot in snapshots]
 
 
@@ -121,10 +116,9 @@ def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
         show.note(text)
 
 
-def _summary(
-    args: argparse.Namespace, show: Lines, outcome: Outcome, again: str, requests: int, started: float
-) -> None:
-    seconds = time.monotonic() - started
+def _summary(session: Session, outcome: Outcome, again: str) -> None:
+    args, show = session.args, session.show
+    seconds, requests = session.seconds, sum(session.vault.account.requests.values())
     if isinstance(show, Json):
         values = outcome_values(outcome, again)
         show.event("summary", **values, requests=requests, seconds=round(seconds, 3))

@@ -13,8 +13,8 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from azbackup.crypto import Secret
 from azbackup.errors import UsageError
+from azbackup.secret import Secret
 
 # Public by design: every Azurite has it. Source: Azurite's README, "Default storage account".
 _EMULATOR = "devstoreaccount1"

@@ -9,18 +9,19 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azbackup import settings
-from azbackup.crypto import Secret
 from azbackup.errors import Status, UsageError
 from azbackup.formats import check_partition
 from azbackup.headstart import HeadStart
 from azbackup.keystore import Keystore, Opened
 from azbackup.lock import digest
 from azbackup.pace import Limits, Pace
+from azbackup.secret import Secret
 from azbackup.settings import Connection
 from azbackup.terminal import Json, Lines, clean, write
 
@@ -102,12 +103,11 @@ class Vault:
         self.password, self._head = password, HeadStart(self.local_file("salt"), password, creates)
 
     def open_key(self) -> Opened:
-        """The data key; what Azure's SDK has for blobs is loaded while the password is stretched."""
+        """The data key; the password is stretched before anything is loaded that the key record does without."""
         keystore = self.keystore
         asked = keystore.asks()
         if asked is not None and self._head is not None:
-            self._head.begin(self.password, *asked)
-        self.blobs.load()
+            self._head.now(self.password, *asked)
         return keystore.open(self.password)
 
     @property
@@ -116,6 +116,22 @@ class Vault:
         if self._head is None:
             return Keystore(self.rows, self.blobs, self.partition)
         return Keystore(self.rows, self.blobs, self.partition, self._head, self._head.new_salt)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a command has once the vault is open; `started` is of time.monotonic()."""
+
+    args: argparse.Namespace
+    show: Lines
+    vault: Vault
+    key: Opened
+    started: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the command has run."""
+        return time.monotonic() - self.started
 
 
 def utc_now() -> str:
@@ -183,13 +199,6 @@ def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     except EOFError:
         return None
     return first
-
-
-def unlocked_vault(args: argparse.Namespace) -> Vault:
-    """The vault that the options describe, with the password of restore.py. UsageError."""
-    vault = open_vault(args)
-    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
-    return vault
 
 
 def say(show: Lines, status: Status, message: str, hint: str) -> None:

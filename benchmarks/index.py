@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from azbackup.account import Account
 from azbackup.blobs import AzureBlobs
 from azbackup.catalog import encode_pack
-from azbackup.crypto import Secret, derive
+from azbackup.crypto import derive
 from azbackup.formats import CHUNK_ID_BYTES, PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
 from azbackup.keystore import Keystore
 from azbackup.model import PackRecord
 from azbackup.records import Records
+from azbackup.secret import Secret
 from azbackup.settings import connection
 from azbackup.stores import Row
 from azbackup.tables import AzureRows

@@ -14,8 +14,8 @@ from azure.core.exceptions import (
 )
 
 from azbackup.account import Account, billing_class, refusal
-from azbackup.crypto import Secret
 from azbackup.errors import AzbackupError, Changed, Exists, Missing, Status, Unavailable
+from azbackup.secret import Secret
 from azbackup.settings import Connection
 
 KEY = "a2V5" * 22

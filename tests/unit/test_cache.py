@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from azbackup.cache import Cache, CachedRows
-from azbackup.crypto import Secret, derive
+from azbackup.crypto import derive
 from azbackup.records import Records
+from azbackup.secret import Secret
 from azbackup.stores import Row
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 

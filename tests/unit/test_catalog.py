@@ -18,11 +18,12 @@ from azbackup.catalog import (
     encode_snapshot,
     latest_by_source,
 )
-from azbackup.crypto import Secret, derive
+from azbackup.crypto import derive
 from azbackup.errors import Damaged, Exists, NothingStored
 from azbackup.formats import PACK_BYTES, snapshot_name
 from azbackup.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
 from azbackup.records import Records, RunCopies, fits
+from azbackup.secret import Secret
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
 RUN = "20261122T210800Z-%016x"

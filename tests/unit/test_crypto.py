@@ -7,7 +7,6 @@ import hmac
 import json
 import pickle
 import random
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -19,25 +18,22 @@ from hypothesis import strategies as st
 
 from azbackup import crypto, formats
 from azbackup.crypto import (
-    DEFAULT_COSTS,
     SEAL_BYTES,
-    KdfCosts,
     Keys,
-    Secret,
-    WrappedKey,
     derive,
     new_data_key,
     open_chunk,
     open_record,
     seal_chunk,
     seal_record,
-    stretch,
     unwrap_data_key,
     wrap_data_key,
 )
 from azbackup.errors import Damaged, WrongPassword
 from azbackup.hasher import Hasher
+from azbackup.kdf import DEFAULT_COSTS, KdfCosts, WrappedKey
 from azbackup.model import ChunkId
+from azbackup.secret import Secret
 from tests.vectors import make
 
 VECTORS: dict[str, Any] = json.loads((Path(make.__file__).parent / "crypto.json").read_text("utf-8"))
@@ -105,8 +101,8 @@ def test_a_known_key_record_opens(vector: dict[str, Any]) -> None:
 
 def test_todays_costs_are_those_of_the_design() -> None:
     """Argon2id with 64 MiB, 3 passes, 4 lanes: RFC 9106, second recommended option."""
-    assert crypto.DEFAULT_COSTS == (65536, 3, 4)
-    assert wrap_data_key(new_data_key(), Secret(b"p"), "user1").costs == crypto.DEFAULT_COSTS
+    assert DEFAULT_COSTS == (65536, 3, 4)
+    assert wrap_data_key(new_data_key(), Secret(b"p"), "user1").costs == DEFAULT_COSTS
 
 
 # --- the data key under a password
@@ -197,17 +193,14 @@ def test_a_wrapped_key_is_bound_to_its_costs(wrapped: WrappedKey, costs: tuple[i
         (65536, 2**70, 4),
     ],
 )
-def test_costs_out_of_bounds_are_refused_before_any_work(
-    wrapped: WrappedKey, costs: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_costs_out_of_bounds_are_refused_before_any_work(wrapped: WrappedKey, costs: tuple[int, int, int]) -> None:
     """Damaged, without the KDF having been started."""
 
-    def started(*_: object, **__: object) -> None:
+    def started(*_: object) -> Secret:
         raise AssertionError("the KDF was started")
 
-    monkeypatch.setattr(crypto, "Argon2id", started)
     with pytest.raises(Damaged, match="costs"):
-        unwrap_data_key(wrapped._replace(costs=KdfCosts(*costs)), Secret(b"secret"), "user1")
+        unwrap_data_key(wrapped._replace(costs=KdfCosts(*costs)), Secret(b"secret"), "user1", started)
 
 
 # --- chunks
@@ -347,21 +340,3 @@ def test_tracebacks_show_no_secret(wrapped: WrappedKey) -> None:
     assert "password" in text
     assert MARKER not in text
     assert str(KEYS.cut_seed) not in text
-
-
-def test_two_threads_can_stretch_at_once() -> None:
-    """Neither waits for ever: the library's own threads cannot do two at a time, so they take turns here."""
-    found: list[bytes] = []
-    threads = [
-        threading.Thread(
-            target=lambda salt: found.append(stretch(Secret(b"p"), salt, DEFAULT_COSTS).reveal()),
-            args=(bytes([number]) * 16,),
-            daemon=True,
-        )
-        for number in range(3)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(set(found)) == 3

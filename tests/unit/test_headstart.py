@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from azbackup import headstart
-from azbackup.crypto import DEFAULT_COSTS, KdfCosts, Secret, stretch
 from azbackup.headstart import HeadStart
+from azbackup.kdf import DEFAULT_COSTS, KdfCosts, stretch
+from azbackup.secret import Secret
 
 PASSWORD = Secret(b"correct horse")
 SALT = bytes(range(16))
@@ -120,14 +121,14 @@ def test_an_error_comes_up_where_it_is_waited_for(tmp_path: Path, monkeypatch: p
 def test_what_was_begun_is_not_begun_again(tmp_path: Path, begun: list[bytes]) -> None:
     """Once the salt is known the work may begin; who asks for the key then waits for that work."""
     head = HeadStart(tmp_path / "a.salt", PASSWORD)
-    head.begin(PASSWORD, SALT, DEFAULT_COSTS)
+    head.now(PASSWORD, SALT, DEFAULT_COSTS)
     assert head(PASSWORD, SALT, DEFAULT_COSTS).reveal() == stretch(PASSWORD, SALT, DEFAULT_COSTS).reveal()
     assert begun == [SALT]
 
 
 def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[bytes]) -> None:
     """A key record that asks for a terabyte is refused before any work is done, not after it was begun."""
-    HeadStart(tmp_path / "a.salt", PASSWORD).begin(PASSWORD, SALT, KdfCosts(1 << 30, 3, 4))
+    HeadStart(tmp_path / "a.salt", PASSWORD).now(PASSWORD, SALT, KdfCosts(1 << 30, 3, 4))
     assert begun == []
 
 

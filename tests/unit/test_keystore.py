@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from azbackup import keystore, rekey
-from azbackup.crypto import KdfCosts, Secret, wrap_data_key
+from azbackup.crypto import wrap_data_key
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
 from azbackup.formats import RECORD_MAGIC
+from azbackup.kdf import KdfCosts
 from azbackup.keystore import Keystore, Opened, from_values, to_values
+from azbackup.secret import Secret
 from azbackup.stores import PlainRow
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
 

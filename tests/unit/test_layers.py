@@ -15,9 +15,9 @@ MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glo
 
 # Imports point up this table, to an earlier line only: never to their own line, never down.
 LAYERS = (
-    "errors stores progress background allocator pace note",  # what everything may use
+    "errors stores progress background allocator pace note secret",  # what everything may use
     "formats lock prices",  # labels, limits and names
-    "model codec",  # the nouns
+    "model codec kdf",  # the nouns
     "crypto plan packer scanner entries selection overwrite copies compressor",  # bytes and nouns in and out
     "settings hasher reader changes journal priorities seen headstart cache versions",
     "account writer",  # the two ends: a storage account, a destination

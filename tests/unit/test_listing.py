@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.catalog import Catalog
-from azbackup.crypto import Secret, derive
+from azbackup.crypto import derive
 from azbackup.entries import MORE_CHUNKS, EntryWriter
 from azbackup.errors import UsageError
 from azbackup.formats import CHUNK_ID_BYTES, files_name
 from azbackup.listing import Listing, search
 from azbackup.model import Entry, Kind, Layer, Snapshot, Totals, order
 from azbackup.records import Records, RunCopies
+from azbackup.secret import Secret
 from azbackup.selection import Selection, matcher
 from azbackup.stores import Row
 from azbackup.versions import Found, version_of

@@ -26,8 +26,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from azbackup.crypto import Secret, derive
+from azbackup.crypto import derive
 from azbackup.hasher import Hasher
+from azbackup.secret import Secret
 from emulator.azurite import running_azurite
 from tests.conftest import REPOSITORY, ScriptRunner, Vault
 from tests.vectors.storage import dump, load
