@@ -1,4 +1,4 @@
-"""Keys and sealing: every cryptographic decision of azbackup, and no I/O.
+"""Keys and sealing: every cryptographic decision of azbackup but Argon2id (kdf), and no I/O.
 
 Five roles, five keys (RFC 5869 HKDF labels in formats): the password's KEK wraps the data key; from the data key come
 the id key, the chunk key, the record key and the cut seed. What is promised: whatever opens is byte for byte what was

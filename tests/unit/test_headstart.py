@@ -132,9 +132,17 @@ def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[byt
     assert begun == []
 
 
-def test_nothing_large_is_loaded_before_the_password_is_stretched() -> None:
-    """The 64 MiB come before Azure's SDK and what a run needs, not on top of them: that would be the peak."""
-    program = "import sys, azbackup.cli; print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        ("azbackup.cli", {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc", "pathspec"}),
+        ("azbackup.cli, azbackup.keystore, azbackup.tables", {"azure.storage", "sqlite3", "zstandard", "blake3"}),
+    ],
+    ids=["the salt is known", "the salt is read first"],
+)
+def test_nothing_large_is_loaded_before_the_password_is_stretched(modules: str, absent: set[str]) -> None:
+    """The 64 MiB come before the SDK and what a run needs, not on top of them: that would be the peak."""
+    program = f"import sys, {modules}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc"} & set(loaded) == set()
+    assert ({"cryptography", "azbackup.crypto"} | absent) & set(loaded) == set()
     assert "azbackup.headstart" in loaded

@@ -112,12 +112,12 @@ def test_a_pack_that_is_wanted_nearly_whole_is_read_whole() -> None:
 
 
 def test_large_chunks_are_read_in_larger_spans() -> None:
-    """24 MiB where chunks are large, 8 MiB where they are small, and one chunk that is larger alone."""
+    """24 MiB where chunks are large, 6 MiB where they are small, and one chunk that is larger alone."""
     mib = 1024 * 1024
     large = NeededPack(PackId("p"), record(dict.fromkeys(range(60), (mib, 1))))
     assert [len(span.chunks) for span in spans(large, list(range(60)))] == [24, 24, 12]
     small = NeededPack(PackId("p"), record(dict.fromkeys(range(100), (mib // 8, 1))))
-    assert [len(span.chunks) for span in spans(small, list(range(100)))] == [64, 36]
+    assert [len(span.chunks) for span in spans(small, list(range(100)))] == [48, 48, 4]
     whole = NeededPack(PackId("p"), record({0: (9 * mib, 1), **dict.fromkeys(range(1, 100), (9, 1))}))
     assert [len(span.chunks) for span in spans(whole, list(range(100)))] == [1, 99]
 
