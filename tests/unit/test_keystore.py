@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from azbackup import rekey
+from azbackup import crypto, rekey
 from azbackup.crypto import wrap_data_key
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
 from azbackup.formats import RECORD_MAGIC
