@@ -52,15 +52,15 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
 def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
     totals = snapshot.totals
     source = os.fsdecode(snapshot.source)
-    show, seconds, requests = session.show, session.seconds, session.vault.account.requests
-    once, monthly = backup_cost(prices, requests, totals.packs, totals.stored, session.args.tier)
+    show, seconds = session.show, session.seconds
+    once, monthly = backup_cost(prices, session.vault.account.requests, totals.packs, totals.stored, session.args.tier)
     if isinstance(show, Json):
         show.event(
             "summary",
             snapshot=snapshot.number,
             source=source,
             **{name: getattr(totals, name) for name in totals.__struct_fields__},
-            requests=sum(requests.values()),
+            requests=session.requests,
             cost=round(once, 6),
             cost_month=round(monthly, 6),
             currency=prices.currency,
@@ -74,5 +74,5 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
         show.line(
             f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
             f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
-            f"stored {size_text(totals.stored)}{packs}; {sum(requests.values())} requests, {time_text(seconds)}; {cost}"
+            f"stored {size_text(totals.stored)}{packs}; {session.requests} requests, {time_text(seconds)}; {cost}"
         )

@@ -118,7 +118,7 @@ def _restore(args: argparse.Namespace, show: Lines) -> Status:
 
         return look_command(session, wanted)
     prices = load_prices(args.prices)
-    selection = Selection([os.fsencode(path) for path in args.paths], args.include, args.exclude)
+    selection = _selection(args, args.paths)
     destination = absolute(args.destination, "destination") if args.destination is not None else None
     session = _opened(args, show, started)
     from azbackup.restoring import restore_command
@@ -132,14 +132,17 @@ def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:
         return None
     if look == "--find":
         return matcher(look, args.find)
-    paths = [args.destination, *args.paths] if args.destination is not None else []
+    return _selection(args, [args.destination, *args.paths] if args.destination is not None else [])
+
+
+def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:
     return Selection([os.fsencode(path) for path in paths], args.include, args.exclude)
 
 
 def _opened(args: argparse.Namespace, show: Lines, started: float) -> Session:
     vault = open_vault(args)
     vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
-    return Session(args, show, vault, vault.open_key(), started)
+    return Session(args, show, vault, vault.keystore.open(vault.password), started)
 
 
 def _change_password(args: argparse.Namespace, show: Lines) -> Status:

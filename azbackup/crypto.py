@@ -2,7 +2,7 @@
 
 Five roles, five keys (RFC 5869 HKDF labels in formats): the password's KEK wraps the data key; from the data key come
 the id key, the chunk key, the record key and the cut seed. What is promised: whatever opens is byte for byte what was
-sealed under that name, and anything else raises Damaged. What is refused: unknown formats, KDF costs out of bounds.
+sealed under that name, and anything else raises Damaged. What is refused: unknown formats.
 The same plaintext never meets the same key and nonce twice: every chunk and record has a key of its own, and its
 nonces are 96 random bits.
 """
@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from azbackup import formats
 from azbackup.errors import Damaged, WrongPassword
-from azbackup.formats import KEY_BYTES, NONCE_BYTES, SALT_BYTES, TAG_BYTES
-from azbackup.kdf import DEFAULT_COSTS, KdfCosts, Stretch, WrappedKey, stretch
+from azbackup.formats import KEY_BYTES, NONCE_BYTES, TAG_BYTES
 from azbackup.model import ChunkId
 from azbackup.secret import Secret
 
@@ -61,7 +60,7 @@ def derive(data_key: Secret) -> Keys:
     )
 
 
-# --- the password and the data key
+# --- the data key under the KEK
 
 
 def _password_keys(kek: Secret) -> tuple[bytes, bytes]:
@@ -69,57 +68,25 @@ def _password_keys(kek: Secret) -> tuple[bytes, bytes]:
     return _hkdf(kek.reveal(), formats.LABEL_WRAP), _hkdf(kek.reveal(), formats.LABEL_COMMIT)
 
 
-def _key_aad(partition: str, costs: KdfCosts, salt: bytes) -> bytes:
-    """What the wrapped data key is bound to.
-
-    LABEL_KEY || 0 || partition, UTF-8 || 0 || "argon2id" || 0 || memory u32 || passes u32 || lanes u32 || salt(16).
-    """
-    numbers = b"".join(cost.to_bytes(4, "big") for cost in costs)
-    return b"\0".join((formats.LABEL_KEY, partition.encode(), formats.KDF_NAME.encode(), numbers + salt))
-
-
-def new_data_key() -> Secret:
-    """32 fresh random bytes from the system."""
-    return Secret(os.urandom(KEY_BYTES))
-
-
-def wrap_data_key(
-    data_key: Secret,
-    password: Secret,
-    partition: str,
-    costs: KdfCosts = DEFAULT_COSTS,
-    salt: bytes | None = None,
-    stretched: Stretch = stretch,
-) -> WrappedKey:
-    """The data key under the password, with a fresh nonce and `salt`: 16 random bytes never used before."""
-    salt = salt or os.urandom(SALT_BYTES)
-    wrap_key, commitment = _password_keys(stretched(password, salt, costs))
+def seal_data_key(kek: Secret, data_key: Secret, aad: bytes) -> tuple[bytes, bytes]:
+    """(commitment, wrapped): to the KEK, and the data key under it with a fresh nonce."""
+    wrap_key, commitment = _password_keys(kek)
     nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(wrap_key).encrypt(nonce, data_key.reveal(), _key_aad(partition, costs, salt))
-    return WrappedKey(costs, salt, commitment, nonce + sealed)
+    return commitment, nonce + AESGCM(wrap_key).encrypt(nonce, data_key.reveal(), aad)
 
 
-def unwrap_data_key(record: WrappedKey, password: Secret, partition: str, stretched: Stretch = stretch) -> Secret:
+def open_data_key(kek: Secret, commitment: bytes, wrapped: bytes, aad: bytes) -> Secret:
     """The data key. WrongPassword when the commitment differs; Damaged when it agrees and the rest does not.
 
-    `stretched` is `stretch`, or what was done already.
-
-    Costs are bounded before any work is done. AES-GCM does not commit to its key (one ciphertext can be made to open
-    under two keys), so the commitment is compared first, in constant time.
+    AES-GCM does not commit to its key (one ciphertext can be made to open under two keys), so the commitment is
+    compared first, in constant time.
     """
-    bounds = (formats.KDF_MEMORY_KIB, formats.KDF_PASSES, formats.KDF_LANES)
-    if not all(low <= cost <= high for cost, (low, high) in zip(record.costs, bounds, strict=True)):
-        raise Damaged(f"the key record asks for KDF costs out of bounds: {tuple(record.costs)}")
-    if record.costs.memory_kib < 8 * record.costs.lanes:
-        raise Damaged("the key record asks for less memory than its lanes need")
-    if len(record.salt) != SALT_BYTES or len(record.wrapped) != KEY_BYTES + SEAL_BYTES:
-        raise Damaged("the key record has a salt or a wrapped key of the wrong length")
-    wrap_key, commitment = _password_keys(stretched(password, record.salt, record.costs))
-    if not hmac.compare_digest(commitment, record.commitment):
+    wrap_key, right = _password_keys(kek)
+    if not hmac.compare_digest(right, commitment):
         raise WrongPassword("the password does not open this partition", "check the password, and --partition")
-    nonce, sealed = record.wrapped[:NONCE_BYTES], record.wrapped[NONCE_BYTES:]
+    nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
     try:
-        return Secret(AESGCM(wrap_key).decrypt(nonce, sealed, _key_aad(partition, record.costs, record.salt)))
+        return Secret(AESGCM(wrap_key).decrypt(nonce, sealed, aad))
     except InvalidTag:
         raise Damaged("the key record was altered: the password fits, the wrapped key does not open") from None
 

@@ -42,11 +42,6 @@ class HeadStart:
             self._note.write(salt)
         return kek
 
-    def now(self, password: Secret, salt: bytes, costs: KdfCosts) -> None:
-        """Stretches what will be asked for soon; other costs than today's wait until they were checked."""
-        if costs == DEFAULT_COSTS:
-            self._stretched(password, salt, costs)
-
     def _stretched(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
         asked = (password.reveal(), salt, costs)
         if asked not in self._done:

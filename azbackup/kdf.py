@@ -29,18 +29,6 @@ DEFAULT_COSTS = KdfCosts(memory_kib=64 * 1024, passes=3, lanes=4)
 Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs) -> KEK
 
 
-class WrappedKey(NamedTuple):
-    """The data key under a password, as the key record keeps it.
-
-    `wrapped` = nonce(12) || AES-256-GCM(wrap key, nonce, data key, AAD) || tag(16): 60 bytes.
-    """
-
-    costs: KdfCosts
-    salt: bytes
-    commitment: bytes
-    wrapped: bytes
-
-
 def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
     """The KEK: Argon2id, version 0x13, of the password, 32 bytes; takes its time and memory, without the GIL.
 

@@ -3,8 +3,6 @@
 The copy is written first, under the next free generation; the row is what counts. A run that finds no row but copies
 is looking at a lost table, or at a first backup that was killed: the copies open it just as well. A row that is like
 none of its copies was altered, and is not believed about the password.
-
-Imports crypto in functions, where a password has been stretched: the libraries do not come on top of its 64 MiB.
 """
 
 from __future__ import annotations
@@ -26,7 +24,8 @@ from azbackup.formats import (
     number_of,
     record_blob,
 )
-from azbackup.kdf import KdfCosts, Stretch, WrappedKey, stretch
+from azbackup.kdf import KdfCosts, Stretch, stretch
+from azbackup.keywrap import WrappedKey, new_data_key, unwrap_data_key, wrap_data_key
 from azbackup.secret import Secret
 from azbackup.stores import BlobStore, PlainRow, RowStore, RowValue
 
@@ -112,7 +111,6 @@ class Keystore:
         self._partition = partition
         self._stretched = stretched
         self._new_salt = new_salt
-        self._row: PlainRow | None = None  # read ahead
 
     def exists(self) -> bool:
         """Whether the partition has a key: a password is typed twice before one is made under it."""
@@ -122,22 +120,10 @@ class Keystore:
             return self._holds_anything()
         return True
 
-    def asks(self) -> tuple[bytes, KdfCosts] | None:
-        """(salt, costs) that the row asks to stretch the password with, not checked; None where no row says any."""
-        try:
-            self._row = self._rows.get_plain(KEY_NAME)
-        except Missing:
-            return None
-        try:
-            wrapped = from_values(self._row.values).wrapped
-        except AzbackupError:
-            return None  # open() says what is wrong with it
-        return wrapped.salt, wrapped.costs
-
     def open(self, password: Secret) -> Opened:
         """The data key. NothingStored, WrongPassword, Damaged."""
         try:
-            row = self._row or self._rows.get_plain(KEY_NAME)
+            row = self._rows.get_plain(KEY_NAME)
         except Missing:
             return self._open_copies(password, "", None)
         return self._open_row(row, password)
@@ -164,8 +150,6 @@ class Keystore:
         return self._open_row(row, password), False
 
     def _create(self, password: Secret, now: str) -> tuple[Opened, bool]:
-        from azbackup.crypto import new_data_key, wrap_data_key
-
         data_key = new_data_key()
         wrapped = wrap_data_key(data_key, password, self._partition, salt=self._new_salt, stretched=self._stretched)
         if self._holds_anything():  # not before: stretching and what loads with the first blob together are the peak
@@ -179,8 +163,6 @@ class Keystore:
         return Opened(data_key, record, in_table=True), True
 
     def _unwrap(self, record: KeyRecord, password: Secret) -> Secret:
-        from azbackup.crypto import unwrap_data_key
-
         return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
 
     def insert_row(self, opened: Opened) -> None:
@@ -197,8 +179,6 @@ class Keystore:
         except Missing:
             self.insert_row(self._open_copies(old, "", None))
             row = self._rows.get_plain(KEY_NAME)
-        from azbackup.crypto import unwrap_data_key, wrap_data_key
-
         before = from_values(row.values)
         data_key = self._unwrap(before, old)
         wrapped = wrap_data_key(data_key, new, self._partition)

@@ -6,7 +6,6 @@ an interface: docs/operations.md describes them.
 
 from __future__ import annotations
 
-import argparse
 import os
 import stat
 import sys
@@ -21,7 +20,7 @@ from azbackup.errors import Status
 from azbackup.listing import Listing, search
 from azbackup.model import Entry, Kind, Snapshot
 from azbackup.selection import Matcher, Selection
-from azbackup.terminal import Json, Lines, Results, clean, size_text
+from azbackup.terminal import Json, Results, clean, size_text
 from azbackup.vault import Session, outcome_status
 from azbackup.versions import Found
 
@@ -42,15 +41,13 @@ def look_command(session: Session, wanted: Selection | Matcher | None) -> Status
     """restore.py where it only looks: what is wanted is what --list selects, what --find matches, or --snapshots."""
     catalog, _ = open_catalog(session)
     results = Results(sys.stdout)
-    look = _Look(session.args, session.vault.partition, catalog, session.show, results)
     try:
-        count, problems = _tell(look, wanted)
+        count, problems = _tell(_Look(session, catalog, results), wanted)
     finally:
         results.flush()
     if isinstance(session.show, Json):
-        requests = sum(session.vault.account.requests.values())
         seconds = round(session.seconds, 3)
-        session.show.event("summary", results=count, problems=problems, requests=requests, seconds=seconds)
+        session.show.event("summary", results=count, problems=problems, requests=session.requests, seconds=seconds)
     return outcome_status(session.show, catalog.records.damage, problems)
 
 
@@ -58,15 +55,17 @@ def look_command(session: Session, wanted: Selection | Matcher | None) -> Status
 class _Look:
     """What looking takes."""
 
-    args: argparse.Namespace
-    partition: str
+    session: Session
     catalog: Catalog
-    show: Lines
     results: Results
 
     @property
     def json(self) -> bool:
-        return isinstance(self.show, Json)
+        return isinstance(self.session.show, Json)
+
+    def all_meant(self) -> list[Snapshot]:
+        """The snapshots that the options leave."""
+        return all_meant(self.session.args, self.catalog.snapshots(), self.session.vault.partition)
 
 
 def _tell(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:
@@ -81,7 +80,7 @@ def _tell(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:
 
 def _tell_snapshots(look: _Look) -> tuple[int, int]:
     """(snapshots that were told, problems)."""
-    snapshots = all_meant(look.args, look.catalog.snapshots(), look.partition)
+    snapshots = look.all_meant()
     if look.json:
         for snapshot in snapshots:
             look.results.event("snapshot", **snapshot_values(snapshot))
@@ -148,10 +147,10 @@ def _tell_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     """(entries that were told, paths that are not there)."""
     listing = Listing(look.catalog, selection)
     count = 0
-    for snapshot in one_of_each(look.args, look.catalog.snapshots(), look.partition):
+    for snapshot in one_of_each(look.session.args, look.catalog.snapshots(), look.session.vault.partition):
         if not look.json:
             look.results.flush()
-            look.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
+            look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
         for entry in listing.entries(snapshot):
             if look.json:
                 look.results.event("entry", **entry_values(entry, snapshot))
@@ -162,9 +161,9 @@ def _tell_entries(look: _Look, selection: Selection) -> tuple[int, int]:
                 return count, 0
     look.results.flush()
     for path in listing.unknown:
-        look.show.problem(path, "is not in the snapshot")
+        look.session.show.problem(path, "is not in the snapshot")
     if not count and not listing.unknown:
-        look.show.note("nothing matches")
+        look.session.show.note("nothing matches")
     return count, len(listing.unknown)
 
 
@@ -222,7 +221,7 @@ def _path_text(source: bytes, path: bytes, kind: int, target: bytes) -> str:
 
 def _tell_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     """(versions that were told, problems)."""
-    snapshots = all_meant(look.args, look.catalog.snapshots(), look.partition)
+    snapshots = look.all_meant()
     count = 0
     for found in search(look.catalog, snapshots, matches):
         if look.json:
@@ -233,7 +232,7 @@ def _tell_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
         if look.results.gone:
             break
     if not count:
-        look.show.note("nothing matches")
+        look.session.show.note("nothing matches")
     return count, 0
 
 

@@ -118,7 +118,7 @@ def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
 
 def _summary(session: Session, outcome: Outcome, again: str) -> None:
     args, show = session.args, session.show
-    seconds, requests = session.seconds, sum(session.vault.account.requests.values())
+    seconds, requests = session.seconds, session.requests
     if isinstance(show, Json):
         values = outcome_values(outcome, again)
         show.event("summary", **values, requests=requests, seconds=round(seconds, 3))

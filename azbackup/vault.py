@@ -102,14 +102,6 @@ class Vault:
         """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
         self.password, self._head = password, HeadStart(self.local_file("salt"), password, creates)
 
-    def open_key(self) -> Opened:
-        """The data key; the password is stretched before anything is loaded that the key record does without."""
-        keystore = self.keystore
-        asked = keystore.asks()
-        if asked is not None and self._head is not None:
-            self._head.now(self.password, *asked)
-        return keystore.open(self.password)
-
     @property
     def keystore(self) -> Keystore:
         """The key record."""
@@ -132,6 +124,11 @@ class Session:
     def seconds(self) -> float:
         """How long the command has run."""
         return time.monotonic() - self.started
+
+    @property
+    def requests(self) -> int:
+        """How many requests have left."""
+        return self.vault.account.requests.total()
 
 
 def utc_now() -> str:

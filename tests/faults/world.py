@@ -17,14 +17,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from azbackup import crypto
+from azbackup import keystore
 from azbackup.backup import Backup, Clock, Job
 from azbackup.catalog import Catalog
-from azbackup.crypto import derive, wrap_data_key
+from azbackup.crypto import derive
 from azbackup.errors import NothingStored
 from azbackup.journal import Journal
 from azbackup.kdf import KdfCosts
 from azbackup.keystore import Keystore
+from azbackup.keywrap import wrap_data_key
 from azbackup.model import ChunkId, Snapshot
 from azbackup.prices import load_prices
 from azbackup.priorities import ThawWish
@@ -202,7 +203,7 @@ def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
     """Make packs and file records so small that a small source has several of each, and the KDF quick."""
     patch.setattr("azbackup.packer.PACK_BYTES", pack_bytes)
     patch.setattr("azbackup.entries._PAYLOAD_BYTES", 700)
-    patch.setattr(crypto, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
+    patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
 
 
 def make_source(root: Path, unit: int = 100_000) -> None:

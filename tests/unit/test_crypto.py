@@ -21,17 +21,15 @@ from azbackup.crypto import (
     SEAL_BYTES,
     Keys,
     derive,
-    new_data_key,
     open_chunk,
     open_record,
     seal_chunk,
     seal_record,
-    unwrap_data_key,
-    wrap_data_key,
 )
 from azbackup.errors import Damaged, WrongPassword
 from azbackup.hasher import Hasher
-from azbackup.kdf import DEFAULT_COSTS, KdfCosts, WrappedKey
+from azbackup.kdf import DEFAULT_COSTS, KdfCosts
+from azbackup.keywrap import WrappedKey, new_data_key, unwrap_data_key, wrap_data_key
 from azbackup.model import ChunkId
 from azbackup.secret import Secret
 from tests.vectors import make

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from azbackup import headstart
+from azbackup.errors import Damaged
 from azbackup.headstart import HeadStart
 from azbackup.kdf import DEFAULT_COSTS, KdfCosts, stretch
+from azbackup.keywrap import WrappedKey, unwrap_data_key
 from azbackup.secret import Secret
 
 PASSWORD = Secret(b"correct horse")
@@ -108,7 +110,7 @@ def test_without_a_place_for_the_file(tmp_path: Path) -> None:
 
 
 def test_an_error_comes_up_where_it_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory that is not there is an error of the run, not of a thread that nobody looks at."""
+    """Memory that is not there is an error of the run."""
 
     def fail(*_: object) -> Secret:
         raise MemoryError
@@ -119,16 +121,18 @@ def test_an_error_comes_up_where_it_is_waited_for(tmp_path: Path, monkeypatch: p
 
 
 def test_what_was_begun_is_not_begun_again(tmp_path: Path, begun: list[bytes]) -> None:
-    """Once the salt is known the work may begin; who asks for the key then waits for that work."""
+    """Who asks for the key a second time is given what was done the first time."""
     head = HeadStart(tmp_path / "a.salt", PASSWORD)
-    head.now(PASSWORD, SALT, DEFAULT_COSTS)
+    head(PASSWORD, SALT, DEFAULT_COSTS)
     assert head(PASSWORD, SALT, DEFAULT_COSTS).reveal() == stretch(PASSWORD, SALT, DEFAULT_COSTS).reveal()
     assert begun == [SALT]
 
 
 def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[bytes]) -> None:
     """A key record that asks for a terabyte is refused before any work is done, not after it was begun."""
-    HeadStart(tmp_path / "a.salt", PASSWORD).now(PASSWORD, SALT, KdfCosts(1 << 30, 3, 4))
+    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    with pytest.raises(Damaged, match="costs"):
+        unwrap_data_key(WrappedKey(KdfCosts(1 << 30, 3, 4), SALT, bytes(32), bytes(60)), PASSWORD, "user1", head)
     assert begun == []
 
 

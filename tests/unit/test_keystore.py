@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from azbackup import crypto, rekey
-from azbackup.crypto import wrap_data_key
+from azbackup import keystore, rekey
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
 from azbackup.formats import RECORD_MAGIC
 from azbackup.kdf import KdfCosts
 from azbackup.keystore import Keystore, Opened, from_values, to_values
+from azbackup.keywrap import wrap_data_key
 from azbackup.secret import Secret
 from azbackup.stores import PlainRow
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
@@ -32,7 +32,7 @@ OLD, NEW, OTHER = Secret(b"old"), Secret(b"new"), Secret(b"other")
 def quick() -> Iterator[None]:
     """Make the KDF quick: the lowest costs that a record may ask for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crypto, "wrap_data_key", partial(wrap_data_key, costs=KdfCosts(8192, 1, 1)))
+        patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=KdfCosts(8192, 1, 1)))
         yield
 
 

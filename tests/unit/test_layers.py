@@ -19,7 +19,7 @@ LAYERS = (
     "formats lock prices",  # labels, limits and names
     "model codec kdf",  # the nouns
     "crypto plan packer scanner entries selection overwrite copies compressor",  # bytes and nouns in and out
-    "settings hasher reader changes journal priorities seen headstart cache versions",
+    "settings hasher reader changes journal priorities seen headstart keywrap cache versions",
     "account writer",  # the two ends: a storage account, a destination
     "blobs tables",
     "archive",
