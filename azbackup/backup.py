@@ -27,7 +27,7 @@ from azbackup.formats import files_name
 from azbackup.journal import Journal
 from azbackup.model import Entry, Kind, Layer, RunId, Snapshot, Totals
 from azbackup.progress import Progress
-from azbackup.records import Records, RunCopies, fits
+from azbackup.records import Records, RunCopies, compressed
 from azbackup.scanner import Found, open_source, scan
 from azbackup.stores import BlobStore, Row
 from azbackup.writer import is_temporary
@@ -97,8 +97,8 @@ class Backup:
         self._capture = Capture(self._store, self._clock.now_ns, self._progress)
         self._owners: set[int] = set()
         self._groups: set[int] = set()
-        self._writer = EntryWriter(fits)
-        self._payloads: list[Row] = []
+        self._writer = EntryWriter(compressed)
+        self._file_rows: list[Row] = []
 
     def run(self) -> Snapshot:
         """The snapshot that was committed. AzbackupError when there is none."""
@@ -236,16 +236,16 @@ class Backup:
 
     def _keep(self, payloads: Iterator[bytes]) -> None:
         for payload in payloads:
-            name = files_name(self._run, len(self._payloads) + 1)
-            self._payloads.append(self._records.seal(name, payload))
+            name = files_name(self._run, len(self._file_rows) + 1)
+            self._file_rows.append(self._records.seal_compressed(name, payload))
 
     def _commit(
         self, started: int, parent: Snapshot | None, layers: list[Layer], pack_rows: list[Row], after: int
     ) -> Snapshot:
         self._totals.read = self._capture.read
         self._totals.packs, self._totals.stored = self._store.packs, self._store.size
-        if self._payloads:
-            layers = [*layers, Layer(self._run, len(self._payloads), self._writer.count)]
+        if self._file_rows:
+            layers = [*layers, Layer(self._run, len(self._file_rows), self._writer.count)]
         snapshot = Snapshot(
             source=self._job.source,
             host=self._job.host,
@@ -259,7 +259,7 @@ class Backup:
             groups=_names(self._groups, "group"),
             unreadable=self._unreadable,
         )
-        snapshot.number = self._catalog.commit([*pack_rows, *self._payloads], self._copies, snapshot, after)
+        snapshot.number = self._catalog.commit([*pack_rows, *self._file_rows], self._copies, snapshot, after)
         self._store.committed()
         return snapshot
 

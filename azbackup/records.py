@@ -19,9 +19,10 @@ from azbackup.formats import RECORD_BYTES, copy_name
 from azbackup.stores import BlobStore, Row, RowStore
 
 
-def fits(payload: bytes) -> bool:
-    """Whether a payload, compressed and sealed, fits one row."""
-    return len(codec.encode_payload(payload)) + SEAL_BYTES <= RECORD_BYTES
+def compressed(payload: bytes) -> bytes | None:
+    """A payload as it is sealed, None where that would not fit one row."""
+    frame = codec.encode_payload(payload)
+    return frame if len(frame) + SEAL_BYTES <= RECORD_BYTES else None
 
 
 class Records:
@@ -92,7 +93,11 @@ class Records:
 
     def seal(self, name: str, payload: bytes) -> Row:
         """A record ready to be written."""
-        return Row(name, seal_record(self._keys, self._partition, name, codec.encode_payload(payload)))
+        return self.seal_compressed(name, codec.encode_payload(payload))
+
+    def seal_compressed(self, name: str, frame: bytes) -> Row:
+        """The same of a payload that was compressed already."""
+        return Row(name, seal_record(self._keys, self._partition, name, frame))
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Inserts the rows, whose copies are there. Exists when one of the names is taken by other bytes."""

@@ -18,11 +18,12 @@ from azbackup.catalog import (
     encode_snapshot,
     latest_by_source,
 )
+from azbackup.codec import encode_payload
 from azbackup.crypto import derive
 from azbackup.errors import Damaged, Exists, NothingStored
 from azbackup.formats import PACK_BYTES, snapshot_name
 from azbackup.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
-from azbackup.records import Records, RunCopies, fits
+from azbackup.records import Records, RunCopies, compressed
 from azbackup.secret import Secret
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
@@ -232,8 +233,8 @@ def test_a_snapshots_row_of_other_bytes_is_no_commit(partition: Partition) -> No
 
 def test_what_fits_a_record() -> None:
     """Compressed size counts: a long text fits, as much noise does not."""
-    assert fits(bytes(10_000_000))
-    assert not fits(os.urandom(737_280))
+    assert compressed(bytes(10_000_000)) == encode_payload(bytes(10_000_000))
+    assert compressed(os.urandom(737_280)) is None
 
 
 @pytest.mark.parametrize("seen", [3, 5, 10**12])

@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup import entries
+from azbackup.codec import decode_payload
+from azbackup.crypto import SEAL_BYTES
 from azbackup.entries import MORE_CHUNKS, EntryWriter, merge, read_entries
 from azbackup.errors import Damaged
+from azbackup.formats import RECORD_BYTES
 from azbackup.model import Entry, Kind, order
-from azbackup.records import fits
+from azbackup.records import compressed
 
 NAMES = st.sampled_from([b"a", b"a.txt", b"a b", b"b", b"\x01", b"\xff", b"c", "ä".encode()])
 PATHS = st.lists(NAMES, max_size=3).map(b"/".join)
@@ -43,11 +46,17 @@ def in_order(found: list[Entry]) -> list[Entry]:
     return sorted({entry.path: entry for entry in found}.values(), key=lambda entry: order(entry.path))
 
 
-def write(found: list[Entry], limit: Callable[[bytes], bool] = fits) -> list[bytes]:
-    """Return the payloads that a writer makes of some entries."""
-    writer = EntryWriter(limit)
+def write(found: list[Entry], compress: Callable[[bytes], bytes | None] = compressed) -> list[bytes]:
+    """Return what a writer makes of some entries: payloads, compressed."""
+    writer = EntryWriter(compress)
     payloads = [payload for entry in found for payload in writer.add(entry)]
     return [*payloads, *writer.finish()]
+
+
+def opened(frames: list[bytes]) -> list[bytes]:
+    """Return the payloads of what a writer made; each of them fits a record."""
+    assert all(len(frame) + SEAL_BYTES <= RECORD_BYTES for frame in frames)
+    return [decode_payload(frame) for frame in frames]
 
 
 def raw(*items: Entry) -> bytes:
@@ -62,17 +71,36 @@ def raw(*items: Entry) -> bytes:
 def test_entries_come_back(found: list[Entry], limit: int) -> None:
     """What was written is read, in order, however small the records are."""
     expected = in_order(found)
-    payloads = write(expected, lambda payload: len(payload) < limit or msgspec.msgpack.decode(payload)[1:] == [])
-    assert list(read_entries(payloads)) == expected
+
+    def compress(payload: bytes) -> bytes | None:
+        return payload if len(payload) < limit or msgspec.msgpack.decode(payload)[1:] == [] else None
+
+    assert list(read_entries(write(expected, compress))) == expected
 
 
 def test_many_entries_make_several_records() -> None:
     """Each payload fits a record, and together they are everything."""
     found = [Entry(b"%08d" % number, int(Kind.FILE), chunks=bytes(range(32)) * 5) for number in range(30_000)]
-    payloads = write(found)
+    payloads = opened(write(found))
     assert len(payloads) > 1
-    assert all(fits(payload) for payload in payloads)
     assert list(read_entries(payloads)) == found
+
+
+@pytest.mark.parametrize("name", [b"%d", b"folder %d/a file.txt", b"a/rather/long/way/down/to/one/more/folder/%d.py"])
+def test_records_of_small_files_are_compressed_once(name: bytes) -> None:
+    """Ids that do not compress, times that differ: a payload fits as it is, and is not done again in halves."""
+    payloads = []
+
+    def compress(payload: bytes) -> bytes | None:
+        payloads.append(payload)
+        return compressed(payload)
+
+    now = 1_795_000_000_000_000_000
+    found = [
+        Entry(name % at, int(Kind.FILE), at * 7 % 20_000, now + at**2, now + at**3, 10**6 + at, chunks=os.urandom(32))
+        for at in range(40_000)
+    ]
+    assert len(write(found, compress)) == len(payloads) > 2
 
 
 @pytest.mark.parametrize("count", [MORE_CHUNKS - 1, MORE_CHUNKS, MORE_CHUNKS + 1, 2 * MORE_CHUNKS, 30_000])
@@ -80,7 +108,7 @@ def test_huge_files_go_on_in_further_items(count: int) -> None:
     """No item holds more than MORE_CHUNKS chunks, each record fits, and the reader puts them together."""
     chunks = b"".join(number.to_bytes(4, "big") * 8 for number in range(count))
     found = [Entry(b"a", int(Kind.FILE)), Entry(b"b", int(Kind.FILE), chunks=chunks), Entry(b"c", int(Kind.FILE))]
-    payloads = write(found)
+    payloads = opened(write(found))
     items = [item for payload in payloads for item in msgspec.msgpack.decode(payload, type=list[Entry])]
     assert max(len(item.chunks) for item in items) <= MORE_CHUNKS * 32
     assert len(items) == 2 + -(-count // MORE_CHUNKS)
@@ -89,7 +117,7 @@ def test_huge_files_go_on_in_further_items(count: int) -> None:
 
 def test_the_count_is_that_of_the_items() -> None:
     """A layer's `entries` counts items, continuations included."""
-    writer = EntryWriter(fits)
+    writer = EntryWriter(compressed)
     list(writer.add(Entry(b"a", int(Kind.FILE), chunks=bytes(32 * (MORE_CHUNKS + 1)))))
     assert writer.count == 2
 
@@ -103,7 +131,7 @@ def test_the_largest_entry_fits_a_record() -> None:
         chunks=noise(32 * MORE_CHUNKS),
         xattrs=[(noise(255), noise(256 * 1024 - 255))],
     )
-    assert fits(entries._encoder.encode([entry]))
+    assert compressed(entries._encoder.encode([entry])) is not None
 
 
 def test_nothing_is_nothing() -> None:

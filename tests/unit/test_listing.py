@@ -58,11 +58,11 @@ class CountedRows(MemoryRows):
 class Partition:
     """Snapshots in memory, made layer by layer."""
 
-    def __init__(self, fits: int = 1 << 30) -> None:
-        """Payloads of more than `fits` bytes go into several records."""
+    def __init__(self, most: int = 1 << 30) -> None:
+        """Payloads of more than `most` bytes go into several records."""
         self.blobs = MemoryBlobs()
         self.rows = CountedRows()
-        self._fits = fits
+        self._most = most
         self._count = 0
 
     def catalog(self) -> Catalog:
@@ -74,7 +74,7 @@ class Partition:
         catalog = self.catalog()
         self._count += 1
         run = f"20261122T210800Z-{self._count:016x}"
-        writer = EntryWriter(lambda payload: len(payload) <= self._fits)
+        writer = EntryWriter(lambda payload: payload if len(payload) <= self._most else None)
         items = sorted(entries, key=lambda entry: order(entry.path))
         payloads = [payload for entry in items for payload in writer.add(entry)]
         payloads += writer.finish()
@@ -197,7 +197,7 @@ def test_kind_that_no_longer_matches() -> None:
 
 def test_odd_names_and_many_chunks() -> None:
     """Bytes that are no UTF-8, a newline, and a file whose chunk ids take more than one item and record."""
-    partition = Partition(fits=MORE_CHUNKS * CHUNK_ID_BYTES + 1000)
+    partition = Partition(most=MORE_CHUNKS * CHUNK_ID_BYTES + 1000)
     large = file(b"large", 3, chunks=MORE_CHUNKS * 2 + 1)
     [full] = partition.add(HOME, ROOT, large, file(b"\xff\n.txt"))
     assert full.records > 1
@@ -353,7 +353,7 @@ def test_unknown_paths(small: Partition) -> None:
 
 def test_a_listing_that_meets_a_lost_record() -> None:
     """What stands before it is told; that the rest is not is damage, and no path is said to be unknown."""
-    partition = Partition(fits=2000)
+    partition = Partition(most=2000)
     [full] = partition.add(ETC, ROOT, *(file(b"%05d" % number) for number in range(300)))
     assert full.records > 3
     partition.rows.table.rows["user1", files_name(full.run, 3)] = b"altered"
@@ -365,7 +365,7 @@ def test_a_listing_that_meets_a_lost_record() -> None:
 
 def test_listing_streams() -> None:
     """The first entry of a listing is there when only the first record was opened."""
-    partition = Partition(fits=2000)
+    partition = Partition(most=2000)
     partition.add(ETC, ROOT, *(file(b"%05d" % number) for number in range(300)))
     catalog = partition.catalog()
     opened: list[str] = []

@@ -237,7 +237,7 @@ def test_reader_joins_what_azbackup_splits(reader: ModuleType, monkeypatch: pyte
     """A file of more chunks than one item holds goes on in MORE, also in the next record."""
     monkeypatch.setattr(entries, "MORE_CHUNKS", 2)
     chunks = bytes(range(32)) * 7
-    writer = entries.EntryWriter(lambda payload: len(payload) < 300)
+    writer = entries.EntryWriter(lambda payload: payload if len(payload) < 300 else None)
     payloads = [
         *writer.add(Entry(b"", int(Kind.DIRECTORY))),
         *writer.add(Entry(b"file", int(Kind.FILE), size=7, chunks=chunks)),
