@@ -1,10 +1,8 @@
 """`make bench`: azbackup beside restic, rclone crypt and borg, all on one Azurite in one run.
 
-    for each link, tree, round: a new Azurite
-        first     tool A, B, ...      the order turns with every round; borg, to the local disk, is the last
-        unchanged tool A, B, ...
-        changed   ...
-        restore   ... and what came back is compared with the source
+    for each link, tree, round, tool (in an order that turns; borg, to the local disk, is the last): a new Azurite
+        first, unchanged, changed
+        restore, and what came back is compared with the source
 
 Writes results.csv, RESULTS.md and results.svg; needs 20 GB for temporary files. A tool that is not installed is left
 out, with a line that says how to install it; one that fails ends the benchmark.
@@ -51,28 +49,33 @@ class Bench:
     def tree(self, tree: Tree, link: str) -> None:
         """All rounds with one tree over one link."""
         for number in range(self.rounds):
-            with running_stand(LINKS[link]) as stand:
-                self._round(tree, link, number, stand)
+            for kind in self._order(number):
+                with running_stand(LINKS[link]) as stand:
+                    sizes = self._runs(self._tool(kind, stand, tree), tree, link, number)
+                if sizes:
+                    with running_stand(LINKS[link]) as stand:
+                        self.taken.append(self._bare(stand, link, number, sizes))
 
-    def _round(self, tree: Tree, link: str, number: int, stand: Stand) -> None:
+    def _order(self, number: int) -> list[type[Tool]]:
+        """The tools of a round: turning, but borg last: what it writes to the disk slows whoever comes after it."""
         peers = [kind for kind in self.tools if not kind.local and (number == 0 or not kind.once)]
         turn = number % max(len(peers), 1)
-        last = [kind for kind in self.tools if kind.local]  # what it writes to the disk slows whoever comes after it
-        tools = [self._tool(kind, stand, tree) for kind in peers[turn:] + peers[:turn] + last]
+        return peers[turn:] + peers[:turn] + [kind for kind in self.tools if kind.local]
+
+    def _runs(self, tool: Tool, tree: Tree, link: str, number: int) -> list[int]:
+        """All runs of one tool; the sizes of its blobs after the first one, if the SDK alone is to put as many."""
+        sizes = []
         for operation in OPERATIONS:
             if operation == "changed":
                 tree.change()
-            for tool in tools:
-                sample = self._run(tool, operation, tree, link, number)
-                self.taken.append(sample)
-                print(
-                    f"{link:7}{tree.name:3}{number + 1:2} {operation:10}{tool.name:9}{sample.wall:8.2f} s", flush=True
-                )
-            if tree.name == "L" and operation == "first" and any(tool.name == "azbackup" for tool in tools):
-                self.taken.append(self._bare(stand, link, number))
+            sample = self._run(tool, operation, tree, link, number)
+            self.taken.append(sample)
+            print(f"{link:7}{tree.name:3}{number + 1:2} {operation:10}{tool.name:9}{sample.wall:8.2f} s", flush=True)
+            if tree.name == "L" and operation == "first" and isinstance(tool, Azbackup):
+                sizes = tool.stand.blob_sizes(tool.name)
         tree.undo()
-        for tool in tools:
-            shutil.rmtree(tool.folder)
+        shutil.rmtree(tool.folder)
+        return sizes
 
     def _tool(self, kind: type[Tool], stand: Stand, tree: Tree) -> Tool:
         tool = kind(self.scratch / kind.name, stand, tree.root)
@@ -101,9 +104,8 @@ class Bench:
         """A new one for every restore, and kept: ext4 creates files slowly for minutes after as many were deleted."""
         return self.scratch / "restored" / str(self._restored)
 
-    def _bare(self, stand: Stand, link: str, number: int) -> Sample:
+    def _bare(self, stand: Stand, link: str, number: int, sizes: list[int]) -> Sample:
         """The SDK alone, putting blobs of the sizes that azbackup put."""
-        sizes = stand.blob_sizes(Azbackup.name)
         stand.make("bare")
         environment = {"AZURE_STORAGE_CONNECTION_STRING": stand.endpoints.connection_string}
         command = [sys.executable, "-m", "benchmarks.bare", "bare", *map(str, sizes)]

@@ -13,12 +13,11 @@ from benchmarks.samples import CLASSES, DIRECT, DISTANT, OPERATIONS, Medians
 _PEERS = ("restic", "rclone")  # on the same storage; borg has a local disk
 _INTRODUCTION = """# azbackup beside restic, rclone crypt and borg
 
-Made by `make bench`; the samples are in [results.csv](results.csv). All tools in turn on one Azurite (in memory, on
-this machine), a new one for every round; medians. **S**: many small files of text, one in five a duplicate. **L**:
-three large files of noise, one a copy of another. **M**: a real tree (the standard library, Python and Node.js
-packages). *Changed*: 1 % of the files of S and M got a line more; in L five MiB were overwritten in one file and 64
-bytes inserted into another. *Restore*: into an empty directory with an empty home; what came back was compared with
-the source.
+Made by `make bench`; the samples are in [results.csv](results.csv). All tools in turn, each on a new Azurite (in
+memory, on this machine) in every round; medians. **S**: many small files of text, one in five a duplicate. **L**: three
+large files of noise, one a copy of another. **M**: a real tree (the standard library, Python and Node.js packages).
+*Changed*: 1 % of the files of S and M got a line more; in L five MiB were overwritten in one file and 64 bytes inserted
+into another. *Restore*: into an empty directory with an empty home; what came back was compared with the source.
 
 Wall times directly and with 20 ms added to every request. CPU (direct) is that of the whole process tree, the peak that
 of the largest process. Requests are write / list / read / other / table, counted by the proxy. Objects and bytes are
