@@ -90,6 +90,7 @@ class Bench:
             command, folder = tool.restore(destination), destination
         else:
             command, folder = tool.backup(), self.scratch
+            tree.read()
         tool.stand.take_requests()
         cost = measure(command, tool.environment, folder, self.scratch)
         requests = {} if tool.local else tool.stand.take_requests()
