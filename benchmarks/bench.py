@@ -25,7 +25,7 @@ from benchmarks.meter import Cost, ToolFailed, measure
 from benchmarks.samples import LINKS, OPERATIONS, Medians, Sample
 from benchmarks.stand import PortTaken, Stand, Stored, running_stand
 from benchmarks.tools import TOOLS, Azbackup, Tool
-from benchmarks.trees import Large, Real, Small, Tree, files_of
+from benchmarks.trees import Large, Real, Small, Tree, files_of, let_go
 from emulator.azurite import AzuriteError
 
 _HERE = Path(__file__).resolve().parent
@@ -99,6 +99,8 @@ class Bench:
             _compare(tree.root, tool.restored(destination), tool.name)
             if tree.name == "L":
                 shutil.rmtree(destination)
+            else:
+                let_go(destination)
         return _sample(link, tree.name, number, tool.name, operation, cost, tool.stored(), requests)
 
     def _destination(self) -> Path:
