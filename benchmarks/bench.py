@@ -1,4 +1,4 @@
-"""`make bench`: azbackup beside restic, rclone crypt and borg, all on one Azurite in one run.
+"""`make bench`: azbackup beside restic, rclone crypt and borg, each on an Azurite of its own, in one run.
 
     for each link, tree, round, tool (in an order that turns; borg, to the local disk, is the last): a new Azurite
         first, unchanged, changed

@@ -48,7 +48,7 @@ class Tree(ABC):
         """Read all files once: whoever comes next finds them in memory."""
         for path in files_of(self.root):
             with path.open("rb") as file:
-                while file.read(1 << 20):
+                while file.read(MIB):
                     pass
 
     def describe(self) -> str:
