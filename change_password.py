@@ -1,6 +1,6 @@
 """Change a partition's password: see --help, README.md."""
 
-from azbackup.cli import change_password_main
+from azbackup.cli.main import change_password_main
 
 if __name__ == "__main__":
     change_password_main()

@@ -12,18 +12,18 @@ import os
 import sys
 from collections.abc import Iterator
 
-from azbackup.account import Account
-from azbackup.blobs import AzureBlobs
-from azbackup.catalog import encode_pack
-from azbackup.crypto import derive
-from azbackup.formats import CHUNK_ID_BYTES, PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
-from azbackup.keystore import Keystore
-from azbackup.model import PackRecord
-from azbackup.records import Records
-from azbackup.secret import Secret
-from azbackup.settings import connection
-from azbackup.stores import Row
-from azbackup.tables import AzureRows
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
+from azbackup.format.labels import CHUNK_ID_BYTES, PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
+from azbackup.format.model import PackRecord
+from azbackup.records.catalog import encode_pack
+from azbackup.records.keystore import Keystore
+from azbackup.records.record_store import Records
+from azbackup.storage.azure.account import Account
+from azbackup.storage.azure.blobs import AzureBlobs
+from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.tables import AzureRows
+from azbackup.storage.protocols import Row
 
 CHUNKS_A_PACK = 43  # 700,000 chunks of 1.5 MB are 1 TB in 16,279 packs
 _CHUNK_BYTES = 1_500_000

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from azbackup.account import Account
-from azbackup.archive import AzureThaw
-from azbackup.blobs import AzureBlobs
-from azbackup.cache import Cache, CachedRows
-from azbackup.settings import connection
-from azbackup.stores import BlobStore, RowStore, ThawStore
-from azbackup.tables import AzureRows
+from azbackup.storage.azure.account import Account
+from azbackup.storage.azure.blobs import AzureBlobs
+from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.staging import AzureThaw
+from azbackup.storage.azure.tables import AzureRows
+from azbackup.storage.local.row_cache import Cache, CachedRows
+from azbackup.storage.protocols import BlobStore, RowStore, ThawStore
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
 
 

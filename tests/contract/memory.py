@@ -13,8 +13,8 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from azbackup.errors import Changed, Exists, Missing, Unavailable
-from azbackup.formats import RECORD_BYTES
-from azbackup.stores import BlobInfo, PlainRow, Row, RowValue
+from azbackup.format.labels import RECORD_BYTES
+from azbackup.storage.protocols import BlobInfo, PlainRow, Row, RowValue
 
 
 def md5_of(data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from azbackup.errors import Exists, Missing, Unavailable
-from azbackup.stores import BlobStore
+from azbackup.storage.protocols import BlobStore
 from tests.contract.conftest import Stores
 from tests.contract.memory import md5_of
 

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from azbackup.errors import Changed, Exists, Missing
-from azbackup.formats import PROPERTY_BYTES, RECORD_BYTES
-from azbackup.stores import Row, RowStore, RowValue
+from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
+from azbackup.storage.protocols import Row, RowStore, RowValue
 from tests.contract.conftest import Stores
 
 PARTITIONS = ("user1", "o'brien", "Ærø & søn+1 東京 😀", "a b.c-d_e")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from azbackup.catalog import decode_pack
-from azbackup.journal import Journal
-from azbackup.model import ChunkId
+from azbackup.format.model import ChunkId
+from azbackup.records.catalog import decode_pack
+from azbackup.storage.local.journal import Journal
 from emulator.trees import differences
 from tests.faults.conftest import Story
 from tests.faults.world import Fuse, Killed, World, assert_restores, leftovers
@@ -105,7 +105,7 @@ def test_a_local_disk_that_is_full(story: Story, tmp_path: Path, monkeypatch: py
 
     world = World(story.second, journal=tmp_path / "journal")
     with monkeypatch.context() as patch:
-        patch.setattr("azbackup.journal.os.write", full)
+        patch.setattr("azbackup.storage.local.journal.os.write", full)
         _, damage = world.backup()
     assert damage == []
     assert_restores(world, story.second, tmp_path / "restored")

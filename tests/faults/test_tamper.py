@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from azbackup.crypto import SEAL_BYTES, seal_chunk
+from azbackup.crypto.sealing import SEAL_BYTES, seal_chunk
 from azbackup.errors import AzbackupError
-from azbackup.stores import PlainRow, RowValue
+from azbackup.storage.protocols import PlainRow, RowValue
 from emulator.trees import differences
 from tests.contract.memory import Blob
 from tests.faults.conftest import Story, tell

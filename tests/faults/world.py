@@ -17,26 +17,25 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from azbackup import keystore
-from azbackup.backup import Backup, Clock, Job
-from azbackup.catalog import Catalog
-from azbackup.crypto import derive
+from azbackup.commands.backup.run import Backup, Clock, Job
+from azbackup.commands.maintenance.repair import rebuild_table
+from azbackup.commands.restore.run import Outcome, Restore, Wish
+from azbackup.crypto.kdf import KdfCosts
+from azbackup.crypto.keywrap import wrap_data_key
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored
-from azbackup.journal import Journal
-from azbackup.kdf import KdfCosts
-from azbackup.keystore import Keystore
-from azbackup.keywrap import wrap_data_key
-from azbackup.model import ChunkId, Snapshot
-from azbackup.prices import load_prices
-from azbackup.priorities import ThawWish
+from azbackup.filesystem.destination import is_temporary
+from azbackup.format.model import ChunkId, Snapshot
+from azbackup.packs.thaw.policy import ThawWish
+from azbackup.packs.thaw.states import Thawing
 from azbackup.progress import Silent
-from azbackup.rebuild import rebuild_table
-from azbackup.records import Records
-from azbackup.restore import Outcome, Restore, Wish
-from azbackup.secret import Secret
-from azbackup.selection import Selection
-from azbackup.thawing import Thawing
-from azbackup.writer import is_temporary
+from azbackup.records.catalog import Catalog
+from azbackup.records.keystore import Keystore
+from azbackup.records.record_store import Records, keystore
+from azbackup.records.selection import Selection
+from azbackup.storage.local.journal import Journal
+from azbackup.storage.prices import load_prices
 from emulator.trees import differences
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
 
@@ -201,8 +200,8 @@ class World:
 
 def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
     """Make packs and file records so small that a small source has several of each, and the KDF quick."""
-    patch.setattr("azbackup.packer.PACK_BYTES", pack_bytes)
-    patch.setattr("azbackup.entries._PAYLOAD_BYTES", 700)
+    patch.setattr("azbackup.packs.packer.PACK_BYTES", pack_bytes)
+    patch.setattr("azbackup.format.entries._PAYLOAD_BYTES", 700)
     patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from azbackup.formats import pack_blob
+from azbackup.format.labels import pack_blob
 from emulator.azurite import Azurite
 from emulator.trees import differences
 from tests.conftest import ScriptRunner, Vault

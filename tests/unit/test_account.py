@@ -13,10 +13,10 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from azbackup.account import Account, billing_class, refusal
+from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Exists, Missing, Status, Unavailable
-from azbackup.secret import Secret
-from azbackup.settings import Connection
+from azbackup.storage.azure.account import Account, billing_class, refusal
+from azbackup.storage.azure.credentials import Connection
 
 KEY = "a2V5" * 22
 PLACE = Connection("account", "http://127.0.0.1:1/account", "http://127.0.0.1:1/account", key=Secret.text(KEY))

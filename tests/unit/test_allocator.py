@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from azbackup import allocator
-from azbackup.plan import LARGE_SPAN_BYTES
+from azbackup import memory
+from azbackup.packs.layout import LARGE_SPAN_BYTES
 
-HINTS = (allocator.keep_freed_memory, allocator.keep_freed_spans, allocator.give_back_memory)
+HINTS = (memory.keep_freed_memory, memory.keep_freed_spans, memory.give_back_memory)
 FAULTS = """
 import resource
-from azbackup import allocator
+from azbackup import memory
 allocator.keep_freed_memory()
 {hint}
 for _ in range(20):

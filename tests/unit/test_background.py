@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 import pytest
 
-from azbackup.background import Background, ahead
+from azbackup.workers import Background, ahead
 
 
 class Failure(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azbackup.prices import backup_cost, load_prices
+from azbackup.storage.prices import backup_cost, load_prices
 
 
 def test_each_request_has_its_price() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from azbackup.cache import Cache, CachedRows
-from azbackup.crypto import derive
-from azbackup.records import Records
-from azbackup.secret import Secret
-from azbackup.stores import Row
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
+from azbackup.records.record_store import Records
+from azbackup.storage.local.row_cache import Cache, CachedRows
+from azbackup.storage.protocols import Row
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
 TODAY = 20_000

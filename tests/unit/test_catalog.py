@@ -9,7 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from azbackup.catalog import (
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
+from azbackup.errors import Damaged, Exists, NothingStored
+from azbackup.format.compression import encode_payload
+from azbackup.format.labels import PACK_BYTES, snapshot_name
+from azbackup.format.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
+from azbackup.records.catalog import (
     Catalog,
     choose,
     decode_pack,
@@ -18,13 +24,7 @@ from azbackup.catalog import (
     encode_snapshot,
     latest_by_source,
 )
-from azbackup.codec import encode_payload
-from azbackup.crypto import derive
-from azbackup.errors import Damaged, Exists, NothingStored
-from azbackup.formats import PACK_BYTES, snapshot_name
-from azbackup.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
-from azbackup.records import Records, RunCopies, compressed
-from azbackup.secret import Secret
+from azbackup.records.record_store import Records, RunCopies, compressed
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
 RUN = "20261122T210800Z-%016x"

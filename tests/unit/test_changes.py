@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.changes import pair, unchanged, wants_full
-from azbackup.model import Entry, Kind, Layer, order
-from azbackup.scanner import Found
+from azbackup.commands.backup.changes import pair, unchanged, wants_full
+from azbackup.filesystem.scanner import Found
+from azbackup.format.model import Entry, Kind, Layer, order
 
 NAMES = st.sampled_from([b"a", b"a.txt", b"a b", b"b", b"\xff"])
 PATHS = st.sets(st.lists(NAMES, min_size=1, max_size=3).map(b"/".join), max_size=12)

@@ -13,9 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import codec
 from azbackup.errors import AzbackupError, Damaged
-from azbackup.formats import CHUNK_MAX, RECORD_PLAIN_BYTES
+from azbackup.format import compression
+from azbackup.format.labels import CHUNK_MAX, RECORD_PLAIN_BYTES
 
 
 def decode_body(body: bytes) -> bytes | memoryview:
@@ -24,18 +24,18 @@ def decode_body(body: bytes) -> bytes | memoryview:
         size = zstandard.frame_content_size(body[1:]) if body[:1] == b"\x01" else len(body) - 1
     except zstandard.ZstdError:
         size = 0
-    (found,) = codec.decode_bodies([body], [size])
+    (found,) = compression.decode_bodies([body], [size])
     if isinstance(found, Damaged):
         raise found
     return found
 
 
-DECODERS = [codec.decode_payload, lambda payload: decode_body(b"\x01" + payload)]
+DECODERS = [compression.decode_payload, lambda payload: decode_body(b"\x01" + payload)]
 
 
 def encode_body(plain: bytes) -> bytes:
     """Return the body of one chunk."""
-    (body,) = codec.encode_bodies([plain])
+    (body,) = compression.encode_bodies([plain])
     return body
 
 
@@ -48,30 +48,31 @@ def test_bodies_come_back(data: bytes, times: int) -> None:
 @given(st.binary(max_size=2000))
 def test_payloads_come_back(data: bytes) -> None:
     """Whatever the bytes, the payload opens to them."""
-    assert codec.decode_payload(codec.encode_payload(data)) == data
+    assert compression.decode_payload(compression.encode_payload(data)) == data
 
 
 def test_a_view_is_stored_as_its_bytes() -> None:
     """The hasher hands over memoryviews: what is stored as it is is stored as their bytes are."""
     noise = os.urandom(300_000)
-    assert b"".join(codec.plain_body(memoryview(noise))) == b"".join(codec.plain_body(noise)) == b"\x00" + noise
-    assert codec.worth_trying(memoryview(noise)) == codec.worth_trying(noise)
+    assert b"".join(compression.plain_body(memoryview(noise))) == b"\x00" + noise
+    assert b"".join(compression.plain_body(noise)) == b"\x00" + noise
+    assert compression.worth_trying(memoryview(noise)) == compression.worth_trying(noise)
 
 
 def test_bodies_are_in_the_order_of_their_chunks() -> None:
     """Small and large ones, text and noise, mixed: each body opens to the chunk at its place."""
     sizes = [16 * 1024, 16 * 1024 + 1, 1, 300_000, 5, 70_000, 16 * 1024]
     plains = [b"text " * (size // 5) if number % 2 else os.urandom(size) for number, size in enumerate(sizes)]
-    assert [decode_body(body) for body in codec.encode_bodies(plains)] == plains
-    assert codec.encode_bodies([]) == []
+    assert [decode_body(body) for body in compression.encode_bodies(plains)] == plains
+    assert compression.encode_bodies([]) == []
 
 
 def test_large_noise_is_not_tried() -> None:
     """Samples of a large chunk tell; what is small, or has text somewhere in its samples, is tried."""
     noise = os.urandom(1_000_000)
-    assert not codec.worth_trying(noise)
-    assert codec.worth_trying(noise[:100_000])
-    assert codec.worth_trying(noise[:500_000] + b"text " * 100_000)
+    assert not compression.worth_trying(noise)
+    assert compression.worth_trying(noise[:100_000])
+    assert compression.worth_trying(noise[:500_000] + b"text " * 100_000)
 
 
 def test_small_text_is_no_larger_than_at_level_3() -> None:
@@ -80,9 +81,9 @@ def test_small_text_is_no_larger_than_at_level_3() -> None:
     words = [bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 9))) for _ in range(3000)]
     texts = [b" ".join(chance.choices(words, k=2000))[:8000] for _ in range(50)]
     level3 = sum(len(zstandard.ZstdCompressor(level=3).compress(text)) + 1 for text in texts)
-    assert sum(map(len, codec.encode_bodies(texts))) < level3
+    assert sum(map(len, compression.encode_bodies(texts))) < level3
     record = b"".join(b"%05d/name" % number + chance.randbytes(32) + b"root" for number in range(10_000))
-    assert len(codec.encode_payload(record)) < len(zstandard.ZstdCompressor(level=3).compress(record))
+    assert len(compression.encode_payload(record)) < len(zstandard.ZstdCompressor(level=3).compress(record))
 
 
 def test_the_largest_chunk_comes_back() -> None:
@@ -104,7 +105,7 @@ def test_under_three_percent_are_not_worth_it() -> None:
     for zeros in range(0, 1000, 50):
         data = noise + bytes(zeros)
         body = encode_body(data)
-        assert body[0] == (len(codec._mine.small.compress(data)) < 0.97 * len(data))
+        assert body[0] == (len(compression._mine.small.compress(data)) < 0.97 * len(data))
         assert len(body) <= len(data) + 1
 
 
@@ -137,7 +138,7 @@ def test_garbage_is_damaged(decode: Callable[[bytes], bytes], data: bytes) -> No
 @pytest.mark.parametrize("decode", DECODERS, ids=["record", "chunk"])
 def test_a_cut_frame_is_damaged(decode: Callable[[bytes], bytes]) -> None:
     """Every prefix of a frame is refused."""
-    frame = codec.encode_payload(b"some text that is compressed, " * 20)
+    frame = compression.encode_payload(b"some text that is compressed, " * 20)
     for end in range(len(frame)):
         with pytest.raises(Damaged):
             decode(frame[:end])
@@ -179,9 +180,9 @@ def test_a_frame_that_lies_about_its_size_is_damaged(decode: Callable[[bytes], b
 def test_one_of_many_that_is_wrong_takes_no_other_with_it() -> None:
     """Cut, lying, too large, or not of its record's size: each is Damaged in its place, those around it come back."""
     plains = [b"text %d " % number * 500 for number in range(6)] + [os.urandom(900)]
-    bodies = codec.encode_bodies(plains)
+    bodies = compression.encode_bodies(plains)
     sizes = [len(plain) for plain in plains]
-    assert codec.decode_bodies(bodies, sizes) == plains
+    assert compression.decode_bodies(bodies, sizes) == plains
     for wrong, (body, size) in {
         0: (bodies[0][:-5], sizes[0]),
         2: (bodies[2][:12] + bytes(len(bodies[2]) - 12), sizes[2]),
@@ -190,7 +191,7 @@ def test_one_of_many_that_is_wrong_takes_no_other_with_it() -> None:
         5: (b"\x01", sizes[5]),
         6: (bodies[6], sizes[6] - 1),
     }.items():
-        found = codec.decode_bodies(
+        found = compression.decode_bodies(
             [*bodies[:wrong], body, *bodies[wrong + 1 :]], [*sizes[:wrong], size, *sizes[wrong + 1 :]]
         )
         assert isinstance(found[wrong], Damaged), wrong
@@ -201,8 +202,8 @@ def test_what_is_damaged_already_stays_that() -> None:
     """A chunk that did not open has its place among those that did."""
     damaged = Damaged("it does not open")
     plains = [b"text " * 100, b"more text " * 100]
-    one, two = codec.encode_bodies(plains)
-    found = codec.decode_bodies([one, damaged, two], [len(plains[0]), 7, len(plains[1])])
+    one, two = compression.encode_bodies(plains)
+    found = compression.decode_bodies([one, damaged, two], [len(plains[0]), 7, len(plains[1])])
     assert found == [plains[0], damaged, plains[1]]
     assert found[1] is damaged
 

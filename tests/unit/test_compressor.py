@@ -7,9 +7,10 @@ import random
 
 import pytest
 
-from azbackup import codec, compressor
-from azbackup.compressor import Body, Compressor
-from azbackup.model import ChunkId
+from azbackup.format import compression
+from azbackup.format.model import ChunkId
+from azbackup.packs import compressor
+from azbackup.packs.compressor import Body, Compressor
 
 
 def chunk_id(number: int) -> ChunkId:
@@ -36,7 +37,7 @@ def test_every_chunk_comes_out_once(count: int) -> None:
     assert sorted(body.chunk_id for body in found) == [chunk_id(number) for number in range(count)]
     for body in found:
         plain = chunks[int.from_bytes(body.chunk_id, "big")]
-        assert codec.decode_bodies([b"".join(body.parts)], [len(plain)]) == [plain]
+        assert compression.decode_bodies([b"".join(body.parts)], [len(plain)]) == [plain]
         assert body.plain_size == len(plain)
 
 
@@ -47,7 +48,7 @@ def test_a_view_may_change_afterwards() -> None:
     found = list(ours.add(chunk_id(1), memoryview(window)))
     window[:] = bytes(len(window))
     found += ours.finish()
-    assert codec.decode_bodies([b"".join(body.parts) for body in found], [60_000]) == [b"first " * 10_000]
+    assert compression.decode_bodies([b"".join(body.parts) for body in found], [60_000]) == [b"first " * 10_000]
 
 
 def test_what_waits_is_bounded() -> None:
@@ -66,7 +67,7 @@ def test_an_error_of_the_worker_comes_up(monkeypatch: pytest.MonkeyPatch) -> Non
     def fail(_: object) -> list[bytes]:
         raise MemoryError
 
-    monkeypatch.setattr(codec, "encode_bodies", fail)
+    monkeypatch.setattr(compression, "encode_bodies", fail)
     ours = Compressor()
     list(ours.add(chunk_id(1), b"text"))
     with pytest.raises(MemoryError):

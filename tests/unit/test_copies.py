@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import copies
-from azbackup.copies import frame, groups, unframe
 from azbackup.errors import Damaged
-from azbackup.formats import RECORD_MAGIC
-from azbackup.journal import Journal
-from azbackup.stores import Row
+from azbackup.format.labels import RECORD_MAGIC
+from azbackup.records import copies
+from azbackup.records.copies import frame, groups, unframe
+from azbackup.storage.local.journal import Journal
+from azbackup.storage.protocols import Row
 
 ROWS = st.lists(
     st.builds(Row, st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=40), st.binary(max_size=60)),

@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import crypto, formats
-from azbackup.crypto import (
+from azbackup.crypto import sealing
+from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts
+from azbackup.crypto.keywrap import WrappedKey, new_data_key, unwrap_data_key, wrap_data_key
+from azbackup.crypto.sealing import (
     SEAL_BYTES,
     Keys,
     derive,
@@ -26,12 +28,11 @@ from azbackup.crypto import (
     seal_chunk,
     seal_record,
 )
+from azbackup.crypto.secret import Secret
 from azbackup.errors import Damaged, WrongPassword
-from azbackup.hasher import Hasher
-from azbackup.kdf import DEFAULT_COSTS, KdfCosts
-from azbackup.keywrap import WrappedKey, new_data_key, unwrap_data_key, wrap_data_key
-from azbackup.model import ChunkId
-from azbackup.secret import Secret
+from azbackup.format import labels
+from azbackup.format.model import ChunkId
+from azbackup.packs.hasher import Hasher
 from tests.vectors import make
 
 VECTORS: dict[str, Any] = json.loads((Path(make.__file__).parent / "crypto.json").read_text("utf-8"))
@@ -222,10 +223,10 @@ def test_a_chunk_opens_as_itself_only() -> None:
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 65_507, 65_508, 65_509, 1_000_003])
 def test_a_body_in_parts_is_sealed_as_their_sum(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large it is, and whatever the parts: the same bytes as AES-256-GCM makes of the whole (RFC 5116)."""
-    monkeypatch.setattr(crypto.os, "urandom", bytes)  # the same nonce each time, as never elsewhere
+    monkeypatch.setattr(sealing.os, "urandom", bytes)  # the same nonce each time, as never elsewhere
     body = random.Random(size).randbytes(size)
     key = hmac.digest(CHUNK_KEY, CHUNK_ID, "sha256")
-    expected = bytes(12) + AESGCM(key).encrypt(bytes(12), body, formats.LABEL_CHUNK + CHUNK_ID)
+    expected = bytes(12) + AESGCM(key).encrypt(bytes(12), body, labels.LABEL_CHUNK + CHUNK_ID)
     assert seal(CHUNK_KEY, CHUNK_ID, body) == expected
     assert seal(CHUNK_KEY, CHUNK_ID, body[:1], memoryview(body)[1:]) == expected
     assert seal(CHUNK_KEY, CHUNK_ID, body[:100], b"", memoryview(body)[100:]) == expected

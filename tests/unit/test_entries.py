@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import entries
-from azbackup.codec import decode_payload
-from azbackup.crypto import SEAL_BYTES
-from azbackup.entries import MORE_CHUNKS, EntryWriter, merge, read_entries
+from azbackup.crypto.sealing import SEAL_BYTES
 from azbackup.errors import Damaged
-from azbackup.formats import RECORD_BYTES
-from azbackup.model import Entry, Kind, order
-from azbackup.records import compressed
+from azbackup.format import entries
+from azbackup.format.compression import decode_payload
+from azbackup.format.entries import MORE_CHUNKS, EntryWriter, merge, read_entries
+from azbackup.format.labels import RECORD_BYTES
+from azbackup.format.model import Entry, Kind, order
+from azbackup.records.record_store import compressed
 
 NAMES = st.sampled_from([b"a", b"a.txt", b"a b", b"b", b"\x01", b"\xff", b"c", "ä".encode()])
 PATHS = st.lists(NAMES, max_size=3).map(b"/".join)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from pyfastcdc import FastCDC
 
-from azbackup.crypto import Keys, derive
-from azbackup.formats import CHUNK_MAX, CHUNK_MIN, CHUNK_NORMAL
-from azbackup.hasher import Hasher
-from azbackup.model import ChunkId
-from azbackup.secret import Secret
+from azbackup.crypto.sealing import Keys, derive
+from azbackup.crypto.secret import Secret
+from azbackup.format.labels import CHUNK_MAX, CHUNK_MIN, CHUNK_NORMAL
+from azbackup.format.model import ChunkId
+from azbackup.packs.hasher import Hasher
 
 KEYS = derive(Secret(bytes(range(32))))
 MIB = 1024 * 1024

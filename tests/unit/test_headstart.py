@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from azbackup import headstart
+from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts, stretch
+from azbackup.crypto.keywrap import WrappedKey, unwrap_data_key
+from azbackup.crypto.secret import Secret
 from azbackup.errors import Damaged
-from azbackup.headstart import HeadStart
-from azbackup.kdf import DEFAULT_COSTS, KdfCosts, stretch
-from azbackup.keywrap import WrappedKey, unwrap_data_key
-from azbackup.secret import Secret
+from azbackup.storage.local import salt
+from azbackup.storage.local.salt import HeadStart
 
 PASSWORD = Secret(b"correct horse")
 SALT = bytes(range(16))
@@ -30,7 +30,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         salts.append(salt)
         return stretch(password, salt, costs)
 
-    monkeypatch.setattr(headstart, "stretch", noted)
+    monkeypatch.setattr(salt, "stretch", noted)
     return salts
 
 
@@ -115,7 +115,7 @@ def test_an_error_comes_up_where_it_is_waited_for(tmp_path: Path, monkeypatch: p
     def fail(*_: object) -> Secret:
         raise MemoryError
 
-    monkeypatch.setattr(headstart, "stretch", fail)
+    monkeypatch.setattr(salt, "stretch", fail)
     with pytest.raises(MemoryError):
         HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
 
@@ -139,8 +139,11 @@ def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[byt
 @pytest.mark.parametrize(
     ("modules", "absent"),
     [
-        ("azbackup.cli", {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc", "pathspec"}),
-        ("azbackup.cli, azbackup.keystore, azbackup.tables", {"azure.storage", "sqlite3", "zstandard", "blake3"}),
+        ("azbackup.cli.main", {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc", "pathspec"}),
+        (
+            "azbackup.cli.main, azbackup.records.keystore, azbackup.storage.azure.tables",
+            {"azure.storage", "sqlite3", "zstandard", "blake3"},
+        ),
     ],
     ids=["the salt is known", "the salt is read first"],
 )
@@ -148,5 +151,5 @@ def test_nothing_large_is_loaded_before_the_password_is_stretched(modules: str, 
     """The 64 MiB come before the SDK and what a run needs, not on top of them: that would be the peak."""
     program = f"import sys, {modules}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert ({"cryptography", "azbackup.crypto"} | absent) & set(loaded) == set()
-    assert "azbackup.headstart" in loaded
+    assert ({"cryptography", "azbackup.crypto.sealing"} | absent) & set(loaded) == set()
+    assert "azbackup.storage.local.salt" in loaded

@@ -7,9 +7,9 @@ import threading
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts, stretch
+from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError
-from azbackup.kdf import DEFAULT_COSTS, KdfCosts, stretch
-from azbackup.secret import Secret
 
 SALT = bytes(range(16))
 

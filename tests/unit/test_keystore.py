@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from azbackup import keystore, rekey
+from azbackup.crypto.kdf import KdfCosts
+from azbackup.crypto.keywrap import wrap_data_key
+from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
-from azbackup.formats import RECORD_MAGIC
-from azbackup.kdf import KdfCosts
-from azbackup.keystore import Keystore, Opened, from_values, to_values
-from azbackup.keywrap import wrap_data_key
-from azbackup.secret import Secret
-from azbackup.stores import PlainRow
+from azbackup.format.labels import RECORD_MAGIC
+from azbackup.records import keystore, rekey
+from azbackup.records.keystore import Keystore, Opened, from_values, to_values
+from azbackup.storage.protocols import PlainRow
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
 PARTITION = "user1"

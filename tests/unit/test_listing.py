@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.catalog import Catalog
-from azbackup.crypto import derive
-from azbackup.entries import MORE_CHUNKS, EntryWriter
+from azbackup.commands.browse.history import Found, version_of
+from azbackup.commands.browse.listing import Listing, search
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
-from azbackup.formats import CHUNK_ID_BYTES, files_name
-from azbackup.listing import Listing, search
-from azbackup.model import Entry, Kind, Layer, Snapshot, Totals, order
-from azbackup.records import Records, RunCopies
-from azbackup.secret import Secret
-from azbackup.selection import Selection, matcher
-from azbackup.stores import Row
-from azbackup.versions import Found, version_of
+from azbackup.format.entries import MORE_CHUNKS, EntryWriter
+from azbackup.format.labels import CHUNK_ID_BYTES, files_name
+from azbackup.format.model import Entry, Kind, Layer, Snapshot, Totals, order
+from azbackup.records.catalog import Catalog
+from azbackup.records.record_store import Records, RunCopies
+from azbackup.records.selection import Selection, matcher
+from azbackup.storage.protocols import Row
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
 KEYS = derive(Secret(bytes(range(32))))
@@ -232,7 +232,7 @@ def test_each_layer_is_read_once() -> None:
 
 def test_no_more_is_held_than_matches() -> None:
     """Of many files one that matches; of layers those that a snapshot still to come has."""
-    from azbackup.listing import _Search
+    from azbackup.commands.browse.listing import _Search
 
     partition = Partition()
     full = partition.add(HOME, ROOT, *(file(b"f%d" % number) for number in range(500)))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from azbackup.looking import (
+from azbackup.cli.browse import (
     entry_line,
     entry_values,
     found_line,
@@ -16,8 +16,8 @@ from azbackup.looking import (
     snapshot_lines,
     snapshots_text,
 )
-from azbackup.model import Entry, Kind, Snapshot, Totals
-from azbackup.versions import Found, Version
+from azbackup.commands.browse.history import Found, Version
+from azbackup.format.model import Entry, Kind, Snapshot, Totals
 
 TIME_NS = 1_500_000_000_999_999_999
 RUN = "20261122T210800Z-0000000000000001"

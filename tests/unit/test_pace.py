@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azbackup.pace import Pace, PacedBody, paced_reader
+from azbackup.storage.azure.throttle import Pace, PacedBody, paced_reader
 
 
 class Clock:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import catalog, packer
-from azbackup.formats import PACK_MAGIC
-from azbackup.model import ChunkId, PackId
-from azbackup.packer import Pack, Packer
-from azbackup.plan import NeededPack
+from azbackup.format.labels import PACK_MAGIC
+from azbackup.format.model import ChunkId, PackId
+from azbackup.packs import packer
+from azbackup.packs.layout import NeededPack
+from azbackup.packs.packer import Pack, Packer
+from azbackup.records import catalog
 
 STAMP = "20261122T210800Z-%016x"
 

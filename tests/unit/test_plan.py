@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import plan
 from azbackup.errors import Damaged
-from azbackup.model import ChunkId, Entry, Kind, PackId, PackRecord
-from azbackup.plan import NeededPack, Places, spans
+from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
+from azbackup.packs import layout
+from azbackup.packs.layout import NeededPack, Places, spans
 
 
 def chunk_id(number: int) -> ChunkId:
@@ -85,10 +85,10 @@ def test_an_empty_file_needs_nothing() -> None:
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=30), st.data())
 def test_spans_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> None:
     """Every wanted chunk lies in its span alone; spans are in order, and bounded; close ones are one where they fit."""
-    bound = data.draw(st.sampled_from([1, 300_000, plan.SPAN_BYTES]))
+    bound = data.draw(st.sampled_from([1, 300_000, layout.SPAN_BYTES]))
     pack = NeededPack(PackId("p"), record({number: (size, 1) for number, size in enumerate(sealed)}))
     wanted = sorted(data.draw(st.sets(st.integers(0, len(sealed) - 1), min_size=1)))
-    with mock.patch.object(plan, "SPAN_BYTES", bound):
+    with mock.patch.object(layout, "SPAN_BYTES", bound):
         found = spans(pack, wanted)
     assert [chunk for span in found for chunk in span.chunks] == wanted
     for span in found:
@@ -97,13 +97,13 @@ def test_spans_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> No
         assert span.end - span.start <= bound or len(span.chunks) == 1
     for earlier, later in itertools.pairwise(found):
         end = pack.starts[later.chunks[0]] + sealed[later.chunks[0]]
-        assert later.start - earlier.end > plan._GAP or end - earlier.start > bound
+        assert later.start - earlier.end > layout._GAP or end - earlier.start > bound
     assert found[-1].end <= pack.record.size
 
 
 def test_a_pack_that_is_wanted_nearly_whole_is_read_whole() -> None:
     """A gap that is too wide to be read for one chunk's sake is read where hardly anything else is left out."""
-    gap = plan._GAP + 1
+    gap = layout._GAP + 1
     pack = NeededPack(PackId("p"), record({0: (gap * 20, 1), 1: (gap, 1), 2: (gap, 1)}))
     assert [span.chunks for span in spans(pack, [0, 2])] == [[0, 2]]
     assert [span.chunks for span in spans(pack, [0])] == [[0]]

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from azbackup import reader
-from azbackup.model import Entry, Kind
-from azbackup.reader import Replaced, open_file, read_target, read_xattrs
-from azbackup.scanner import entry_of, same_moment
+from azbackup.filesystem import reader
+from azbackup.filesystem.reader import Replaced, open_file, read_target, read_xattrs
+from azbackup.filesystem.scanner import entry_of, same_moment
+from azbackup.format.model import Entry, Kind
 
 
 @pytest.fixture

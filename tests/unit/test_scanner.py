@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import AzbackupError
-from azbackup.model import Kind, order
-from azbackup.scanner import Found, entry_of, open_source, scan
+from azbackup.filesystem.scanner import Found, entry_of, open_source, scan
+from azbackup.format.model import Kind, order
 
 NAMES = st.sampled_from(["a", "A", "a.txt", "a b", "b", "B", "ä", "\udcff", "-", "x" * 200])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=15)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import UsageError
-from azbackup.settings import Connection, PasswordSources, account_key, connection, password
+from azbackup.storage.azure.credentials import Connection, PasswordSources, account_key, connection, password
 
 KEY = base64.b64encode(bytes(range(64))).decode()
 OTHER_KEY = base64.b64encode(bytes(64)).decode()

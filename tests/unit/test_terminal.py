@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from azbackup.cli.output.terminal import Bar, Json, Lines, Results, clean, size_text, time_text
 from azbackup.errors import AzbackupError
-from azbackup.terminal import Bar, Json, Lines, Results, clean, size_text, time_text
 
 NASTY = "a\x1b[2Jb\rc\nd\x07\x9b31m\u202egpj.\u2028\udcff\x00\t\x7f"
 
@@ -80,7 +80,7 @@ def test_json_is_one_object_a_line() -> None:
 def test_the_bar_is_one_clean_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redrawn in place, never wider than the terminal, no path can break out of it."""
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr("azbackup.terminal._REDRAW_SECONDS", 0.0)
+    monkeypatch.setattr("azbackup.cli.output.terminal._REDRAW_SECONDS", 0.0)
     out = io.StringIO()
     bar = Bar("backup.py", out)
     bar.stage("backing up", 10, 10_000_000)

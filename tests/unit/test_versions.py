@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from azbackup.model import Entry, Kind
-from azbackup.versions import Changes, History, Version, joined, matching, version_of
+from azbackup.commands.browse.history import Changes, History, Version, joined, matching, version_of
+from azbackup.format.model import Entry, Kind
 
 FILE, DIRECTORY, LINK, REMOVED = (int(kind) for kind in (Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.REMOVED))
 ONE, TWO = (Version(FILE, size, 5, b"c" * 32, b"") for size in (1, 2))

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup import writer
 from azbackup.errors import AzbackupError, Damaged, Status
-from azbackup.model import Entry, Kind
-from azbackup.writer import Destination, Unwritable, check_path, is_temporary, out_of_space
+from azbackup.filesystem import destination as module
+from azbackup.filesystem.destination import Destination, Unwritable, check_path, is_temporary, out_of_space
+from azbackup.format.model import Entry, Kind
 
 TIME = 1_600_000_000_123_456_789
 
@@ -134,7 +134,7 @@ def test_more_files_and_directories_than_stay_open(root: Path, destination: Dest
     for offset in (2, 0):
         for number, entry in enumerate(entries):
             destination.write(entry, offset, b"%02d" % number)
-    assert len(os.listdir("/proc/self/fd")) - before <= writer._OPEN_DIRECTORIES + writer._OPEN_FILES
+    assert len(os.listdir("/proc/self/fd")) - before <= module._OPEN_DIRECTORIES + module._OPEN_FILES
     for entry in entries:
         destination.finish_file(entry)
     assert [(root / f"{n:03d}/f").read_bytes() for n in range(100)] == [b"%02d%02d" % (n, n) for n in range(100)]
@@ -159,7 +159,7 @@ def test_a_planted_temporary_is_not_written_through(root: Path, destination: Des
     """A link under the temporary name is removed, and what it points to is as it was."""
     victim = root.parent / "victim"
     victim.write_bytes(b"safe")
-    (root / os.fsdecode(writer._temporary_name(b"f"))).symlink_to(victim)
+    (root / os.fsdecode(module._temporary_name(b"f"))).symlink_to(victim)
     destination.write(file(b"f", size=4), 0, b"evil")
     destination.finish_file(file(b"f", size=4))
     assert victim.read_bytes() == b"safe"

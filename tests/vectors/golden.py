@@ -26,9 +26,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from azbackup.crypto import derive
-from azbackup.hasher import Hasher
-from azbackup.secret import Secret
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
+from azbackup.packs.hasher import Hasher
 from emulator.azurite import running_azurite
 from tests.conftest import REPOSITORY, ScriptRunner, Vault
 from tests.vectors.storage import dump, load
@@ -42,7 +42,8 @@ NOISE_BYTES = 24 << 20
 
 _RUN = """
 import socket, sys
-from azbackup import cli, entries
+from azbackup.cli.main import main
+from azbackup.format import entries
 entries.MORE_CHUNKS = 2
 socket.gethostname = lambda: "golden"
 getattr(cli, sys.argv.pop(1))()

@@ -19,8 +19,8 @@ import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from azbackup import entries
-from azbackup.model import Entry, Kind
+from azbackup.format import entries
+from azbackup.format.model import Entry, Kind
 from emulator.azurite import Azurite
 from tests.conftest import PASSWORD, REPOSITORY, ScriptRunner, Vault
 from tests.vectors.storage import dump

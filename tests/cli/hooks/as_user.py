@@ -26,7 +26,7 @@ def main() -> None:
     user, script = int(sys.argv[1]), sys.argv[2]
     sys.argv[:] = sys.argv[2:]
     sys.path[0] = str(Path(script).parent)
-    __import__("azbackup.cli")
+    __import__("azbackup.cli.main")
     program = compile(Path(script).read_bytes(), script, "exec")
     _import = builtins.__import__
 

@@ -13,8 +13,8 @@ import runpy
 import sys
 from pathlib import Path
 
-import azbackup.backing
-import azbackup.cli  # noqa: F401
+import azbackup.cli.backup
+import azbackup.cli.main  # noqa: F401
 from tests.cli.trees import Tree, describe
 
 

@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
-from azbackup.arrivals import Arrivals
+from azbackup.commands.restore.fetcher import Fetch, WantedFile
+from azbackup.commands.restore.scheduler import Arrivals
 from azbackup.errors import Unavailable
-from azbackup.fetch import Fetch, WantedFile
-from azbackup.model import Entry, Kind
-from azbackup.priorities import ThawWish
-from azbackup.stores import BlobInfo
+from azbackup.format.model import Entry, Kind
+from azbackup.packs.thaw.policy import ThawWish
+from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import MemoryThaw
 from tests.restore.unit.test_thawing import NOW, World
 

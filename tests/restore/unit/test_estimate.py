@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.estimate import Estimate, PackUse, estimate
-from azbackup.formats import PACK_MAGIC
-from azbackup.model import PackId, PackRecord
-from azbackup.plan import NeededPack, spans
-from azbackup.prices import Prices
-from azbackup.priorities import State, ThawWish
+from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
+from azbackup.format.labels import PACK_MAGIC
+from azbackup.format.model import PackId, PackRecord
+from azbackup.packs.layout import NeededPack, spans
+from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.storage.prices import Prices
 
 GB = 10**9
 PRICES = Prices(

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from azbackup.model import Entry, Kind
-from azbackup.overwrite import POLICIES, Decision, decide, is_right
+from azbackup.filesystem.overwrite import POLICIES, Decision, decide, is_right
+from azbackup.format.model import Entry, Kind
 
 WRITE, RIGHT, KEEP = Decision.WRITE, Decision.RIGHT, Decision.KEEP
 FILE = Entry(b"f", int(Kind.FILE), size=10, mtime_ns=1000 * 10**9)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from azbackup.errors import UsageError
-from azbackup.prices import load_prices
+from azbackup.storage.prices import load_prices
 
 SHIPPED = Path(__file__).resolve().parents[3] / "azbackup" / "prices.json"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.model import PackId, PackRecord
-from azbackup.plan import NeededPack
-from azbackup.priorities import Ask, State, ThawWish, decide
+from azbackup.format.model import PackId, PackRecord
+from azbackup.packs.layout import NeededPack
+from azbackup.packs.thaw.policy import Ask, State, ThawWish, decide
 
 Needed = list[tuple[NeededPack, State, str]]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.report import again_text, count_text, money_text, pending_text, staged_text
-from azbackup.restore import Outcome
-from azbackup.thawing import Pending
+from azbackup.cli.output.plan_report import again_text, count_text, money_text, pending_text, staged_text
+from azbackup.commands.restore.run import Outcome
+from azbackup.packs.thaw.states import Pending
 
 FLAGS = ["--password", "--accesskey", "--sas-token", "--connection-string"]
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import UsageError
-from azbackup.model import Entry, Kind
-from azbackup.selection import Selection
+from azbackup.format.model import Entry, Kind
+from azbackup.records.selection import Selection
 
 SOURCE = b"/home/user/docs"
 TREE = [

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from azbackup.errors import Missing
-from azbackup.formats import pack_blob
-from azbackup.model import PackId, PackRecord
-from azbackup.plan import NeededPack
-from azbackup.priorities import State, ThawWish
-from azbackup.stores import BlobInfo
-from azbackup.thawing import NotOnline, Pending, Thawing
+from azbackup.format.labels import pack_blob
+from azbackup.format.model import PackId, PackRecord
+from azbackup.packs.layout import NeededPack
+from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.packs.thaw.states import NotOnline, Pending, Thawing
+from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import MemoryBlobs, MemoryThaw
 
 HOUR = 3600.0

@@ -1,0 +1,78 @@
+"""The command line of backup.py: one Backup over one vault, an outcome into words and an exit status."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from azbackup.cli.choice import open_records
+from azbackup.cli.output.terminal import Json, money_text, size_text, time_text
+from azbackup.cli.session import Session, Vault, cache_directory, outcome_status
+from azbackup.commands.backup.run import Backup, Clock, Job
+from azbackup.commands.maintenance.repair import rebuild_table
+from azbackup.errors import Status
+from azbackup.format.labels import stamp
+from azbackup.format.model import Snapshot
+from azbackup.records.catalog import Catalog
+from azbackup.storage.local.journal import Journal
+from azbackup.storage.local.rollback import Seen
+from azbackup.storage.prices import Prices, backup_cost
+
+
+def backup_command(session: Session, source: bytes, prices: Prices, fresh: bool) -> Status:
+    """backup.py, once the vault is open; `fresh` where this run made the key."""
+    vault, show = session.vault, session.show
+    records, keys = open_records(session)
+    if not session.key.in_table:
+        rebuild_table(records, vault.keystore, session.key, show)
+    job = Job(source, socket.gethostname(), vault.partition, session.args.tier, fresh)
+    clock = Clock(time.time_ns, _stamp)
+    seen = Seen(cache_directory(), keys)
+    catalog = Catalog(records, seen.number())
+    snapshot = Backup(job, catalog, vault.blobs, keys, clock, show, _journal(vault, source)).run()
+    seen.note(snapshot.number)
+    show.close()
+    _summary(session, snapshot, prices)
+    return outcome_status(show, records.damage, snapshot.totals.unreadable)
+
+
+def _stamp() -> str:
+    return stamp(time.time(), os.urandom(8))
+
+
+def _journal(vault: Vault, source: bytes) -> Journal | None:
+    """The notes of this source's backups; None where there is no place for them."""
+    try:
+        return Journal(vault.local_file("journal", os.fsdecode(source)))
+    except OSError:
+        return None
+
+
+def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
+    totals = snapshot.totals
+    source = os.fsdecode(snapshot.source)
+    show, seconds = session.show, session.seconds
+    once, monthly = backup_cost(prices, session.vault.account.requests, totals.packs, totals.stored, session.args.tier)
+    if isinstance(show, Json):
+        show.event(
+            "summary",
+            snapshot=snapshot.number,
+            source=source,
+            **{name: getattr(totals, name) for name in totals.__struct_fields__},
+            requests=session.requests,
+            cost=round(once, 6),
+            cost_month=round(monthly, 6),
+            currency=prices.currency,
+            seconds=round(seconds, 3),
+        )
+    elif not session.args.quiet:
+        packs = f" in {totals.packs} pack{'s' if totals.packs != 1 else ''}" if totals.packs else ""
+        unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
+        month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
+        cost = f"estimated cost {money_text(once, prices.currency)}{month}"
+        show.line(
+            f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
+            f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
+            f"stored {size_text(totals.stored)}{packs}; {session.requests} requests, {time_text(seconds)}; {cost}"
+        )

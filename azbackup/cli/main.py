@@ -1,0 +1,159 @@
+"""The command line of the three scripts: what comes before a run, and the exit status of every outcome.
+
+This module, backing, restoring, looking, vault and terminal are the only ones that print, prompt, and read the
+environment and the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from azbackup.cli import options
+from azbackup.cli.output.terminal import Bar, Json, Lines
+from azbackup.cli.session import Session, absolute, open_vault, password_of, say, utc_now
+from azbackup.errors import AzbackupError, Status
+from azbackup.filesystem.scanner import open_source
+from azbackup.memory import collect_seldom, keep_freed_memory
+from azbackup.records.selection import Matcher, Selection, matcher
+from azbackup.storage.local.lock import only_one
+from azbackup.storage.prices import load_prices
+
+
+def backup_main() -> NoReturn:
+    """backup.py."""
+    _main(options.backup_parser(), _backup)
+
+
+def restore_main() -> NoReturn:
+    """restore.py."""
+    _main(options.restore_parser(), _restore)
+
+
+def change_password_main() -> NoReturn:
+    """change_password.py."""
+    _main(options.change_password_parser(), _change_password)
+
+
+def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Lines], Status]) -> NoReturn:
+    """Runs and exits. An expected error is one line and a hint; anything else is a bug and keeps its traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_standard_streams()
+    keep_freed_memory()
+    collect_seldom()
+    _raise_descriptor_limit()
+    args = parser.parse_args()
+    show = _show(parser.prog, args)
+    try:
+        status = run(args, show)
+    except AzbackupError as error:
+        show.close()
+        if args.verbose >= 2:
+            traceback.print_exception(error)
+        say(show, error.status, error.message, error.hint)
+        status = error.status
+    except KeyboardInterrupt:
+        show.close()
+        say(show, Status.INTERRUPTED, "interrupted", "run the same command again: what was finished is kept")
+        status = Status.INTERRUPTED
+    # Taking the SDK's and the run's objects apart one by one would take a tenth of a short run. All that was said has
+    # been written, and what is open is of no use to anybody: a killed process must leave it right as well.
+    os._exit(status)
+
+
+def _open_standard_streams() -> None:
+    """Descriptors 0, 1 and 2 lead somewhere: else a file or a connection would get the number of a closed one."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _raise_descriptor_limit() -> None:
+    """As many open directories as the system allows: a scan holds one for every level of depth."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _show(program: str, args: argparse.Namespace) -> Lines:
+    if args.json:
+        return Json(program, sys.stdout, args.quiet)
+    if sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
+        return Bar(program, sys.stderr)
+    return Lines(program, sys.stderr, args.quiet)
+
+
+# --- imports in functions: who only looks does without what restores, and a password is stretched before they come
+
+
+def _backup(args: argparse.Namespace, show: Lines) -> Status:
+    started = time.monotonic()
+    prices = load_prices(args.prices)
+    source = absolute(args.directory, "directory")
+    os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
+    vault = open_vault(args)
+    password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
+    with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
+        vault.unlock(password, creates=True)
+        key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
+        from azbackup.cli.backup import backup_command
+
+        return backup_command(Session(args, show, vault, key, started), source, prices, fresh)
+
+
+def _restore(args: argparse.Namespace, show: Lines) -> Status:
+    started = time.monotonic()
+    if look := options.looks(args):
+        wanted = _wanted(args, look)
+        session = _opened(args, show, started)
+        from azbackup.cli.browse import look_command
+
+        return look_command(session, wanted)
+    prices = load_prices(args.prices)
+    selection = _selection(args, args.paths)
+    destination = absolute(args.destination, "destination") if args.destination is not None else None
+    session = _opened(args, show, started)
+    from azbackup.cli.restore import restore_command
+
+    return restore_command(session, selection, destination, prices)
+
+
+def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:
+    """What --list selects, what --find matches, None for --snapshots. UsageError for a pattern that cannot be read."""
+    if look == "--snapshots":
+        return None
+    if look == "--find":
+        return matcher(look, args.find)
+    return _selection(args, [args.destination, *args.paths] if args.destination is not None else [])
+
+
+def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:
+    return Selection([os.fsencode(path) for path in paths], args.include, args.exclude)
+
+
+def _opened(args: argparse.Namespace, show: Lines, started: float) -> Session:
+    vault = open_vault(args)
+    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
+    return Session(args, show, vault, vault.keystore.open(vault.password), started)
+
+
+def _change_password(args: argparse.Namespace, show: Lines) -> Status:
+    vault = open_vault(args)
+    vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"))
+    new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
+    from azbackup.records.rekey import change_password
+
+    record = change_password(vault.keystore, vault.password, new, utc_now())
+    if isinstance(show, Json):
+        show.event("summary", partition=vault.partition, changed=record.changed)
+    elif not args.quiet:
+        show.line(f"partition {vault.partition} opens with the new password from now on")
+    return Status.DONE

@@ -1,0 +1,1 @@
+"""How results look: lines, a bar, JSON, tables, the plan."""

@@ -1,0 +1,163 @@
+"""What a restore says, in words and as JSON values: its plan, what is pending, how to go on. Pure.
+
+The JSON values are an interface: docs/restore.md describes them.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from azbackup.cli.output.terminal import clean, money_text, size_text
+from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.run import Outcome
+from azbackup.packs.thaw.states import Pending
+
+_SECRETS = ("--password", "--accesskey", "--sas-token", "--connection-string")
+_HEADINGS = {
+    "thaw": "thawing",
+    "thawed_storage": "two days of the thawed bytes in Hot",
+    "early_deletion": "early-deletion fee",
+    "reading": "reading",
+    "egress": "data sent out of Azure",
+    "other": "listings, records and marks",
+}
+
+
+def count_text(number: int, noun: str) -> str:
+    """1 pack, 2 packs, 3 copies."""
+    plural = noun[:-1] + "ies" if noun == "copy" else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def clock_text(seconds: float) -> str:
+    """A Unix time, as people compare it with the wall clock."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def hours_text(hours: float) -> str:
+    """At most this long."""
+    return f"at most {hours:.0f} h" if hours else "nothing to wait for"
+
+
+# --- the plan
+
+
+def plan_values(plan: Estimate) -> dict[str, Any]:
+    """The plan as JSON values."""
+    values: dict[str, Any] = msgspec.to_builtins(plan)
+    return {**values, "price": plan.price}
+
+
+def plan_lines(plan: Estimate, each: bool) -> list[str]:
+    """The plan for people; `each`: with a line for each pack."""
+    already = f" ({plan.already:,} more are there already)" if plan.already else ""
+    lines = [("to restore", f"{count_text(plan.files, 'file')}, {size_text(plan.size)}{already}")]
+    for (state, tier), (count, size) in sorted(plan.by_state().items()):
+        shown = state if state in ("archived", "missing") else f"{state} ({tier})"
+        lines.append(("packs", f"{count:,} {shown}, {size_text(size)}"))
+    if each:
+        lines += [("", f"{line.pack}  {line.state}  {size_text(line.size)}") for line in plan.packs]
+    lines.append(("to thaw", size_text(plan.thaw_bytes)))
+    lines.append(("to read", size_text(plan.read_bytes)))
+    lines.append(("requests", ", ".join(f"{count:,} {kind}" for kind, count in plan.requests.items() if count)))
+    for priority, total in plan.total.items():
+        asked = "  (as asked for)" if priority == plan.priority else ""
+        lines.append((priority, f"{hours_text(plan.hours[priority])}, {money_text(total, plan.currency)}{asked}"))
+    if plan.priority == "mixed":
+        lines.append(("mixed", f"{hours_text(plan.longest)}, {money_text(plan.price, plan.currency)} at most"))
+    lines += [("", f"{money_text(amount, plan.currency):>16}  {_HEADINGS[name]}") for name, amount in plan.cost.items()]
+    lines.append(("prices", f"{plan.prices}; an estimate, not a bill: --prices FILE takes your own figures"))
+    return [f"{heading + ':' if heading else '':12} {text}" for heading, text in lines]
+
+
+def start_text(plan: Estimate) -> str:
+    """The plan in one line, '' where it costs and takes nothing worth a line."""
+    if not plan.thaw_bytes and plan.price < 0.01:
+        return ""
+    asks = sum(line.state == "archived" for line in plan.packs)
+    thaw = f"; to thaw: {count_text(asks, 'pack')} ({size_text(plan.thaw_bytes)}), {hours_text(plan.longest)}"
+    return (
+        f"to restore: {count_text(plan.files, 'file')}, {size_text(plan.size)}{thaw if asks else ''}; "
+        f"{money_text(plan.price, plan.currency)} in all (--plan shows how)"
+    )
+
+
+# --- what is pending
+
+
+def pending_text(pending: Pending | None, later_packs: int, now: float) -> str:
+    """What is on its way since when, and what waits for the budget."""
+    parts = []
+    if pending is not None:
+        since = f" since {clock_text(pending.since)}" if pending.since else ""
+        until = f", all there by {clock_text(pending.until)} at the latest" if pending.until > now else ""
+        parts.append(f"{count_text(pending.packs, 'pack')} ({size_text(pending.size)}) thawing{since}{until}")
+    if later_packs:
+        parts.append(f"{count_text(later_packs, 'pack')} waiting for the next hour's budget at high priority")
+    return "; ".join(parts) or "no pack is on its way"
+
+
+def again_text(argv: Sequence[str], snapshot: int | None) -> str:
+    """The command that was given, its secrets replaced: they do not belong into a log.
+
+    `snapshot` is added, so that going on means the same snapshot even if a newer one is made meanwhile.
+    """
+    words: list[str] = []
+    hide = False
+    for word in argv:
+        flag, equals, _ = word.partition("=")
+        if hide:
+            words.append("...")
+        elif flag in _SECRETS and equals:
+            words.append(f"{flag}=...")
+        else:
+            words.append(shlex.quote(word))
+        hide = not hide and word in _SECRETS
+    if snapshot is not None:
+        words += ["--snapshot", str(snapshot)]
+    return clean("python " + " ".join(words))
+
+
+# --- the end
+
+
+def outcome_values(outcome: Outcome, again: str) -> dict[str, Any]:
+    """The outcome as JSON values."""
+    copies, size = outcome.staged
+    return {
+        **{name: value for name, value in vars(outcome).items() if isinstance(value, int)},
+        "pending": msgspec.to_builtins(outcome.pending) if outcome.pending else None,
+        "staged_copies": copies,
+        "staged_size": size,
+        "again": again if outcome.pending_files else None,
+    }
+
+
+def staged_text(outcome: Outcome) -> str:
+    """What lies in the staging container, and who removes it; '' when nothing does."""
+    copies, size = outcome.staged
+    if not copies:
+        return ""
+    wait = "waits" if outcome.others == 1 else "wait"
+    others = f", {count_text(outcome.others, 'other restore')} still {wait} for them" if outcome.others else ""
+    return (
+        f"{count_text(copies, 'copy')} ({size_text(size)}) in the staging container{others}; "
+        "the last restore removes them, or --discard-thawed"
+    )
+
+
+def done_text(outcome: Outcome) -> str:
+    """What was restored, and what was not."""
+    parts = [f"restored {count_text(outcome.files, 'file')}, {size_text(outcome.size)}"]
+    parts += (
+        [f"{outcome.already:,} {'was' if outcome.already == 1 else 'were'} there already"] if outcome.already else []
+    )
+    parts += [f"{outcome.kept:,} kept as found"] if outcome.kept else []
+    parts += [f"{outcome.pending_files:,} not yet"] if outcome.pending_files else []
+    parts += [f"{outcome.problems:,} could not be restored"] if outcome.problems else []
+    return ", ".join(parts)

@@ -1,0 +1,167 @@
+"""The command line of restore.py: options into a Wish, an Outcome into words and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import hmac
+import sys
+import time
+from collections.abc import Callable
+
+from azbackup.cli.choice import one_of_each, open_catalog
+from azbackup.cli.output.plan_report import (
+    again_text,
+    count_text,
+    done_text,
+    outcome_values,
+    pending_text,
+    plan_lines,
+    plan_values,
+    staged_text,
+    start_text,
+)
+from azbackup.cli.output.terminal import Json, Lines, size_text, time_text, write
+from azbackup.cli.session import Session, outcome_status
+from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.run import Outcome, Restore, Wish
+from azbackup.commands.restore.tree import Chosen
+from azbackup.crypto.sealing import Keys
+from azbackup.errors import Status
+from azbackup.memory import keep_freed_spans
+from azbackup.packs.layout import NeededPack
+from azbackup.packs.thaw.policy import ThawWish
+from azbackup.packs.thaw.states import Pending, Thawing
+from azbackup.records.catalog import Catalog
+from azbackup.records.selection import Selection
+from azbackup.storage.prices import Prices
+
+_FIRST_POLL_SECONDS = 30.0
+_LAST_POLL_SECONDS = 900.0
+
+
+def restore_command(session: Session, selection: Selection, destination: bytes | None, prices: Prices) -> Status:
+    """restore.py, where it restores."""
+    args, show, vault = session.args, session.show, session.vault
+    catalog, keys = open_catalog(session)
+    keep_freed_spans()
+    thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
+    if args.discard_thawed:
+        return _discard(catalog, thawing, show)
+    chosen = _chosen(session, catalog)
+    wish = Wish(
+        snapshots=chosen,
+        destination=destination,
+        selection=selection,
+        thaw=ThawWish(args.priority, int(args.high_budget * 1024**3), args.thaw == "in-place"),
+        prices=prices,
+        now=time.time,
+        overwrite=args.overwrite,
+        check_existing=args.check_existing,
+        max_cost=args.max_cost,
+        plan_only=args.plan or args.dry_run,
+        dry_run=args.dry_run,
+        wait=_waiter(args.poll_interval, show) if args.wait else None,
+        tell=lambda plan: _tell_plan(args, show, plan),
+    )
+    outcome = Restore(wish, catalog, thawing, keys, show).run()
+    show.close()
+    again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
+    _summary(session, outcome, again)
+    return _status(show, outcome)
+
+
+def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> str:
+    """The name of a restore's mark: the same for the same parts and destination from any host, and telling nothing."""
+    wish = [args.source, *args.paths, "--include", *args.include, "--exclude", *args.exclude]
+    text = repr((destination, wish)).encode("utf-8", "surrogateescape")
+    return hmac.digest(keys.record_key.reveal(), b"restore\0" + text, "sha256")[:8].hex()
+
+
+def _chosen(session: Session, catalog: Catalog) -> Chosen:
+    """The snapshots to restore, each with its prefix in the destination."""
+    partition = session.vault.partition
+    snapshots = one_of_each(session.args, catalog.snapshots(), partition)
+    if len(snapshots) == 1:
+        return [(snapshot, b"") for snapshot in snapshots]
+    sources = f"partition {partition} has {len(snapshots)} sources"
+    session.show.note(f"{sources}: each goes under the destination, by its path")
+    return [(snapshot, snapshot.source.strip(b"/")) for snapshot in snapshots]
+
+
+def _waiter(interval: float | None, show: Lines) -> Callable[[Pending | None, int], None]:
+    """Sleeps between two looks at what thaws, longer each time unless an interval was given."""
+    seconds = interval or _FIRST_POLL_SECONDS
+
+    def wait(pending: Pending | None, later_packs: int) -> None:
+        nonlocal seconds
+        show.note(f"{pending_text(pending, later_packs, time.time())}; looking again in {time_text(seconds)}")
+        time.sleep(seconds)
+        if interval is None:
+            seconds = min(seconds * 1.5, _LAST_POLL_SECONDS)
+
+    return wait
+
+
+def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
+    """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
+    if isinstance(show, Json):
+        show.event("plan", **plan_values(plan))
+    elif args.plan or args.dry_run:
+        for line in plan_lines(plan, each=args.verbose > 0):
+            write(sys.stdout, line + "\n")
+    elif args.verbose:
+        for line in plan_lines(plan, each=False):
+            show.note(line)
+    elif text := start_text(plan):
+        show.note(text)
+
+
+def _summary(session: Session, outcome: Outcome, again: str) -> None:
+    args, show = session.args, session.show
+    seconds, requests = session.seconds, session.requests
+    if isinstance(show, Json):
+        values = outcome_values(outcome, again)
+        show.event("summary", **values, requests=requests, seconds=round(seconds, 3))
+        return
+    if outcome.pending_files:
+        what = pending_text(outcome.pending, outcome.later_packs, time.time())
+        show.line(f"{count_text(outcome.pending_files, 'file')} not restored yet: {what}")
+        if outcome.refused is None:
+            show.line(f"to go on later, run again: {again}")
+    if args.quiet:
+        return
+    if text := staged_text(outcome):
+        show.line(text)
+    if not (args.plan or args.dry_run):
+        show.line(f"{done_text(outcome)}; {requests:,} requests, {time_text(seconds)}")
+
+
+def _status(show: Lines, outcome: Outcome) -> Status:
+    """Damage weighs most, then what Azure refused, then what is pending, then what could not be restored."""
+    status = outcome_status(show, outcome.damage, outcome.problems)
+    if status is Status.DAMAGED:
+        return status
+    if outcome.refused is not None:
+        raise outcome.refused
+    return Status.THAWING if outcome.pending_files else status
+
+
+def _discard(catalog: Catalog, thawing: Thawing, show: Lines) -> Status:
+    found = thawing.discard_all([NeededPack(pack_id, record) for pack_id, record in catalog.packs()])
+    show.close()
+    if isinstance(show, Json):
+        show.event(
+            "summary",
+            discarded=found.copies,
+            size=found.size,
+            archived_again=found.archived_again,
+            still_thawing=found.still_thawing,
+        )
+        return Status.THAWING if found.still_thawing else Status.DONE
+    removed = f"removed {count_text(found.copies, 'copy')} ({size_text(found.size)}) from the staging container"
+    back = f"; {count_text(found.archived_again, 'pack')} put back into the archive tier"
+    show.note(removed + back * bool(found.archived_again))
+    if found.still_thawing:
+        show.line(f"{count_text(found.still_thawing, 'pack')} still thawing in place: run this again later")
+        return Status.THAWING
+    return Status.DONE

@@ -1,0 +1,219 @@
+"""What every command begins with: the adapters of one partition, the password, and the status of what came out."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azbackup.cli.output.terminal import Json, Lines, clean, write
+from azbackup.crypto.secret import Secret
+from azbackup.errors import Status, UsageError
+from azbackup.format.labels import check_partition
+from azbackup.records.keystore import Keystore, Opened
+from azbackup.storage.azure import credentials
+from azbackup.storage.azure.credentials import Connection
+from azbackup.storage.azure.throttle import Limits, Pace
+from azbackup.storage.local.lock import digest
+from azbackup.storage.local.salt import HeadStart
+
+if TYPE_CHECKING:
+    from azbackup.storage.azure.account import Account
+    from azbackup.storage.azure.blobs import AzureBlobs
+    from azbackup.storage.azure.staging import AzureThaw
+    from azbackup.storage.azure.tables import AzureRows
+    from azbackup.storage.local.row_cache import CachedRows
+
+_NAMED_DAMAGE = 20
+# What to do about an error that does not say so itself.
+_HINTS = {
+    Status.DAMAGED: "keep the storage as it is; see docs/operations.md, damaged storage",
+    Status.UNAVAILABLE: "run the same command again later; if that does not help, check the rights of the credentials",
+}
+
+
+class Vault:
+    """One partition of one account, its adapters, and the password.
+
+    The SDK is loaded when the first adapter is asked for, after the password was stretched: see headstart.
+    """
+
+    def __init__(self, partition: str, connection: Connection, limits: Limits, container: str, table: str) -> None:
+        self.partition = partition
+        self.connection = connection
+        self.limits = limits
+        self.container = container
+        self.table = table
+        self.password = Secret(b"")
+        self._head: HeadStart | None = None
+
+    @property
+    def where(self) -> str:
+        """The container's address."""
+        return f"{self.connection.blob_endpoint}/{self.container}"
+
+    @cached_property
+    def account(self) -> Account:
+        """The account's clients."""
+        from azbackup.storage.azure.account import Account
+
+        return Account(self.connection, self.limits)
+
+    @cached_property
+    def rows(self) -> AzureRows:
+        """The partition's rows."""
+        from azbackup.storage.azure.tables import AzureRows
+
+        return AzureRows(self.account, self.table, self.partition)
+
+    @cached_property
+    def blobs(self) -> AzureBlobs:
+        """The container of packs and copies."""
+        from azbackup.storage.azure.blobs import AzureBlobs
+
+        return AzureBlobs(self.account, self.container)
+
+    @cached_property
+    def staging(self) -> AzureThaw:
+        """The container of thawed copies."""
+        from azbackup.storage.azure.staging import AzureThaw
+
+        return AzureThaw(self.account, self.container)
+
+    def cached_rows(self) -> CachedRows:
+        """The partition's rows by way of this machine's cache, for everything but the key record."""
+        from azbackup.storage.local.row_cache import Cache, CachedRows
+
+        return CachedRows(self.rows, Cache(self.local_file("records"), today=int(time.time()) // 86400))
+
+    def local_file(self, kind: str, source: str = "") -> Path:
+        """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
+        return cache_directory() / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
+
+    def unlock(self, password: Secret, creates: bool = False) -> None:
+        """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
+        self.password, self._head = password, HeadStart(self.local_file("salt"), password, creates)
+
+    @property
+    def keystore(self) -> Keystore:
+        """The key record."""
+        if self._head is None:
+            return Keystore(self.rows, self.blobs, self.partition)
+        return Keystore(self.rows, self.blobs, self.partition, self._head, self._head.new_salt)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a command has once the vault is open; `started` is of time.monotonic()."""
+
+    args: argparse.Namespace
+    show: Lines
+    vault: Vault
+    key: Opened
+    started: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the command has run."""
+        return time.monotonic() - self.started
+
+    @property
+    def requests(self) -> int:
+        """How many requests have left."""
+        return self.vault.account.requests.total()
+
+
+def utc_now() -> str:
+    """The time as the key record has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def open_vault(args: argparse.Namespace) -> Vault:
+    """The adapters that the options and the environment describe; nothing is sent yet. UsageError."""
+    partition = check_partition(args.partition)
+    if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,54}", args.container):
+        raise UsageError(
+            f"{args.container!r} is not a container name", "3 to 55 lower-case letters, digits and single hyphens"
+        )
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", args.table):
+        raise UsageError(f"{args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
+    names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
+    connection = credentials.connection({name: getattr(args, name) for name in names}, os.environ)
+    limits = Limits(_pace(args.limit_upload), _pace(args.limit_download))
+    return Vault(partition, connection, limits, args.container, args.table)
+
+
+def _pace(kib_per_second: float) -> Pace | None:
+    """The pace of a limit, None for 0: no limit."""
+    if not (math.isfinite(kib_per_second) and kib_per_second >= 0):
+        raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
+    return Pace(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
+
+
+def absolute(path: str, what: str) -> bytes:
+    """A path as an absolute one, as bytes. UsageError for an empty one: an unset variable, not the directory here."""
+    if not path:
+        raise UsageError(f"the {what} is empty", "give a directory; '.' is the one that you are in")
+    return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
+
+
+def cache_directory() -> Path:
+    """Where what is never needed is kept: locks, journals, the highest snapshot number seen."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # a relative one is to be ignored (XDG Base Directory Specification)
+        base = os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "azbackup"
+
+
+def password_of(
+    args: argparse.Namespace, flag: str, variable: str, twice: Callable[[], bool] = lambda: False
+) -> Secret:
+    """The password that the options, the environment or a prompt give. UsageError."""
+    name = flag.strip("-").replace("-", "_")
+    sources = credentials.PasswordSources(
+        flag, variable, getattr(args, name), getattr(args, f"{name}_file"), getattr(args, f"{name}_command")
+    )
+    return credentials.password(sources, os.environ, lambda: _prompt(name.replace("_", " "), twice))
+
+
+def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+    import getpass  # 5 ms that most runs do without
+
+    try:
+        first = getpass.getpass(f"{what}: ")
+        if twice() and getpass.getpass(f"{what} again: ") != first:
+            raise UsageError("the two passwords differ", "type the same one twice")
+    except EOFError:
+        return None
+    return first
+
+
+def say(show: Lines, status: Status, message: str, hint: str) -> None:
+    """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
+    hint = hint or _HINTS.get(status, "see --help")
+    write(sys.stderr, f"{show.program}: {clean(message)}\n")
+    write(sys.stderr, f"hint: {clean(hint)}\n")
+    if isinstance(show, Json):
+        show.event("error", status=int(status), message=message, hint=hint)
+
+
+def outcome_status(show: Lines, damage: list[str], problems: int) -> Status:
+    """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
+    if not damage:
+        return Status.INCOMPLETE if problems else Status.DONE
+    for line in damage[:_NAMED_DAMAGE]:
+        show.damage(line)
+    more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
+    message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
+    say(show, Status.DAMAGED, message, "")
+    return Status.DAMAGED

@@ -1,0 +1,1 @@
+"""A directory becomes packs, records and, at the end, one snapshot."""

@@ -1,0 +1,1 @@
+"""Looking without restoring: reads records only, never a pack."""

@@ -1,0 +1,27 @@
+"""A lost table, rebuilt: every record's row from its copy. Run by a backup that finds copies and no key row."""
+
+from __future__ import annotations
+
+from azbackup.errors import Damaged, Exists
+from azbackup.format.labels import FILES_PREFIX, PACK_PREFIX, SNAPSHOT_PREFIX
+from azbackup.progress import Progress
+from azbackup.records.keystore import Keystore, Opened
+from azbackup.records.record_store import Records
+
+# What a record points to has its row first; the key's row comes last, so that a killed rebuild is begun again.
+_ORDER = (PACK_PREFIX, FILES_PREFIX, SNAPSHOT_PREFIX)
+
+
+def rebuild_table(records: Records, keystore: Keystore, opened: Opened, progress: Progress) -> int:
+    """Inserts the rows; how many. A copy that does not open is remembered as damage and left out."""
+    count = 0
+    for prefix in _ORDER:
+        for name in records.copies.names(prefix):
+            try:
+                records.insert([records.copied(name)])
+                count += 1
+            except (Damaged, Exists) as error:
+                records.damage.append(error.message)
+    keystore.insert_row(opened)
+    progress.note(f"the table had lost this partition: {count} rows were rebuilt from their copies")
+    return count

@@ -1,0 +1,1 @@
+"""A snapshot, or a part of it, becomes a directory: planned, priced, thawed, fetched, finished."""

@@ -1,0 +1,179 @@
+"""What a restore will take before it begins: packs, bytes, requests, hours and money. Pure.
+
+Counted are the thaw (operations, retrieval, two days of the thawed bytes in Hot), the reading, and the data that
+leaves the region; a thaw in place also pays the archive tier's early-deletion fee. Counted twice are the requests
+with which every run begins when there is something to thaw: one run asks, a later one fetches.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from azbackup.packs.layout import NeededPack, Span
+from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawWish
+from azbackup.storage.prices import Prices
+
+_STAGING_DAYS = 2.0
+_DAY = 86400.0
+_TABLE_REQUESTS = 4  # of every run: the key, then snapshots, file and pack records, a page each
+
+
+@dataclass(frozen=True, slots=True)
+class PackUse:
+    """One pack of the plan: state, tier, what is read of it, and the priority that it was asked for with."""
+
+    pack: NeededPack
+    state: State
+    tier: str
+    reads: list[Span]
+    priority: str = ""
+
+    @property
+    def read_bytes(self) -> int:
+        """The bytes of all that is read."""
+        return sum(span.end - span.start for span in self.reads)
+
+
+@dataclass(frozen=True, slots=True)
+class PackLine:
+    """What the plan says about one pack; `read` is how many of its `size` bytes are needed."""
+
+    pack: str
+    tier: str
+    state: str
+    size: int
+    read: int
+
+
+@dataclass
+class Estimate:
+    """The plan in numbers. Sizes in bytes; `cost` by heading in `currency`, at the priority that was asked for.
+
+    `hours` is how long at most until all is thawed, and `total` the sum of the costs, at each priority.
+    """
+
+    files: int
+    size: int
+    already: int
+    packs: list[PackLine] = field(default_factory=list)
+    thaw_bytes: int = 0
+    read_bytes: int = 0
+    requests: dict[str, int] = field(default_factory=dict)
+    hours: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    total: dict[str, float] = field(default_factory=dict)
+    currency: str = ""
+    prices: str = ""
+    priority: str = "standard"
+
+    @property
+    def price(self) -> float:
+        """The total at the priority that was asked for; mixed counts as high, its upper bound."""
+        return self.total["standard" if self.priority == "standard" else "high"]
+
+    @property
+    def longest(self) -> float:
+        """Hours at most at the priority that was asked for; mixed counts as standard, its upper bound."""
+        return self.hours["high" if self.priority == "high" else "standard"]
+
+    def by_state(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """(packs, their bytes) in each state and tier."""
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for line in self.packs:
+            count, size = found.get((line.state, line.tier), (0, 0))
+            found[line.state, line.tier] = (count + 1, size + line.size)
+        return found
+
+
+def estimate(
+    files: Sequence[int], already: int, uses: Sequence[PackUse], wish: ThawWish, prices: Prices, now: float
+) -> Estimate:
+    """The numbers of a restore of files of these sizes, `already` more of which are there."""
+    result = Estimate(len(files), sum(files), already, priority=wish.priority, currency=prices.currency)
+    result.prices = f"{prices.region}, {prices.as_of}"
+    result.packs = [_line(use) for use in uses]
+    thawed = [use for use in uses if use.state is State.ARCHIVED]
+    result.thaw_bytes = _size(thawed)
+    result.read_bytes = sum(line.read for line in result.packs)
+    result.requests = _requests(uses, thawed, wish)
+    result.hours = _hours(uses, wish)
+    for priority in ("standard", "high"):
+        cost = _cost(result, uses, priority, wish, prices, now)
+        result.total[priority] = sum(cost.values())
+        if (priority == "standard") == (wish.priority == "standard"):
+            result.cost = cost
+    return result
+
+
+def _line(use: PackUse) -> PackLine:
+    return PackLine(use.pack.pack_id, use.tier, use.state.value, use.pack.record.size, use.read_bytes)
+
+
+def _size(uses: Sequence[PackUse]) -> int:
+    return sum(use.pack.record.size for use in uses)
+
+
+def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawWish) -> dict[str, int]:
+    """By billing class: a thaw is a write and a read of the archive tier, the mark of a restore that waits a write."""
+    staged = 0 if wish.in_place else sum(use.state in (State.ARCHIVED, State.PENDING, State.THAWED) for use in uses)
+    waits = any(use.state in (State.ARCHIVED, State.PENDING) for use in uses)
+    marks = 0 if not staged else 1 + waits
+    return {
+        "thaw": len(thawed),
+        "write": marks,
+        "read": sum(len(use.reads) for use in uses),
+        "delete": staged + bool(staged),
+        "list": (2 + bool(thawed) + 3 * waits) if waits else 2,
+        "table": _TABLE_REQUESTS * (1 + waits),
+    }
+
+
+def _hours(uses: Sequence[PackUse], wish: ThawWish) -> dict[str, float]:
+    """At most this long at each priority; 0 when nothing has to thaw."""
+    waiting = _size([use for use in uses if use.state in (State.ARCHIVED, State.PENDING)])
+    if not waiting:
+        return {"standard": 0.0, "high": 0.0}
+    return {"standard": STANDARD_HOURS, "high": HIGH_HOURS * math.ceil(waiting / max(1, wish.budget))}
+
+
+def _cost(
+    result: Estimate, uses: Sequence[PackUse], priority: str, wish: ThawWish, prices: Prices, now: float
+) -> dict[str, float]:
+    """By heading, in the price list's currency; a pending thaw that is raised to high is paid as a high one."""
+    thawed = [use for use in uses if use.state is State.ARCHIVED]
+    raises = priority == "high" == wish.priority
+    raised = [use for use in uses if raises and use.state is State.PENDING and use.priority != "high"]
+    tier = "archive_high" if priority == "high" else "archive"
+    asked = [*thawed, *raised]
+    cost = {
+        "thaw": prices.reading(len(asked), _size(asked), tier) + prices.writing(len(asked), "hot"),
+        "thawed_storage": prices.storing(result.thaw_bytes, "hot", _STAGING_DAYS),
+        "early_deletion": _early(thawed, prices, now) if wish.in_place else 0.0,
+        "reading": sum(_reading(use, prices) for use in uses),
+        "egress": prices.sending(result.read_bytes),
+        "other": prices.listing(result.requests["list"])
+        + prices.writing(result.requests["write"], "hot")
+        + prices.table(result.requests["table"]),
+    }
+    return {heading: amount for heading, amount in cost.items() if amount}
+
+
+def _reading(use: PackUse, prices: Prices) -> float:
+    """Reading the wanted spans of a pack: of its own tier when online, of Hot once thawed."""
+    tier = use.tier if use.state is State.ONLINE else "hot"
+    return prices.reading(len(use.reads), use.read_bytes, tier)
+
+
+def _early(thawed: Sequence[PackUse], prices: Prices, now: float) -> float:
+    """The fee for taking packs out of the archive tier before their time; their ids say when they were written."""
+    return sum(
+        prices.leaving_early(use.pack.record.size, "archive", (now - _written(use.pack)) / _DAY) for use in thawed
+    )
+
+
+def _written(pack: NeededPack) -> float:
+    return float(calendar.timegm(time.strptime(pack.pack_id[:16], "%Y%m%dT%H%M%SZ")))

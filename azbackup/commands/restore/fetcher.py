@@ -1,0 +1,198 @@
+"""Packs into files: each pack is read once, span by span, opened chunk by chunk, and written wherever it is wanted.
+
+Promises that only bytes that were opened and checked reach a file, that a file appears when its last chunk is
+written, and that a file which cannot be completed leaves nothing behind. The next spans are read while one is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from azbackup.crypto.sealing import Keys, open_chunk
+from azbackup.errors import Damaged, Missing
+from azbackup.filesystem.destination import Destination
+from azbackup.format import compression
+from azbackup.format.model import Entry
+from azbackup.packs.hasher import Hasher
+from azbackup.packs.layout import NeededPack, Piece, Span, spans
+from azbackup.packs.thaw.states import NotOnline
+from azbackup.workers import ahead
+
+_AHEAD = 2  # spans that are read while one is written: what bounds the memory of a restore
+
+_GROUP_BYTES = 1024 * 1024  # of plaintext that is opened at once, ...
+_CHUNK_COST = 4 * 1024  # ... a small chunk counting as more than it holds
+_GROUPS_AHEAD = 1
+_SMALL_CHUNK = 256 * 1024  # larger ones, on average, are opened where they are written: that is where they are cached
+
+Plain = bytes | memoryview
+
+
+@dataclass(slots=True)
+class WantedFile:
+    """A file that is to be restored: its pieces, and how many of them are still to come.
+
+    `put_off`: one of its packs could not be read after all, so that it waits for the next round.
+    """
+
+    entry: Entry
+    pieces: list[Piece]
+    left: int = 0
+    failed: bool = False
+    put_off: bool = False
+
+
+Wanted = dict[int, list[tuple[WantedFile, int]]]  # by chunk of a pack: the files it is for, and where in them
+
+
+class Listener(Protocol):
+    """What the run wants to know of each file."""
+
+    def done(self, entry: Entry) -> None:
+        """The file is there."""
+
+    def failed(self, entry: Entry, why: str) -> None:
+        """The file could not be restored."""
+
+    def damaged(self, what: str) -> None:
+        """Stored data did not open."""
+
+    def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:
+        """Whether a step at the destination worked; a failure is named."""
+
+
+class Fetch:
+    """Restores files from packs that can be read now."""
+
+    def __init__(
+        self, read: Callable[[NeededPack, int, int], bytes], keys: Keys, destination: Destination, listener: Listener
+    ) -> None:
+        self._read_range = read
+        self._chunk_key = keys.chunk_key.reveal()
+        self._hasher = Hasher(keys)
+        self._destination = destination
+        self._listener = listener
+
+    def run(self, files: Sequence[WantedFile], packs: Sequence[NeededPack]) -> list[WantedFile]:
+        """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
+        uses: dict[int, Wanted] = {}
+        for file in files:
+            file.left, file.put_off = len(file.pieces), False
+            for pack, chunk, offset in file.pieces:
+                uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
+            if not file.pieces:
+                self._finish(file)
+        reads = [(number, span) for number in sorted(uses) for span in spans(packs[number], sorted(uses[number]))]
+        results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
+        for number, span in reads:
+            self._restore(packs[number], span, next(results), uses[number])
+        return [file for file in files if file.put_off and not file.failed]
+
+    def _read(self, pack: NeededPack, span: Span) -> bytes | None:
+        """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
+        try:
+            return self._read_range(pack, span.start, span.end)
+        except Missing:
+            return b""
+        except NotOnline:
+            return None
+
+    def _restore(self, pack: NeededPack, span: Span, data: bytes | None, uses: Wanted) -> None:
+        """Writes what is wanted of a span, and forgets who wanted it."""
+        wanted = [uses.pop(chunk) for chunk in span.chunks]
+        if data is None:
+            for each in wanted:
+                self._put_off(each)
+        else:
+            for (chunk, plain), each in zip(self._opened(pack, span, data), wanted, strict=True):
+                self._write_chunk(pack, chunk, plain, each)
+
+    def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
+        for file, _ in wanted:
+            if not file.put_off and not file.failed:
+                file.put_off = True
+                self._destination.discard(file.entry.path)
+
+    def _opened(self, pack: NeededPack, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
+        """Each chunk and its plaintext, or what is wrong with it.
+
+        Small ones are decompressed while others are written, and nothing else is done beside: a thread that comes back
+        for every small chunk would wait longer for the interpreter than it works, and so would the one that writes.
+        """
+        sealed = memoryview(data)
+        large = sum(pack.record.plain[chunk] for chunk in span.chunks) >= len(span.chunks) * _SMALL_CHUNK
+        groups = [[chunk] for chunk in span.chunks] if large else _groups(pack, span)
+        calls = (self._decoding(pack, group, span, sealed) for group in groups)
+        decoded = (call() for call in calls) if large else ahead(calls, _GROUPS_AHEAD)
+        for group, plains in zip(groups, decoded, strict=True):
+            for chunk, plain in zip(group, plains, strict=True):
+                yield chunk, self._checked(pack, chunk, plain)
+
+    def _decoding(
+        self, pack: NeededPack, group: list[int], span: Span, sealed: memoryview
+    ) -> Callable[[], list[Plain | Damaged]]:
+        bodies = [self._body(pack, chunk, span, sealed) for chunk in group]
+        return partial(compression.decode_bodies, bodies, [pack.record.plain[chunk] for chunk in group])
+
+    def _body(self, pack: NeededPack, chunk: int, span: Span, sealed: memoryview) -> bytes | Damaged:
+        start = pack.starts[chunk] - span.start
+        try:
+            return open_chunk(self._chunk_key, pack.chunk_id(chunk), sealed[start : start + pack.record.sealed[chunk]])
+        except Damaged as error:
+            return error
+
+    def _checked(self, pack: NeededPack, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
+        """The plaintext of a chunk, if it has the chunk's id."""
+        if isinstance(plain, Damaged) or self._hasher.chunk_id(plain) == pack.chunk_id(chunk):
+            return plain
+        return Damaged("a chunk opens but is not what its id says")
+
+    def _write_chunk(
+        self, pack: NeededPack, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
+    ) -> None:
+        if isinstance(plain, Damaged):
+            self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
+            for file, _ in wanted:
+                self._give_up(file, f"pack {pack.pack_id} is damaged")
+            return
+        for file, offset in wanted:
+            if not file.failed and not file.put_off:
+                self._write(file, offset, plain)
+
+    def _write(self, file: WantedFile, offset: int, plain: Plain) -> None:
+        if not self._listener.attempt(file.entry, lambda: self._destination.write(file.entry, offset, plain)):
+            file.failed = True
+            self._destination.discard(file.entry.path)
+            return
+        file.left -= 1
+        if file.left == 0:
+            self._finish(file)
+
+    def _finish(self, file: WantedFile) -> None:
+        if self._listener.attempt(file.entry, lambda: self._destination.finish_file(file.entry)):
+            self._listener.done(file.entry)
+        else:
+            file.failed = True
+            self._destination.discard(file.entry.path)
+
+    def _give_up(self, file: WantedFile, why: str) -> None:
+        if not file.failed:
+            file.failed = True
+            self._listener.failed(file.entry, why)
+            self._destination.discard(file.entry.path)
+
+
+def _groups(pack: NeededPack, span: Span) -> list[list[int]]:
+    """The chunks of a span, as many at a time as are decompressed at once."""
+    groups: list[list[int]] = [[]]
+    size = 0
+    for chunk in span.chunks:
+        if size >= _GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(chunk)
+        size += pack.record.plain[chunk] + _CHUNK_COST
+    return groups

@@ -1,0 +1,118 @@
+"""Files as their packs arrive: ask, restore what can be read, look again, until nothing waits or nobody does.
+
+Promises that what is online is restored at once, whatever else is missing, pending or refused; that a thaw which Azure
+refuses ends the asking but not the restoring; and that a restore which stays survives a network that goes and comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from azbackup.commands.restore.fetcher import Fetch, WantedFile
+from azbackup.errors import Unavailable
+from azbackup.format.model import Entry
+from azbackup.packs.layout import NeededPack
+from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.packs.thaw.states import Pending, Thawing
+
+_MARK_AGAIN_SECONDS = 24 * 3600.0  # long before others forget a mark
+
+
+class Listener(Protocol):
+    """What the run wants to know."""
+
+    def failed(self, entry: Entry, why: str) -> None:
+        """The file could not be restored."""
+
+    def note(self, message: str) -> None:
+        """Worth a line."""
+
+
+class Arrivals:
+    """One restore's files, round by round.
+
+    After `run`: `pending` is what is on its way, `later_packs` how many wait for the next hour's budget, `refused` why
+    Azure would not thaw.
+    """
+
+    def __init__(
+        self, thawing: Thawing, fetch: Fetch, packs: list[NeededPack], wish: ThawWish, now: Callable[[], float]
+    ) -> None:
+        self._thawing = thawing
+        self._fetch = fetch
+        self._packs = packs
+        self._wish = wish
+        self._now = now
+        self._marked_at = 0.0
+        self.pending: Pending | None = None
+        self.later_packs = 0
+        self.refused: Unavailable | None = None
+
+    def run(
+        self, todo: list[WantedFile], listener: Listener, wait: Callable[[Pending | None, int], None] | None
+    ) -> list[WantedFile]:
+        """The files that still wait at the end; `wait` is called between two looks, None: do not stay."""
+        retried = False
+        while todo:
+            try:
+                self._ask(self._needed(todo))
+            except Unavailable as error:
+                if wait is None or not error.passing:
+                    self.refused = error
+                else:
+                    listener.note(f"{error.message}; trying again")
+            now, todo = self._sort(todo, listener)
+            put_off = self._fetch.run(now, self._packs)
+            todo += put_off
+            if not todo or self.refused is not None:
+                break
+            if put_off and not retried:
+                retried = True
+            elif wait is not None:
+                wait(self.pending, self.later_packs)
+            else:
+                break
+            self._look_again(listener, bool(put_off), stays=wait is not None)
+        if not todo:
+            self.pending, self.later_packs, self.refused = None, 0, None
+        return todo
+
+    def _ask(self, needed: list[NeededPack]) -> None:
+        """Asks for what is archived, after leaving the mark that keeps others from removing the copies."""
+        wish, now = self._wish, self._now()
+        asks, later = self._thawing.asks(needed, wish, now)
+        self.pending, self.later_packs = self._thawing.pending(needed), len(later)
+        copies = self._thawing.has_copies(needed) or bool(asks and not wish.in_place)
+        if copies and now - self._marked_at > _MARK_AGAIN_SECONDS:
+            self._thawing.claim()
+            self._marked_at = now
+        self._thawing.ask(asks, wish.in_place)
+        self.pending = self._thawing.pending(needed)
+
+    def _look_again(self, listener: Listener, packs_too: bool, stays: bool) -> None:
+        try:
+            self._thawing.refresh(packs_too or self._wish.in_place)
+        except Unavailable as error:
+            if not stays or not error.passing:
+                raise
+            listener.note(f"{error.message}; trying again")
+
+    def _needed(self, todo: list[WantedFile]) -> list[NeededPack]:
+        """The packs of the files, in the order in which they are needed."""
+        numbers = dict.fromkeys(pack for file in todo for pack, _, _ in file.pieces)
+        return [self._packs[number] for number in numbers]
+
+    def _sort(self, todo: list[WantedFile], listener: Listener) -> tuple[list[WantedFile], list[WantedFile]]:
+        """(the files whose packs can all be read now, those that wait); one with a missing pack is named and gone."""
+        states = [self._thawing.state(pack) for pack in self._packs]
+        now, later = [], []
+        for file in todo:
+            met = {states[pack] for pack, _, _ in file.pieces}
+            if State.MISSING in met:
+                listener.failed(file.entry, "a pack that holds its contents is missing")
+            elif met <= {State.ONLINE, State.THAWED}:
+                now.append(file)
+            else:
+                later.append(file)
+        return now, later

@@ -1,0 +1,52 @@
+"""A password into a key, by Argon2id (RFC 9106).
+
+Imports little: its 64 MiB are the peak of most runs, and whatever is loaded before is in memory beside them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+
+from azbackup.crypto.secret import Secret
+from azbackup.errors import AzbackupError
+from azbackup.format.labels import KEY_BYTES
+
+
+class KdfCosts(NamedTuple):
+    """Argon2id's costs: memory in KiB, passes, lanes."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+# RFC 9106, section 4, second recommended option: 64 MiB is what a small cloud machine still has.
+DEFAULT_COSTS = KdfCosts(memory_kib=64 * 1024, passes=3, lanes=4)
+
+
+Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs) -> KEK
+
+
+def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+    """The KEK: Argon2id, version 0x13, of the password, 32 bytes; takes its time and memory, without the GIL.
+
+    The password is read as UTF-8 in NFC, so it opens from every keyboard and system. AzbackupError where the memory,
+    or a thread for each lane, is not to be had.
+    """
+    from argon2.exceptions import HashingError  # only who stretches loads it
+    from argon2.low_level import Type, hash_secret_raw
+
+    raw = password.reveal()
+    try:
+        raw = unicodedata.normalize("NFC", raw.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:
+        pass  # not UTF-8: the bytes as they are
+    try:
+        return Secret(hash_secret_raw(raw, salt, costs.passes, costs.memory_kib, costs.lanes, KEY_BYTES, Type.ID))
+    except HashingError as error:
+        raise AzbackupError(
+            f"the password cannot be stretched: {str(error).lower()}",
+            f"this takes {costs.memory_kib // 1024} MiB of memory and {costs.lanes} threads",
+        ) from None

@@ -1,0 +1,128 @@
+"""Chunks into packs: what no pack holds yet is compressed, sealed, packed and sent; the rest costs nothing.
+
+    split -> (known chunk? stop here) -> compress -> seal -> pack -> upload
+
+Which chunks are known is read from the pack records when the first chunk is asked for, so that a run that reads no
+file never asks. Packs that a killed run had uploaded are adopted from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from azbackup.crypto.sealing import SEAL_BYTES, Keys, seal_chunk
+from azbackup.errors import Damaged
+from azbackup.format.labels import PACK_PREFIX, pack_blob
+from azbackup.format.model import ChunkId, PackId, split_ids
+from azbackup.packs.compressor import Body, Compressor
+from azbackup.packs.hasher import Hasher
+from azbackup.packs.packer import Packer
+from azbackup.packs.uploader import Uploads
+from azbackup.records.catalog import Catalog, decode_pack
+from azbackup.records.record_store import RunCopies
+from azbackup.storage.local.journal import Journal
+from azbackup.storage.protocols import BlobStore, Row
+
+
+class ChunkStore:
+    """The chunks of one partition, as one run sees and extends them. Not for use by two threads."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        blobs: BlobStore,
+        keys: Keys,
+        copies: RunCopies,
+        partition: str,
+        tier: str,
+        fresh: bool,
+        journal: Journal | None,
+        new_stamp: Callable[[], str],
+        now_ns: Callable[[], int],
+    ) -> None:
+        """`fresh`: nothing is stored yet, so nothing needs to be read. `journal` None: records follow at once."""
+        self._catalog = catalog
+        self._blobs = blobs
+        self._partition = partition
+        self._journal = journal
+        self._hasher = Hasher(keys)
+        self._chunk_key = keys.chunk_key.reveal()
+        self._compressor = Compressor()
+        self._packer = Packer(lambda: PackId(new_stamp()))
+        self._uploads = Uploads(blobs, catalog.records, copies, partition, tier, journal, now_ns, self._packer.recycle)
+        self._known: set[ChunkId] | None = set() if fresh else None
+        if journal is not None and not fresh and journal.rows():
+            self._chunks()  # before the journal is forgotten, even if this run stores nothing
+
+    @property
+    def packs(self) -> int:
+        """How many packs this run has made so far."""
+        return self._uploads.packs
+
+    @property
+    def size(self) -> int:
+        """Their bytes."""
+        return self._uploads.size
+
+    def store(self, descriptor: int, size_hint: int) -> tuple[bytes, int]:
+        """(chunk ids, bytes read) of a file, from the descriptor's position to its end. OSError."""
+        ids = []
+        size = 0
+        known = self._chunks()
+        for chunk_id, plain in self._hasher.split(descriptor, size_hint):
+            ids.append(chunk_id)
+            size += len(plain)
+            if chunk_id not in known:
+                known.add(chunk_id)
+                self._seal(self._compressor.add(chunk_id, plain))
+        return b"".join(ids), size
+
+    def finish(self) -> list[Row]:
+        """Everything is uploaded; the pack records that are to be committed with the rest."""
+        self._seal(self._compressor.finish())
+        return self._uploads.finish(self._packer.finish())
+
+    def committed(self) -> None:
+        """The records that `finish` gave are in the table: the journal may forget them."""
+        if self._journal is not None:
+            self._journal.clear()
+
+    def _seal(self, bodies: Iterator[Body]) -> None:
+        for chunk_id, plain_size, parts in bodies:
+            sealed_size = sum(map(len, parts)) + SEAL_BYTES
+            if not self._packer.has_room(sealed_size):
+                full = self._packer.finish()
+                assert full is not None, "an empty pack has room for any chunk"
+                self._uploads.send(full)
+            with self._packer.add(chunk_id, sealed_size, plain_size) as room:
+                seal_chunk(self._chunk_key, chunk_id, parts, room)
+
+    def _chunks(self) -> set[ChunkId]:
+        """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
+        if self._known is None:
+            self._known = set()
+            recorded = [(pack_id, record.ids) for pack_id, record in self._catalog.packs()]
+            # After the records: a pack that another run adds meanwhile is there before its record is.
+            there = set(self._blobs.names(pack_blob(self._partition, "")))
+            for pack_id, ids in recorded:
+                if pack_blob(self._partition, pack_id) in there:
+                    self._known.update(split_ids(ids))
+                else:  # what was in it is stored again wherever a file still has it
+                    self._catalog.records.damage.append(f"pack {pack_id} is missing")
+            packs = {PACK_PREFIX + pack_id for pack_id, _ in recorded}
+            self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
+        return self._known
+
+    def _adopt(self, rows: list[Row]) -> None:
+        """Makes the packs known that a killed run had uploaded but not recorded, if they are there as it said."""
+        adopted = []
+        for row in rows:
+            try:
+                pack_id, record = decode_pack(row.name, self._catalog.records.open_sealed(row))
+            except Damaged:
+                continue  # of another partition, or from before its table was lost
+            name = pack_blob(self._partition, pack_id)
+            if any(info.size == record.size and info.md5 == record.md5 for info in self._blobs.listed(name)):
+                adopted.append(row)
+                self._chunks().update(record.chunk_ids())
+        self._uploads.adopt(adopted)

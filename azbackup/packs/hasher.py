@@ -1,0 +1,78 @@
+"""From a file's bytes to chunks: the content-defined cut and the keyed chunk id.
+
+Files of up to CHUNK_MIN bytes are one chunk; larger ones are cut by FastCDC (Xia et al., USENIX ATC 2016; library
+pyfastcdc) with the partition's secret seed. The cut depends on contents alone: equal contents give equal chunks
+whatever the file's name, size hint or reading pattern. Reads to the end of the file, whatever its size was said to be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from blake3 import blake3
+from pyfastcdc import FastCDC
+
+from azbackup.crypto.sealing import Keys
+from azbackup.format.labels import CHUNK_MAX, CHUNK_MIN, CHUNK_NORMAL
+from azbackup.format.model import ChunkId
+
+_WINDOW = CHUNK_MAX + 2 * CHUNK_NORMAL
+
+
+class Hasher:
+    """Cuts and names chunks for one partition. Not for use by two threads: it has one buffer."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._id_key = keys.id_key.reveal()
+        self._cutter = FastCDC(CHUNK_NORMAL, min_size=CHUNK_MIN, max_size=CHUNK_MAX, seed=keys.cut_seed)
+        self._window = bytearray()
+
+    def chunk_id(self, plain: bytes | memoryview) -> ChunkId:
+        """Keyed BLAKE3 of the plaintext, 32 bytes."""
+        return ChunkId(blake3(plain, key=self._id_key).digest())
+
+    def split(self, descriptor: int, size_hint: int) -> Iterator[tuple[ChunkId, bytes | memoryview]]:
+        """(chunk id, plaintext) of the file from the descriptor's position on; no chunk for an empty file.
+
+        A memoryview is valid until the next chunk is asked for. OSError when reading fails.
+        """
+        head = b""
+        if size_hint <= CHUNK_MIN:
+            self._window = bytearray()  # kept from one large file to the next, but not beside a tree of small ones
+            head = os.read(descriptor, size_hint + 1)
+            if len(head) != size_hint:  # it grows or shrinks, or the read was short: on to its end
+                while len(head) <= CHUNK_MIN and (more := os.read(descriptor, CHUNK_MIN + 1 - len(head))):
+                    head += more
+            if len(head) <= CHUNK_MIN:
+                if head:
+                    yield self.chunk_id(head), head
+                return
+        for piece in self._cut(descriptor, head):
+            yield self.chunk_id(piece), piece
+
+    def _cut(self, descriptor: int, head: bytes) -> Iterator[memoryview]:
+        """The chunks of head || the rest of the file.
+
+        A cut depends on the bytes before it alone, so it is final unless it is only where the view ends.
+        """
+        if not self._window:
+            self._window = bytearray(_WINDOW)
+        view = memoryview(self._window)
+        view[: len(head)] = head
+        filled, ended = len(head), False
+        while True:
+            while not ended and filled < _WINDOW:
+                count = os.readv(descriptor, [view[filled:]])
+                filled, ended = filled + count, count == 0
+            start = 0
+            for chunk in self._cutter.cut_buf(view[:filled]):
+                if not ended and chunk.offset + chunk.length == filled:
+                    break
+                start += chunk.length
+                yield chunk.data
+            if ended:
+                return
+            rest = filled - start
+            view[:rest] = view[start:filled]
+            filled = rest

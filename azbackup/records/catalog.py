@@ -1,0 +1,217 @@
+"""All records of a partition, opened: which snapshots there are, what was in them, which chunk is in which pack.
+
+Promises to notice what is hidden: snapshot numbers have no gap that nothing explains, a layer has all of its file
+records, an entry's chunks have a pack. What a row no longer tells is read from its copy, and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from azbackup.errors import Damaged, Exists, Missing, NothingStored
+from azbackup.format.entries import merge, read_entries
+from azbackup.format.labels import (
+    CHUNK_ID_BYTES,
+    PACK_BYTES,
+    PACK_MAGIC,
+    PACK_PREFIX,
+    SNAPSHOT_PREFIX,
+    check_stamp,
+    files_name,
+    number_of,
+    snapshot_name,
+)
+from azbackup.format.model import Entry, Layer, PackId, PackRecord, Snapshot
+from azbackup.records.record_store import Records, RunCopies
+from azbackup.storage.protocols import Row
+
+_snapshot_decoder = msgspec.msgpack.Decoder(Snapshot)
+_pack_decoder = msgspec.msgpack.Decoder(PackRecord)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """A snapshot's payload: a msgpack map, without the number that its record's name says."""
+    return _encoder.encode(msgspec.structs.replace(snapshot, number=0))
+
+
+def decode_snapshot(name: str, payload: bytes) -> Snapshot:
+    """The snapshot of a record. Damaged."""
+    try:
+        snapshot = _snapshot_decoder.decode(payload)
+    except msgspec.DecodeError as error:
+        raise Damaged(f"record {name} is malformed: {error}") from None
+    for layer in snapshot.layers:
+        check_stamp(layer.run)
+    check_stamp(snapshot.run)
+    snapshot.number = number_of(name, SNAPSHOT_PREFIX)
+    return snapshot
+
+
+def encode_pack(record: PackRecord) -> bytes:
+    """A pack record's payload: a msgpack map."""
+    return _encoder.encode(record)
+
+
+def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
+    """(pack id, pack record). Damaged when the columns do not fit each other or the pack's size."""
+    pack_id = PackId(check_stamp(name.removeprefix(PACK_PREFIX)))
+    try:
+        record = _pack_decoder.decode(payload)
+    except msgspec.DecodeError as error:
+        raise Damaged(f"record {name} is malformed: {error}") from None
+    count = len(record.sealed)
+    whole = len(PACK_MAGIC) + sum(record.sealed)
+    columns = len(record.ids) == count * CHUNK_ID_BYTES and len(record.plain) == count
+    lengths = min(record.sealed, default=1) >= 1 and min(record.plain, default=1) >= 1
+    if not columns or not lengths or whole != record.size or whole > PACK_BYTES:
+        raise Damaged(f"the columns of record {name} do not agree")
+    return pack_id, record
+
+
+class Catalog:
+    """What one partition knows."""
+
+    def __init__(self, records: Records, seen: int = 0) -> None:
+        """`seen` is the highest snapshot number that this machine remembers, 0 for none."""
+        self.records = records
+        self.newest = 0  # the highest snapshot number found
+        self._seen = seen
+
+    # --- snapshots
+
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots by number. A number that is missing is read from its copy, or remembered as damage."""
+        found = {
+            (snapshot := decode_snapshot(name, payload)).number: snapshot
+            for name, payload in self._openable(SNAPSHOT_PREFIX)
+        }
+        for number in range(1, max(found, default=0)):
+            if number not in found:
+                self._recover_snapshot(number, found)
+        self.newest = max(found, default=0)
+        while self.newest < self._seen and self._recover_snapshot(self.newest + 1, found):
+            self.newest += 1
+        if self.newest + 1 < self._seen:
+            self.records.damage.append(f"this machine has seen snapshots up to {self._seen}: they are gone too")
+        return [found[number] for number in sorted(found)]
+
+    def _openable(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        """(name, payload) of the records under a prefix; one that cannot be opened at all is remembered as damage."""
+        for row in self.records.rows(prefix, prefix[:-1] + "."):
+            try:
+                payload = self.records.open(row)
+            except Damaged as error:
+                self.records.damage.append(error.message)
+                continue
+            yield row.name, payload
+
+    def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> bool:
+        """Whether a snapshot without a row was found in its copy; if not, that is remembered as damage."""
+        name = snapshot_name(number)
+        try:
+            found[number] = decode_snapshot(name, self.records.missing(name))
+        except Damaged as error:
+            self.records.damage.append(error.message)
+        return number in found
+
+    # --- entries
+
+    def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
+        """The state of the source at a snapshot, in path order. Damaged."""
+        full, *changes = self.layers(snapshot.layers)
+        if not changes:
+            return full
+        above = changes[0]
+        for newer in changes[1:]:
+            above = merge(above, newer, final=False)
+        return merge(full, above, final=True)
+
+    def layers(self, layers: list[Layer]) -> list[Iterator[Entry]]:
+        """What each of some layers says, removals too, in path order; their rows come by one query. Damaged."""
+        rows = self._layer_rows(layers)
+        return [self._layer(layer, rows) for layer in layers]
+
+    def _layer_rows(self, layers: list[Layer]) -> dict[str, Row]:
+        """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""
+        wanted = {files_name(layer.run, number) for layer in layers for number in range(1, layer.records + 1)}
+        if not wanted:
+            return {}
+        first, last = min(wanted), max(wanted) + "~"
+        return {row.name: row for row in self.records.rows(first, last, wanted) if row.name in wanted}
+
+    def _layer(self, layer: Layer, rows: dict[str, Row]) -> Iterator[Entry]:
+        def payloads() -> Iterator[bytes]:
+            for number in range(1, layer.records + 1):
+                name = files_name(layer.run, number)
+                row = rows.pop(name, None)
+                yield self.records.open(row) if row is not None else self.records.missing(name)
+
+        return read_entries(payloads())
+
+    # --- packs
+
+    def packs(self) -> Iterator[tuple[PackId, PackRecord]]:
+        """Every pack record. One that cannot be opened is remembered as damage: its chunks are then unknown."""
+        for name, payload in self._openable(PACK_PREFIX):
+            yield decode_pack(name, payload)
+
+    def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
+        """Pack records that only their copies still tell of; asked for when a chunk has no pack."""
+        for name in self.records.copies.names(PACK_PREFIX):
+            if PackId(name.removeprefix(PACK_PREFIX)) not in known:
+                try:
+                    yield decode_pack(name, self.records.missing(name))
+                except Damaged as error:
+                    self.records.damage.append(error.message)
+
+    # --- commits
+
+    def commit(self, before: list[Row], copies: RunCopies, snapshot: Snapshot, after: int) -> int:
+        """Writes the last records of a run and its snapshot, under the first free number past `after`.
+
+        Copies first, the snapshot's last; it takes the number. Then all rows, in as few transactions as hold them.
+        Who finds the number taken finishes the other's commit, so that numbers have no gap.
+        """
+        copies.put(before)
+        snapshot.copies = copies.count
+        number = after + 1
+        while True:
+            row = self.records.seal(snapshot_name(number), encode_snapshot(snapshot))
+            try:
+                self.records.copies.put(row.name, [row])
+                break
+            except Exists:
+                self._finish_commit(number)
+                number += 1
+        self.records.insert([*before, row])
+        return number
+
+    def _finish_commit(self, number: int) -> None:
+        """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable."""
+        name = snapshot_name(number)
+        try:
+            row = self.records.copied(name)
+            snapshot = decode_snapshot(name, self.records.open_sealed(row))
+            rows = self.records.copies.of_run(snapshot.run, snapshot.copies)
+            for each in rows:
+                self.records.open_sealed(each)
+            self.records.insert([*rows, row])
+        except (Damaged, Missing, Exists) as error:
+            self.records.damage.append(f"snapshot {number} has a copy that cannot be committed: {error.message}")
+
+
+def latest_by_source(snapshots: list[Snapshot]) -> dict[bytes, Snapshot]:
+    """The newest snapshot of every source."""
+    return {snapshot.source: snapshot for snapshot in snapshots}
+
+
+def choose(snapshots: list[Snapshot], number: int) -> Snapshot:
+    """The snapshot of a number. NothingStored names the ones that there are."""
+    for snapshot in snapshots:
+        if snapshot.number == number:
+            return snapshot
+    there = f"there are {snapshots[0].number} to {snapshots[-1].number}" if snapshots else "there is none"
+    raise NothingStored(f"no snapshot {number}; {there}", "check --snapshot and --partition")

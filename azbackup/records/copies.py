@@ -1,0 +1,141 @@
+"""The copies of records: small online blobs, a run's records together in few of them.
+
+    copy = "azbkrec1" || for each record: name length u16 || name, ASCII || sealed length u32 || sealed
+
+A run's pack and file records lie in `<partition>/records/<run id>-<NNNN>`, 1, 2, ...; a snapshot's copy has its own
+blob under its record's name, since whoever creates that blob takes the number. Written before the rows; read only
+when a row is missing, does not open, or the table is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+
+from azbackup.errors import Damaged, Missing
+from azbackup.format.labels import FILES_PREFIX, KEY_COPY_PREFIX, RECORD_MAGIC, SNAPSHOT_PREFIX, copy_name, record_blob
+from azbackup.format.model import RunId
+from azbackup.storage.protocols import BlobStore, Row
+
+_NAME = struct.Struct(">H")
+_SEALED = struct.Struct(">I")
+_BLOB_BYTES = 16 * 1024 * 1024
+
+
+def frame(rows: Sequence[Row]) -> bytes:
+    """The bytes of a copy of some records."""
+    parts = [RECORD_MAGIC]
+    for row in rows:
+        name = row.name.encode("ascii")
+        parts += [_NAME.pack(len(name)), name, _SEALED.pack(len(row.sealed)), row.sealed]
+    return b"".join(parts)
+
+
+def unframe(data: bytes) -> list[Row]:
+    """The records of a copy; of one that was cut, those that are whole. Damaged when it does not begin like one."""
+    if not data.startswith(RECORD_MAGIC):
+        raise Damaged(f"a copy of records does not begin with {RECORD_MAGIC.decode()}")
+    rows = []
+    at = len(RECORD_MAGIC)
+    try:
+        while at < len(data):
+            (length,) = _NAME.unpack_from(data, at)
+            name = data[at + _NAME.size : at + _NAME.size + length].decode("ascii")
+            at += _NAME.size + length
+            (length,) = _SEALED.unpack_from(data, at)
+            at += _SEALED.size
+            if at + length > len(data):
+                break
+            rows.append(Row(name, data[at : at + length]))
+            at += length
+    except (struct.error, UnicodeDecodeError):
+        pass  # cut, or altered: what came before is whole, and every record has a seal of its own
+    return rows
+
+
+def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """The rows in order, in groups for one blob each."""
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        if group and size + len(row.sealed) > _BLOB_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += len(row.sealed)
+    if group:
+        yield group
+
+
+class Copies:
+    """The copies of one partition's records, read as if they were rows."""
+
+    def __init__(self, blobs: BlobStore, partition: str) -> None:
+        self._blobs = blobs
+        self._prefix = record_blob(partition, "")
+        self._read: dict[str, dict[str, list[bytes]]] = {}  # blob name prefix -> record name -> sealed bytes
+
+    # --- writing
+
+    def put(self, name: str, rows: Sequence[Row]) -> None:
+        """Writes one copy, in one request. Exists when the name is taken by other bytes."""
+        data = frame(rows)
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        self._blobs.put_new(self._prefix + name, data, "hot", md5)
+
+    # --- reading
+
+    def candidates(self, name: str) -> list[bytes]:
+        """All sealed bytes that are found under a record's name.
+
+        Whoever can create blobs can plant some: the seal tells which are genuine.
+        """
+        if name.startswith(SNAPSHOT_PREFIX):
+            try:
+                rows = self._records(self._blobs.get(self._prefix + name))
+            except Missing:
+                return []
+            return [row.sealed for row in rows if row.name == name]
+        run = name.removeprefix(FILES_PREFIX).rpartition("-")[0] + "-" if name.startswith(FILES_PREFIX) else ""
+        return self._under(run).get(name, [])
+
+    def names(self, prefix: str) -> list[str]:
+        """The names of the records that have a copy, under a prefix."""
+        return sorted(
+            name
+            for name in self._under(SNAPSHOT_PREFIX if prefix == SNAPSHOT_PREFIX else "")
+            if name.startswith(prefix)
+        )
+
+    def range(self, first: str, last: str) -> Iterator[Row]:
+        """The records with first <= name < last, in the order of their names, as a table would give them."""
+        records = self._under(SNAPSHOT_PREFIX if first.startswith(SNAPSHOT_PREFIX) else "")
+        for name in sorted(records):
+            if first <= name < last:
+                yield Row(name, records[name][0])
+
+    def of_run(self, run: RunId | str, count: int) -> list[Row]:
+        """The records in a run's copies 1 to `count`. Missing, Damaged."""
+        rows: list[Row] = []
+        for number in range(1, count + 1):
+            rows += unframe(self._blobs.get(self._prefix + copy_name(str(run), number)))
+        return rows
+
+    def _under(self, prefix: str) -> dict[str, list[bytes]]:
+        """All records in the copies whose blob names begin so; '' means all runs. Read once."""
+        if prefix not in self._read:
+            found: dict[str, list[bytes]] = {}
+            for info in self._blobs.listed(self._prefix + prefix):
+                name = info.name.removeprefix(self._prefix)
+                if prefix or not name.startswith((SNAPSHOT_PREFIX, KEY_COPY_PREFIX)):
+                    for row in self._records(self._blobs.get(info.name)):
+                        found.setdefault(row.name, []).append(row.sealed)
+            self._read[prefix] = found
+        return self._read[prefix]
+
+    def _records(self, data: bytes) -> list[Row]:
+        try:
+            return unframe(data)
+        except Damaged:
+            return []  # what it held counts as missing; that is noticed and said where a record is looked for

@@ -1,0 +1,120 @@
+"""Sealed records: in a copy first, then a row each. The row is what counts, the copy is what survives.
+
+    sealed = crypto.seal_record(codec.encode_payload(payload))
+
+Promises that a record that opens is the one that was stored under its name in this partition. A row that does not
+open, or is not there though something points to it, is read from its copy; that is remembered in `damage` and shown,
+since rows do not vanish by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+
+from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
+from azbackup.errors import Damaged, Missing
+from azbackup.format import compression
+from azbackup.format.labels import RECORD_BYTES, copy_name
+from azbackup.records.copies import Copies, groups
+from azbackup.storage.protocols import BlobStore, Row, RowStore
+
+
+def compressed(payload: bytes) -> bytes | None:
+    """A payload as it is sealed, None where that would not fit one row."""
+    frame = compression.encode_payload(payload)
+    return frame if len(frame) + SEAL_BYTES <= RECORD_BYTES else None
+
+
+class Records:
+    """The records of one partition, opened and sealed."""
+
+    def __init__(self, rows: RowStore | None, blobs: BlobStore, keys: Keys, partition: str) -> None:
+        """`rows` is None when the table is lost: everything is read from the copies, and nothing can be written."""
+        self.copies = Copies(blobs, partition)
+        self._table = rows
+        self._keys = keys
+        self._partition = partition
+        self.damage: list[str] = []
+
+    # --- reading
+
+    def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+        """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
+        return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
+
+    def open(self, row: Row) -> bytes:
+        """A row's payload; its copy's where the row does not open. Damaged when neither does."""
+        try:
+            return self.open_sealed(row)
+        except Damaged as error:
+            damage = error
+        try:
+            return self.open_sealed(self._again(row))
+        except Damaged:
+            payload = self._from_copy(row.name, damage)
+            self.damage.append(f"row {row.name} was altered; its copy was used")
+            return payload
+
+    def _again(self, row: Row) -> Row:
+        """The row as the table has it: what did not open may have come from a cache."""
+        try:
+            return row if self._table is None else Row(row.name, self._table.get(row.name))
+        except Missing:
+            return row
+
+    def missing(self, name: str) -> bytes:
+        """The payload of a record whose row should be there and is not, from its copy. Damaged when there is none."""
+        payload = self._from_copy(name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage"))
+        self.damage.append(f"row {name} is missing; its copy was used")
+        return payload
+
+    def _from_copy(self, name: str, otherwise: Damaged) -> bytes:
+        try:
+            return self.open_sealed(self.copied(name))
+        except Damaged:
+            raise otherwise from None
+
+    def copied(self, name: str) -> Row:
+        """A record as its copy has it, once it was seen to open. Damaged when there is none that does."""
+        for sealed in self.copies.candidates(name):
+            row = Row(name, sealed)
+            try:
+                self.open_sealed(row)
+            except Damaged:
+                continue
+            return row
+        raise Damaged(f"record {name} has no copy that opens")
+
+    def open_sealed(self, row: Row) -> bytes:
+        """The payload of these very bytes. Damaged."""
+        return compression.decode_payload(open_record(self._keys, self._partition, row.name, row.sealed))
+
+    # --- writing
+
+    def seal(self, name: str, payload: bytes) -> Row:
+        """A record ready to be written."""
+        return self.seal_compressed(name, compression.encode_payload(payload))
+
+    def seal_compressed(self, name: str, frame: bytes) -> Row:
+        """The same of a payload that was compressed already."""
+        return Row(name, seal_record(self._keys, self._partition, name, frame))
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Inserts the rows, whose copies are there. Exists when one of the names is taken by other bytes."""
+        assert self._table is not None, "a lost table is rebuilt before anything is written"
+        self._table.insert(rows)
+
+
+class RunCopies:
+    """The copies that one run writes, numbered as they come. Calls of two threads are the caller's to keep apart."""
+
+    def __init__(self, records: Records, run: str) -> None:
+        self._records = records
+        self._run = run
+        self.count = 0
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Writes copies of the rows, as few as hold them."""
+        for group in groups(rows):
+            self.count += 1
+            self._records.copies.put(copy_name(self._run, self.count), group)

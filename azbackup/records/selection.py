@@ -1,0 +1,107 @@
+"""Which entries of a snapshot are meant: paths, and patterns in gitignore syntax (library pathspec). Pure.
+
+A path means itself and everything below it. With --include only what a pattern matches is meant, --exclude takes away
+from that. Directories above something that is meant come along, so that it has a place with the right metadata.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from azbackup.errors import UsageError
+from azbackup.format.model import Entry, Kind
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+
+Matcher = Callable[[Entry], bool]  # whether an entry is meant
+
+
+class Selection:
+    """What is meant of one snapshot. Paths are relative to the source, or absolute below it."""
+
+    def __init__(self, paths: Sequence[bytes], include: Sequence[str], exclude: Sequence[str]) -> None:
+        """UsageError for a pattern that cannot be read."""
+        self._paths = paths
+        self._include = _spec("--include", include) if include else None
+        self._exclude = _spec("--exclude", exclude) if exclude else None
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not self._paths and self._include is None and self._exclude is None
+
+    def unknown(self, known: Collection[bytes], source: bytes) -> list[bytes]:
+        """The paths, as they were given, that are not among the `known` ones of a source."""
+        return [path for path in self._paths if _relative(path, source) not in known]
+
+    def roots(self, source: bytes) -> set[bytes]:
+        """The paths as a snapshot of the source knows them."""
+        return {root for path in self._paths if (root := _relative(path, source)) is not None}
+
+    def of(self, entries: Iterable[Entry], source: bytes) -> list[Entry]:
+        """The entries that are meant, in their order; none when nothing matches. Holds no more than those."""
+        if self.everything:
+            return list(entries)
+        roots = self.roots(source)
+        chosen: list[Entry] = []
+        above: list[Entry] = []  # directories on the way to the entry in hand that are not chosen so far
+        for entry in entries:
+            while above and not _is_below(entry.path, above[-1].path):
+                above.pop()
+            if self._means(entry, roots):
+                chosen += above
+                chosen.append(entry)
+                above = []
+            elif entry.kind == Kind.DIRECTORY:
+                above.append(entry)
+        return chosen
+
+    def among(self, entries: Iterable[Entry], source: bytes) -> Iterator[Entry]:
+        """The entries that are meant, without the directories above them, as they come."""
+        roots = self.roots(source)
+        return (entry for entry in entries if self._means(entry, roots))
+
+    def _means(self, entry: Entry, roots: Collection[bytes]) -> bool:
+        path = entry.path
+        if self._paths and not any(path == root or _is_below(path, root) for root in roots):
+            return False
+        if self._include is not None and not _matches(self._include, entry):
+            return False
+        return self._exclude is None or not path or not _matches(self._exclude, entry)
+
+
+def matcher(flag: str, patterns: Sequence[str]) -> Matcher:
+    """Whether an entry matches the patterns of an option; the source itself never does. UsageError."""
+    spec = _spec(flag, patterns)
+    return lambda entry: _matches(spec, entry)
+
+
+def _matches(spec: GitIgnoreSpec, entry: Entry) -> bool:
+    return spec.match_file(os.fsdecode(entry.path) + ("/" if entry.kind == Kind.DIRECTORY else ""))
+
+
+def _spec(flag: str, patterns: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # 30 ms that most runs do without
+
+    try:
+        return GitIgnoreSpec.from_lines(patterns)
+    except ValueError as error:
+        raise UsageError(f"{flag} has a pattern that cannot be read: {error}", "see gitignore(5)") from None
+
+
+def _relative(path: bytes, source: bytes) -> bytes | None:
+    """A path as the snapshot knows it; None for an absolute one that is not below the source."""
+    if path.startswith(b"/"):
+        inside = source.rstrip(b"/") + b"/"
+        if not (path.rstrip(b"/") + b"/").startswith(inside):
+            return None
+        path = path[len(inside) :]
+    return b"/".join(part for part in path.split(b"/") if part not in (b"", b"."))
+
+
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return not directory or path.startswith(directory + b"/")

@@ -1,0 +1,148 @@
+"""Blob Storage as the runs know it: create, read, list. Nothing here overwrites or deletes.
+
+Every blob is one Put Blob with its tier in the request and If-None-Match: *, so it is written once, whole or not at
+all; Content-MD5 travels with it, is checked by the service, and is kept for listings.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from azbackup.errors import Exists, Missing, Unavailable
+from azbackup.storage.azure.account import SEND_OPTIONS, Account
+from azbackup.storage.protocols import BlobInfo
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobProperties, ContainerClient
+
+
+def describe(blob: BlobProperties) -> BlobInfo:
+    """A listing's line about one blob. A copy counts as pending until its bytes can be read."""
+    status = str(blob.archive_status or "")
+    copying = bool(blob.copy and blob.copy.status == "pending")
+    md5 = blob.content_settings.content_md5 if blob.content_settings else None
+    metadata = blob.metadata or {}
+    return BlobInfo(
+        name=str(blob.name),
+        size=int(blob.size or 0),
+        md5=bytes(md5) if md5 else b"",
+        tier=str(getattr(blob.blob_tier, "value", blob.blob_tier) or "Hot").lower(),
+        pending=status.startswith("rehydrate-pending") or copying,
+        priority=(str(blob.rehydrate_priority or "") or metadata.get("priority", "")).lower(),
+        failed=bool(blob.copy and blob.copy.status in ("failed", "aborted")),
+        modified=_seconds(blob.last_modified),
+        created=_seconds(blob.creation_time),
+    )
+
+
+def _seconds(when: datetime | None) -> float:
+    return when.timestamp() if when is not None else 0.0
+
+
+class ReadableBlobs:
+    """One container, read only."""
+
+    _listed_details: tuple[str, ...] = ()
+
+    def __init__(self, account: Account, container: str) -> None:
+        self._account = account
+        self._name = container
+
+    @cached_property
+    def _client(self) -> ContainerClient:
+        """Made when it is first used: the SDK for blobs takes 50 ms and 7 MB, and a key is found without it."""
+        return self._account.container(self._name)
+
+    def get(self, name: str) -> bytes:
+        """All of a blob, in one request. Missing."""
+        return self._download(name)
+
+    def get_range(self, name: str, offset: int, size: int) -> bytes:
+        """Some of a blob, in one request; fewer bytes where it ends early. Missing."""
+        try:
+            return self._download(name, offset=offset, length=size)
+        except Unavailable as error:
+            if error.code != "InvalidRange":
+                raise
+            return b""  # it ends before the range begins
+
+    def _download(self, name: str, **range_: int) -> bytes:
+        blob = self._client.get_blob_client(name)
+        options: dict[str, Any] = {**range_, "max_concurrency": 1}
+        return self._account.call(f"blob {name}", lambda: b"".join(blob.download_blob(**options).chunks()))
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """The names of the blobs under a prefix; none where there is no container."""
+        for name in self._pages(partial(self._client.list_blob_names, name_starts_with=prefix)):
+            yield str(name)
+
+    def listed(self, prefix: str) -> Iterator[BlobInfo]:
+        """The blobs under a prefix; none where there is no container."""
+        details = list(self._listed_details)
+        for blob in self._pages(partial(self._client.list_blobs, name_starts_with=prefix, include=details)):
+            yield describe(blob)
+
+    def _pages(self, query: Callable[[], Any]) -> Iterator[Any]:
+        """What a listing gives, by pages of up to 5,000, one request each."""
+        token: str | None = None
+        while True:
+            try:
+                page, token = self._account.call(f"container {self._name}", partial(_page, query, token))
+            except Missing:
+                return
+            yield from page
+            if not token:
+                return
+
+
+def _page(query: Callable[[], Any], token: str | None) -> tuple[list[Any], str | None]:
+    pages = query().by_page(token)
+    return list(next(pages, ())), pages.continuation_token
+
+
+class AzureBlobs(ReadableBlobs):
+    """One container, to which new blobs are added."""
+
+    def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        """Creates the blob. Where the name is taken by the same bytes an earlier answer was lost: done. Exists."""
+        try:
+            self._put(name, data, tier, md5)
+        except Missing:  # no container yet
+            self._create()
+            self._put(name, data, tier, md5)
+        except Exists:
+            if not self._holds(name, len(data), md5):
+                raise
+
+    def _put(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        from azure.storage.blob import ContentSettings, StandardBlobTier  # loaded with the client
+
+        blob = self._client.get_blob_client(name)
+        self._account.call(
+            f"blob {name}",
+            lambda: blob.upload_blob(
+                data,
+                length=len(data),
+                overwrite=False,
+                standard_blob_tier=StandardBlobTier[tier.upper()],
+                content_settings=ContentSettings(content_type="application/octet-stream", content_md5=bytearray(md5)),
+                headers={"Content-MD5": base64.b64encode(md5).decode()},
+                max_concurrency=1,
+                **SEND_OPTIONS,
+            ),
+        )
+
+    def _create(self) -> None:
+        try:
+            self._account.call(f"container {self._name}", self._client.create_container)
+        except Exists:
+            pass
+
+    def _holds(self, name: str, size: int, md5: bytes) -> bool:
+        blob = self._client.get_blob_client(name)
+        there = describe(self._account.call(f"blob {name}", blob.get_blob_properties))
+        return there.size == size and there.md5 == md5

@@ -1,0 +1,213 @@
+"""What was asked for, made exact: the account and what opens it, and the password, from options and environment.
+
+Pure but for reading a password file and running a password command. Options come before the environment; within the
+options two sources of one secret are refused, by name. Refuses keys that cannot be keys before anything is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from azbackup.crypto.secret import Secret
+from azbackup.errors import UsageError
+
+# Public by design: every Azurite has it. Source: Azurite's README, "Default storage account".
+_EMULATOR = "devstoreaccount1"
+_EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+_KEY_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where an account is and what opens it: exactly one of a key and a SAS token."""
+
+    account: str
+    blob_endpoint: str
+    table_endpoint: str
+    key: Secret | None = None
+    sas: Secret | None = None
+
+
+Options = Mapping[str, str | None]
+
+_CREDENTIALS = (
+    ("accesskey", "--accesskey", "AZURE_STORAGE_KEY"),
+    ("sas_token", "--sas-token", "AZURE_STORAGE_SAS_TOKEN"),
+    ("connection_string", "--connection-string", "AZURE_STORAGE_CONNECTION_STRING"),
+)
+
+
+def connection(options: Options, environ: Mapping[str, str]) -> Connection:
+    """The connection that `account`, `accesskey`, `sas_token`, `connection_string`, `endpoint_suffix` describe."""
+    account = options.get("account") or environ.get("AZURE_STORAGE_ACCOUNT") or ""
+    kind, value = _credential(options, environ)
+    if kind == "connection_string":
+        return _from_string(value, account)
+    if not account:
+        raise UsageError("no storage account is given", "give --account, or set AZURE_STORAGE_ACCOUNT")
+    if not account.isascii() or not account.isalnum() or account != account.lower():
+        raise UsageError(
+            f"{account!r} is not the name of a storage account",
+            "names are lower-case letters and digits",
+        )
+    if account == _EMULATOR and kind == "":
+        kind, value = "accesskey", _EMULATOR_KEY
+    if kind == "":
+        raise UsageError(
+            f"nothing opens account {account}",
+            "give --accesskey (or set AZURE_STORAGE_KEY), --sas-token or --connection-string",
+        )
+    suffix = options.get("endpoint_suffix") or "core.windows.net"
+    blob, table = _endpoints(account, suffix)
+    if kind == "accesskey":
+        return Connection(account, blob, table, key=account_key(value))
+    return Connection(account, blob, table, sas=sas_token(value))
+
+
+def _credential(options: Options, environ: Mapping[str, str]) -> tuple[str, str]:
+    """(which, value) of the credential: the only option given, else the first of the environment, else ('', '')."""
+    given = [(kind, flag, str(options[kind])) for kind, flag, _ in _CREDENTIALS if options.get(kind) is not None]
+    if len(given) > 1:
+        raise UsageError(f"{given[0][1]} and {given[1][1]} are both given", "give one of them")
+    if given:
+        return given[0][0], given[0][2]
+    for kind, _, variable in _CREDENTIALS:
+        if environ.get(variable):
+            return kind, environ[variable]
+    return "", ""
+
+
+def _endpoints(account: str, suffix: str) -> tuple[str, str]:
+    if account == _EMULATOR:
+        return f"http://127.0.0.1:10000/{account}", f"http://127.0.0.1:10002/{account}"
+    return f"https://{account}.blob.{suffix}", f"https://{account}.table.{suffix}"
+
+
+def account_key(text: str) -> Secret:
+    """An account key: 64 bytes in base64. UsageError on anything else."""
+    hint = "copy the whole key from the portal, or from: az storage account keys list"
+    try:
+        raw = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError("the account key is not valid base64", hint) from None
+    if len(raw) != _KEY_BYTES:
+        raise UsageError(f"the account key has {len(raw)} bytes, an account key has {_KEY_BYTES}", hint)
+    return Secret.text(text.strip())
+
+
+def sas_token(text: str) -> Secret:
+    """A shared access signature, without its question mark. UsageError when it has no signature."""
+    token = text.strip().lstrip("?")
+    if "sig=" not in token:
+        raise UsageError("the SAS token has no signature (sig=...)", "copy it whole, in quotes: it holds '&'")
+    return Secret.text(token)
+
+
+def _from_string(text: str, account: str) -> Connection:
+    """The connection of a connection string. Source: "Configure Azure Storage connection strings"."""
+    parts = dict(part.split("=", 1) for part in text.strip().strip(";").split(";") if "=" in part)
+    known = {name.lower(): value for name, value in parts.items()}
+    if known.get("usedevelopmentstorage", "").lower() == "true":
+        known = {"accountname": _EMULATOR, "accountkey": _EMULATOR_KEY}
+    name = known.get("accountname", account)
+    if account and name != account:
+        raise UsageError(
+            f"--account says {account}, the connection string says {name}",
+            "give one of them, or the same in both",
+        )
+    if not name and not known.get("blobendpoint"):
+        raise UsageError("the connection string has no AccountName", "copy it whole, from the portal")
+    blob, table = _endpoints(name, known.get("endpointsuffix", "core.windows.net"))
+    protocol = known.get("defaultendpointsprotocol", "")
+    if protocol == "http":
+        blob, table = blob.replace("https:", "http:"), table.replace("https:", "http:")
+    blob, table = (
+        known.get("blobendpoint", blob).rstrip("/"),
+        known.get("tableendpoint", table).rstrip("/"),
+    )
+    if "accountkey" in known:
+        return Connection(name, blob, table, key=account_key(known["accountkey"]))
+    if "sharedaccesssignature" in known:
+        return Connection(name, blob, table, sas=sas_token(known["sharedaccesssignature"]))
+    raise UsageError("the connection string has neither AccountKey nor SharedAccessSignature", "copy it whole")
+
+
+# --- the password
+
+
+@dataclass(frozen=True)
+class PasswordSources:
+    """Where one password may come from: an option, a file, a command, a variable, a question."""
+
+    flag: str
+    variable: str
+    value: str | None
+    file: str | None
+    command: str | None
+
+
+def password(sources: PasswordSources, environ: Mapping[str, str], ask: Callable[[], str | None]) -> Secret:
+    """The password; `ask` prompts on a terminal and gives None where there is none. UsageError."""
+    flag = sources.flag
+    given = [
+        name
+        for name, value in (
+            (flag, sources.value),
+            (f"{flag}-file", sources.file),
+            (f"{flag}-command", sources.command),
+        )
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} are both given", "give one of them")
+    text: str | None
+    if sources.value is not None:
+        text = sources.value
+    elif sources.file is not None:
+        return _from_file(sources.file)
+    elif sources.command is not None:
+        return _from_command(sources.command)
+    else:
+        text = environ.get(sources.variable) or ask()
+    if text is None:
+        raise UsageError("no password is given", f"set {sources.variable}, or give {flag}-file or {flag}-command")
+    return _not_empty(Secret.text(text), flag)
+
+
+def _not_empty(secret: Secret, where: str) -> Secret:
+    if not secret.reveal():
+        raise UsageError(f"the password is empty ({where})", "an empty password protects nothing")
+    return secret
+
+
+def _from_file(path: str) -> Secret:
+    try:
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                raise UsageError(f"the password file can be read by others: {path}", f"run: chmod 600 {path}")
+            return _not_empty(Secret(_first_line(file.read())), path)
+    except OSError as error:
+        raise UsageError(f"the password file cannot be read: {path}: {error.strerror}", "check the path") from None
+
+
+def _from_command(command: str) -> Secret:
+    # The user's own command line, as the user's own shell would run it.
+    import subprocess  # 5 ms that most runs do without
+
+    result = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)  # noqa: S602
+    if result.returncode != 0:
+        raise UsageError(
+            f"the password command failed with status {result.returncode}",
+            "run it by hand to see why",
+        )
+    return _not_empty(Secret(_first_line(result.stdout)), "the password command")
+
+
+def _first_line(data: bytes) -> bytes:
+    return data.split(b"\n", 1)[0].removesuffix(b"\r")

@@ -1,0 +1,206 @@
+"""Table Storage as the runs know it: one partition's rows, inserted once; only the key record is ever replaced.
+
+    sealed record -> properties d00, d01, ... of up to 60 KiB each, at most 12
+
+Creating what is there with the same bytes is a success: an answer may have been lost, or another run may have
+finished this one's commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from azure.core import MatchConditions
+from azure.data.tables import EntityProperty, TableClient, UpdateMode
+
+from azbackup.errors import Changed, Exists, Missing
+from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
+from azbackup.storage.azure.account import Account
+from azbackup.storage.protocols import PlainRow, Row, RowValue
+
+T = TypeVar("T")
+
+_TRANSACTION_ROWS = 100
+_TRANSACTION_BYTES = 4 * 1024 * 1024 - 256 * 1024  # of encoded body, with room for headers
+_ENVELOPE_BYTES = 1024
+
+
+def to_properties(sealed: bytes) -> dict[str, bytes]:
+    """Sealed bytes as binary properties; ValueError past RECORD_BYTES (the caller splits records before)."""
+    if len(sealed) > RECORD_BYTES:
+        raise ValueError(f"a record of {len(sealed)} bytes does not fit a row")
+    starts = range(0, len(sealed), PROPERTY_BYTES)
+    return {f"d{number:02d}": sealed[at : at + PROPERTY_BYTES] for number, at in enumerate(starts)}
+
+
+def from_properties(entity: Any) -> bytes:
+    """The sealed bytes of an entity. A property that is missing, or is no bytes, cuts them: the seal notices."""
+    parts: list[bytes] = []
+    while isinstance(part := entity.get(f"d{len(parts):02d}"), bytes):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """The rows in order, in groups that one transaction can hold."""
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        encoded = len(row.sealed) * 4 // 3 + _ENVELOPE_BYTES
+        if group and (len(group) == _TRANSACTION_ROWS or size + encoded > _TRANSACTION_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += encoded
+    if group:
+        yield group
+
+
+class AzureRows:
+    """One partition of one table."""
+
+    def __init__(self, account: Account, table: str, partition: str) -> None:
+        self._account = account
+        self._table = table
+        self._partition = partition
+        self._client: TableClient = account.table(table)
+
+    def _call(self, what: str, action: Callable[[], T]) -> T:
+        return self._account.call(what, action, table=True)
+
+    # --- the key record
+
+    def get_plain(self, name: str) -> PlainRow:
+        """A row of plain properties with its ETag. Missing."""
+        entity = self._entity(name)
+        values = {key: _value(value) for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
+        return PlainRow(values, str(entity.metadata["etag"]))
+
+    def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
+        """Creates a row of plain properties. Exists when another one is there."""
+        try:
+            self._creating(lambda: self._client.create_entity(self._keyed(name, values)), name)
+        except Exists:
+            if self.get_plain(name).values != values:
+                raise
+
+    def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
+        """Replaces the row under its ETag. Changed, unless the new values are there: an answer was lost."""
+        try:
+            self._call(
+                f"row {name}",
+                lambda: self._client.update_entity(
+                    self._keyed(name, values),
+                    mode=UpdateMode.REPLACE,
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                ),
+            )
+        except Changed:
+            if self.get_plain(name).values != values:
+                raise
+
+    # --- records
+
+    def get(self, name: str) -> bytes:
+        """A record's sealed bytes. Missing."""
+        return from_properties(self._entity(name))
+
+    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes.
+
+        Gives the ETags of those that it created. A transaction is all or nothing: before the rest of one is tried
+        again, all that is there must agree.
+        """
+        versions: dict[str, str] = {}
+        for group in batches(rows):
+            while group:
+                try:
+                    versions.update(self._insert_group(group))
+                    break
+                except Exists:
+                    rest = [row for row in group if not self._is_there(row)]
+                    if len(rest) == len(group):
+                        raise
+                    group = rest
+        return versions
+
+    def _insert_group(self, group: list[Row]) -> Iterator[tuple[str, str]]:
+        entities = [self._keyed(row.name, dict(to_properties(row.sealed))) for row in group]
+        if len(entities) == 1:
+            answers = [self._creating(lambda: self._client.create_entity(entities[0]), group[0].name)]
+        else:
+            operations: list[Any] = [("create", entity) for entity in entities]
+            answers = self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
+        return ((row.name, str(answer.get("etag") or "")) for row, answer in zip(group, answers, strict=True))
+
+    def _is_there(self, row: Row) -> bool:
+        """Whether a row is there with these bytes. Exists when it is there with others."""
+        try:
+            there = self.get(row.name)
+        except Missing:
+            return False
+        if there != row.sealed:
+            raise Exists(f"row {row.name} exists already")
+        return True
+
+    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+        """(name, ETag) of the rows with first <= name < last; none where there is no table."""
+        for entity in self._entities(first, last, ["RowKey", "Timestamp"]):  # the ETag is made of the timestamp
+            yield entity["RowKey"], _etag(entity)
+
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:  # noqa: ARG002
+        """The rows with first <= name < last, page by page; none where there is no table. All of them, always."""
+        for entity in self._entities(first, last, None):
+            yield Row(entity["RowKey"], from_properties(entity), _etag(entity))
+
+    def _entities(self, first: str, last: str, select: list[str] | None) -> Iterator[Any]:
+        token: Any = None
+        while True:
+            try:
+                page, token = self._call(f"table {self._table}", partial(self._page, first, last, select, token))
+            except Missing:
+                return
+            yield from page
+            if not token:
+                return
+
+    def _page(self, first: str, last: str, select: list[str] | None, token: Any) -> tuple[list[Any], Any]:
+        pages = self._client.query_entities(
+            "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last",
+            parameters={"partition": self._partition, "first": first, "last": last},
+            select=select,
+        ).by_page(token)
+        found = list(next(pages, ()))
+        return found, pages.continuation_token  # type: ignore[attr-defined]
+
+    # ---
+
+    def _entity(self, name: str) -> Any:
+        return self._call(f"row {name}", lambda: self._client.get_entity(self._partition, name))
+
+    def _keyed(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        return {"PartitionKey": self._partition, "RowKey": name, **values}
+
+    def _creating(self, action: Any, name: str) -> Any:
+        """An insert's answer; makes the table first where there is none."""
+        try:
+            return self._call(f"row {name}", action)
+        except Missing:
+            try:
+                self._call(f"table {self._table}", self._client.create_table)
+            except Exists:
+                pass
+            return self._call(f"row {name}", action)
+
+
+def _etag(entity: Any) -> str:
+    return str(entity.metadata.get("etag") or "")
+
+
+def _value(value: Any) -> RowValue:
+    """A property as the key record knows it: 64-bit integers come wrapped from the SDK."""
+    inner = value.value if isinstance(value, EntityProperty) else value
+    return inner if isinstance(inner, str | int | bytes) else str(inner)

@@ -1,0 +1,4 @@
+"""What this machine keeps in ~/.cache/azbackup, one module for each kind of file.
+
+All of it may be deleted at any time.
+"""

@@ -1,0 +1,44 @@
+"""A backup's local notes: the sealed records of packs that are durable but whose rows are not written yet.
+
+With it a run that was killed loses no pack that it had uploaded, though records travel in groups. It is never needed:
+without it records are written pack by pack; and never trusted: what it holds is sealed, and every pack it names is
+looked for before it counts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from azbackup.errors import Damaged
+from azbackup.format.labels import RECORD_MAGIC
+from azbackup.records.copies import frame, unframe
+from azbackup.storage.protocols import Row
+
+
+class Journal:
+    """The notes of one source's backups on this host, in one file."""
+
+    def __init__(self, path: Path) -> None:
+        """OSError when the file cannot be written."""
+        self._path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def rows(self) -> list[Row]:
+        """What an earlier run left; [] for a file that holds nothing whole."""
+        try:
+            return unframe(self._path.read_bytes())
+        except (OSError, Damaged):
+            return []
+
+    def add(self, row: Row) -> None:
+        """Notes the record of a pack that is durable now. OSError when the disk is full."""
+        data = frame([row])
+        if os.fstat(self._file).st_size:
+            data = data[len(RECORD_MAGIC) :]
+        os.write(self._file, data)
+
+    def clear(self) -> None:
+        """Forgets everything: it is in the table now."""
+        os.ftruncate(self._file, 0)

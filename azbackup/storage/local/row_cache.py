@@ -1,0 +1,238 @@
+"""Sealed records kept on this machine, so that a run reads only the rows that are new. Never needed, never trusted.
+
+    names and versions from the table  ->  same version here? these bytes  ->  else the row itself, and kept
+
+A row's version is its ETag, which the service changes with every write: a row that was altered or removed there is
+seen as such, since names and versions are always read. What lies here is sealed and is opened like a row; bytes that
+do not open are read from the table again (records). A library does the rest (SQLite): several runs at once, a kill
+between any two writes. Any error of it ends the cache, never the run. Refuses to grow past its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Container, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from azbackup.storage.protocols import PlainRow, Row, RowStore, RowValue
+
+T = TypeVar("T")
+
+LIMIT_BYTES = 512 * 1024 * 1024
+_PUT_BYTES = 4 * 1024 * 1024  # of rows that are read, kept together
+_SPANS = 4  # queries for what is missing; more gaps than these are read in one query with all between them
+_WAIT_SECONDS = 0.5  # for another run that writes
+_SCHEMA = 1
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, version TEXT, used INTEGER) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS contents (name TEXT PRIMARY KEY, sealed BLOB);
+"""
+
+
+class Cache:
+    """One partition's records in one file. Every method does nothing, and gives nothing, once the file has failed."""
+
+    def __init__(self, path: Path, today: int, limit_bytes: int = LIMIT_BYTES) -> None:
+        """`today` counts days from anywhere: what was used on a day."""
+        self._path = path
+        self._today = today
+        self._limit = limit_bytes
+        self._lock = threading.Lock()
+        self._file: sqlite3.Connection | None = None
+        self._ended = False
+
+    def __del__(self) -> None:
+        self._end()
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        file = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, check_same_thread=False)
+        file.execute("PRAGMA synchronous = OFF")  # a machine that crashes loses the cache at worst
+        (schema,) = file.execute("PRAGMA user_version").fetchone()
+        if schema not in (0, _SCHEMA):
+            raise sqlite3.DatabaseError("of another version")
+        if schema == 0:
+            file.executescript(_TABLES + f"PRAGMA user_version = {_SCHEMA}")
+        return file
+
+    def _do(self, action: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """The action's value. A file that is no cache is removed; one that is busy is left alone, for this run."""
+        with self._lock:
+            if self._ended:
+                return otherwise
+            try:
+                if self._file is None:
+                    self._file = self._open()
+                with self._file:
+                    return action(self._file)
+            except (OSError, sqlite3.OperationalError):
+                self._end()
+            except sqlite3.Error:
+                self._end()
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
+        return otherwise
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._file is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._file.close()
+
+    def versions(self, first: str, last: str) -> dict[str, str]:
+        """The versions of the records with first <= name < last; asking counts as use."""
+        between = "name >= ? AND name < ?"
+
+        def ask(file: sqlite3.Connection) -> dict[str, str]:
+            found = dict(file.execute(f"SELECT name, version FROM records WHERE {between}", (first, last)))  # noqa: S608
+            stale = f"UPDATE records SET used = ? WHERE {between} AND used < ?"  # noqa: S608
+            if found:
+                file.execute(stale, (self._today, first, last, self._today))
+            return found
+
+        return self._do(ask, {})
+
+    def get(self, name: str) -> bytes | None:
+        """A record's sealed bytes, None when they are not here."""
+        query = "SELECT sealed FROM contents WHERE name = ?"
+        found = self._do(lambda file: file.execute(query, (name,)).fetchone(), None)
+        return found[0] if found is not None and isinstance(found[0], bytes) else None
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Keeps the rows whose version is known, if there is room."""
+        kept = [row for row in rows if row.version]
+
+        def write(file: sqlite3.Connection) -> None:
+            if not self._has_room(file):
+                return
+            names = ((row.name, row.version, self._today) for row in kept)
+            file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", names)
+            contents = ((row.name, row.sealed) for row in kept)
+            file.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?)", contents)
+
+        if kept:
+            self._do(write, None)
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Forgets some records."""
+        if names:
+            self._do(lambda file: _delete(file, names), None)
+
+    def _has_room(self, file: sqlite3.Connection) -> bool:
+        """Whether more may be kept; makes room first by forgetting what was not used today, longest unused first."""
+        pages, free, page = (
+            file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        excess = (pages - free) * page - self._limit
+        if excess <= 0:
+            return True
+        lengths = "SELECT name, length(sealed) FROM records JOIN contents USING (name)"
+        unused = []
+        for name, size in file.execute(f"{lengths} WHERE used < ? ORDER BY used, name", (self._today,)):
+            unused.append(name)
+            excess -= size
+            if excess <= -self._limit // 10:
+                break
+        _delete(file, unused)
+        return bool(excess <= 0)
+
+
+def _delete(file: sqlite3.Connection, names: Sequence[str]) -> None:
+    for table in ("records", "contents"):
+        file.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in names))  # noqa: S608
+
+
+class CachedRows:
+    """A RowStore whose ranges come from the cache where the table still has the same version."""
+
+    def __init__(self, rows: RowStore, cache: Cache) -> None:
+        self._rows = rows
+        self._cache = cache
+
+    def get_plain(self, name: str) -> PlainRow:
+        """As the table has it."""
+        return self._rows.get_plain(name)
+
+    def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
+        """As in the table."""
+        self._rows.insert_plain(name, values)
+
+    def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
+        """As in the table."""
+        self._rows.replace_plain(name, values, etag)
+
+    def get(self, name: str) -> bytes:
+        """As the table has it: asked for when what lies here did not open, which is forgotten. Missing."""
+        self._cache.drop([name])
+        return self._rows.get(name)
+
+    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+        """As in the table; and kept."""
+        versions = self._rows.insert(rows)
+        self._cache.put([Row(row.name, row.sealed, versions.get(row.name, "")) for row in rows])
+        return versions
+
+    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+        """As the table has them."""
+        return self._rows.versions(first, last)
+
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+        """The rows in the order of their names, from here where they are the table's.
+
+        Where nothing is kept of a range it is read as it is, in no more requests than without a cache.
+        """
+        kept = self._cache.versions(first, last)
+        if not kept:
+            yield from self._read(first, last)
+            return
+        listed = list(self._rows.versions(first, last))
+        self._cache.drop(list(kept.keys() - {name for name, _ in listed}))
+        for begin, end, missing in _spans(listed, kept, wanted, last):
+            if missing:
+                yield from self._read(begin, end)
+            else:
+                yield self._kept(begin, kept[begin])
+
+    def _kept(self, name: str, version: str) -> Row:
+        sealed = self._cache.get(name)
+        return Row(name, sealed if sealed is not None else self._rows.get(name), version)
+
+    def _read(self, first: str, last: str) -> Iterator[Row]:
+        """A range of the table, kept as it is read."""
+        read: list[Row] = []
+        size = 0
+        for row in self._rows.range(first, last):
+            yield row
+            read.append(row)
+            size += len(row.sealed)
+            if size >= _PUT_BYTES:
+                self._cache.put(read)
+                read, size = [], 0
+        self._cache.put(read)
+
+
+def _spans(
+    listed: list[tuple[str, str]], kept: dict[str, str], wanted: Container[str] | None, last: str
+) -> list[tuple[str, str, bool]]:
+    """(first, end, whether it is to be read) in order: a kept record each, or a range with missing ones."""
+    spans: list[tuple[str, str, bool]] = []
+    ends = [*(name for name, _ in listed), last][1:]
+    for (name, version), end in zip(listed, ends, strict=True):
+        if wanted is not None and name not in wanted:
+            continue
+        missing = not version or kept.get(name) != version
+        if missing and spans and spans[-1][2] and spans[-1][1] == name:
+            spans[-1] = (spans[-1][0], end, True)
+        else:
+            spans.append((name, end, missing))
+    gaps = [span for span in spans if span[2]]
+    if len(gaps) <= _SPANS:
+        return spans
+    first, end = gaps[0][0], gaps[-1][1]
+    before = [span for span in spans if span[0] < first]
+    return [*before, (first, end, True), *(span for span in spans if span[0] >= end)]

@@ -1,0 +1,49 @@
+"""A password stretched before anybody has asked Azure for the salt, and before Azure's SDK is loaded.
+
+With the salt of last time, or where a key is going to be made with a new one. The salt is no secret and rarely changes.
+Nothing depends on the file that remembers it: the key record decides, and another salt is stretched anew. Only today's
+costs are remembered, so that no file here can make a run take more memory. What is known at the start is stretched at
+the start, not beside what comes next: the 64 MiB and the SDK together would be the peak of most runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts, stretch
+from azbackup.crypto.secret import Secret
+from azbackup.format.labels import SALT_BYTES
+from azbackup.storage.local.cache_file import Note
+
+
+class HeadStart:
+    """What was stretched for one run. Each salt is stretched once."""
+
+    def __init__(self, path: Path, password: Secret, creates: bool = False) -> None:
+        """Stretches with the salt that the file remembers; if it has none, and the run may make a key, with a new one.
+
+        `new_salt` is what a key that is made has to use.
+        """
+        self.new_salt = os.urandom(SALT_BYTES)
+        self._note = Note(path)
+        self._done: dict[tuple[bytes, bytes, KdfCosts], Secret] = {}
+        self._remembered = self._note.read()
+        if len(self._remembered) == SALT_BYTES:
+            self._stretched(password, self._remembered, DEFAULT_COSTS)
+        elif creates:
+            self._stretched(password, self.new_salt, DEFAULT_COSTS)
+
+    def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+        """The KEK, as kdf.stretch gives it."""
+        kek = self._stretched(password, salt, costs)
+        if salt != self._remembered and costs == DEFAULT_COSTS:
+            self._remembered = salt
+            self._note.write(salt)
+        return kek
+
+    def _stretched(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+        asked = (password.reveal(), salt, costs)
+        if asked not in self._done:
+            self._done[asked] = stretch(password, salt, costs)
+        return self._done[asked]
