@@ -4,5 +4,3 @@ Read the modules in import order and they are a tour of the house: errors, model
 scanner, hasher, packer, writer, which take and give bytes; then account, blobs, tables, archive, which talk to
 Azure; then keystore, records, catalog, which know; then backup, restore, rekey, which do; then the command line.
 """
-
-__version__ = "0.1.0"

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Background(Generic[T]):
+class Workers(Generic[T]):
     """A few daemon threads that work off a queue in order."""
 
     def __init__(self, width: int, slots: int) -> None:
@@ -77,7 +77,7 @@ class Background(Generic[T]):
 
 def ahead(calls: Iterable[Callable[[], T]], width: int) -> Iterator[T]:
     """The results of the calls in order, up to `width` of them worked on before they are asked for."""
-    workers: Background[T] = Background(width, width)
+    workers: Workers[T] = Workers(width, width)
     waiting: deque[Future[T]] = deque()
     try:
         for call in calls:

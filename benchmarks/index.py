@@ -15,15 +15,14 @@ from collections.abc import Iterator
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.format.labels import CHUNK_ID_BYTES, PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
-from azbackup.format.model import PackRecord
+from azbackup.format.model import PackRecord, SealedRecord
 from azbackup.records.catalog import encode_pack
 from azbackup.records.keystore import Keystore
-from azbackup.records.record_store import Records
+from azbackup.records.record_store import RecordStore
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import AzureBlobs
 from azbackup.storage.azure.credentials import connection
 from azbackup.storage.azure.tables import AzureRows
-from azbackup.storage.protocols import Row
 
 CHUNKS_A_PACK = 43  # 700,000 chunks of 1.5 MB are 1 TB in 16,279 packs
 _CHUNK_BYTES = 1_500_000
@@ -37,8 +36,8 @@ def _main(chunks: int) -> None:
     rows = AzureRows(account, name, partition)
     blobs = AzureBlobs(account, name)
     opened = Keystore(rows, blobs, partition).open(Secret(os.environ["AZBACKUP_PASSWORD"].encode()))
-    records = Records(rows, blobs, derive(opened.data_key), partition)
-    batch: list[Row] = []
+    records = RecordStore(rows, blobs, derive(opened.data_key), partition)
+    batch: list[SealedRecord] = []
     for number, record in enumerate(_records(chunks)):
         pack_id = stamp(1_500_000_000 + number, os.urandom(8))
         # A backup counts only on packs that are there; what is in them is never read.

@@ -7,7 +7,7 @@ import socket
 import time
 
 from azbackup.cli.choice import open_records
-from azbackup.cli.output.terminal import Json, money_text, size_text, time_text
+from azbackup.cli.output.terminal import JsonProgress, money_text, size_text, time_text
 from azbackup.cli.session import Session, Vault, cache_directory, outcome_status
 from azbackup.commands.backup.run import Backup, Clock, Job
 from azbackup.commands.maintenance.repair import rebuild_table
@@ -16,7 +16,7 @@ from azbackup.format.labels import stamp
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog
 from azbackup.storage.local.journal import Journal
-from azbackup.storage.local.rollback import Seen
+from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Prices, backup_cost
 
 
@@ -28,7 +28,7 @@ def backup_command(session: Session, source: bytes, prices: Prices, fresh: bool)
         rebuild_table(records, vault.keystore, session.key, show)
     job = Job(source, socket.gethostname(), vault.partition, session.args.tier, fresh)
     clock = Clock(time.time_ns, _stamp)
-    seen = Seen(cache_directory(), keys)
+    seen = HighestSnapshot(cache_directory(), keys)
     catalog = Catalog(records, seen.number())
     snapshot = Backup(job, catalog, vault.blobs, keys, clock, show, _journal(vault, source)).run()
     seen.note(snapshot.number)
@@ -54,7 +54,7 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
     source = os.fsdecode(snapshot.source)
     show, seconds = session.show, session.seconds
     once, monthly = backup_cost(prices, session.vault.account.requests, totals.packs, totals.stored, session.args.tier)
-    if isinstance(show, Json):
+    if isinstance(show, JsonProgress):
         show.event(
             "summary",
             snapshot=snapshot.number,

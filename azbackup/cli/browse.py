@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from azbackup.cli.choice import all_meant, one_of_each, open_catalog
-from azbackup.cli.output.terminal import Json, Results, clean, size_text
+from azbackup.cli.output.terminal import JsonProgress, Results, clean, size_text
 from azbackup.cli.session import Session, outcome_status
-from azbackup.commands.browse.history import Found
+from azbackup.commands.browse.history import FoundVersion
 from azbackup.commands.browse.listing import Listing, search
 from azbackup.errors import Status
 from azbackup.format.model import Entry, Kind, Snapshot
@@ -45,7 +45,7 @@ def look_command(session: Session, wanted: Selection | Matcher | None) -> Status
         count, problems = _tell(_Look(session, catalog, results), wanted)
     finally:
         results.flush()
-    if isinstance(session.show, Json):
+    if isinstance(session.show, JsonProgress):
         seconds = round(session.seconds, 3)
         session.show.event("summary", results=count, problems=problems, requests=session.requests, seconds=seconds)
     return outcome_status(session.show, catalog.records.damage, problems)
@@ -61,7 +61,7 @@ class _Look:
 
     @property
     def json(self) -> bool:
-        return isinstance(self.session.show, Json)
+        return isinstance(self.session.show, JsonProgress)
 
     def all_meant(self) -> list[Snapshot]:
         """The snapshots that the options leave."""
@@ -236,7 +236,7 @@ def _tell_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     return count, 0
 
 
-def found_values(found: Found) -> dict[str, Any]:
+def found_values(found: FoundVersion) -> dict[str, Any]:
     """A version as JSON values."""
     version = found.version
     values = {
@@ -252,7 +252,7 @@ def found_values(found: Found) -> dict[str, Any]:
     return values
 
 
-def found_line(found: Found) -> str:
+def found_line(found: FoundVersion) -> str:
     """A version: size, mtime, path, and the snapshots that it is in."""
     version = found.version
     path = _path_text(found.source, found.path, version.kind, version.target)

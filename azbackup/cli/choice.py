@@ -11,15 +11,15 @@ from azbackup.crypto.sealing import Keys, derive
 from azbackup.errors import NothingStored
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog, choose, latest_by_source
-from azbackup.records.record_store import Records
-from azbackup.storage.local.rollback import Seen
+from azbackup.records.record_store import RecordStore
+from azbackup.storage.local.rollback import HighestSnapshot
 
 
-def open_records(session: Session, rows: bool = True) -> tuple[Records, Keys]:
+def open_records(session: Session, rows: bool = True) -> tuple[RecordStore, Keys]:
     """The records under the password, by way of the table's rows or without; what was wrong with the key is damage."""
     vault = session.vault
     keys = derive(session.key.data_key)
-    records = Records(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition)
+    records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition)
     records.damage += [session.key.damage] if session.key.damage else []
     return records, keys
 
@@ -29,7 +29,7 @@ def open_catalog(session: Session) -> tuple[Catalog, Keys]:
     if not session.key.in_table:
         session.show.note("the table has lost this partition: reading the records' copies")
     records, keys = open_records(session, rows=session.key.in_table)
-    return Catalog(records, Seen(cache_directory(), keys).number()), keys
+    return Catalog(records, HighestSnapshot(cache_directory(), keys).number()), keys
 
 
 def one_of_each(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:

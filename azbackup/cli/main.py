@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from azbackup.cli import options
-from azbackup.cli.output.terminal import Bar, Json, Lines
+from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.session import Session, absolute, open_vault, password_of, say, utc_now
 from azbackup.errors import AzbackupError, Status
 from azbackup.filesystem.scanner import open_source
@@ -42,7 +42,7 @@ def change_password_main() -> NoReturn:
     _main(options.change_password_parser(), _change_password)
 
 
-def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Lines], Status]) -> NoReturn:
+def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, LineProgress], Status]) -> NoReturn:
     """Runs and exits. An expected error is one line and a hint; anything else is a bug and keeps its traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _open_standard_streams()
@@ -83,18 +83,18 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _show(program: str, args: argparse.Namespace) -> Lines:
+def _show(program: str, args: argparse.Namespace) -> LineProgress:
     if args.json:
-        return Json(program, sys.stdout, args.quiet)
+        return JsonProgress(program, sys.stdout, args.quiet)
     if sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
-        return Bar(program, sys.stderr)
-    return Lines(program, sys.stderr, args.quiet)
+        return BarProgress(program, sys.stderr)
+    return LineProgress(program, sys.stderr, args.quiet)
 
 
 # --- imports in functions: who only looks does without what restores, and a password is stretched before they come
 
 
-def _backup(args: argparse.Namespace, show: Lines) -> Status:
+def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     prices = load_prices(args.prices)
     source = absolute(args.directory, "directory")
@@ -109,7 +109,7 @@ def _backup(args: argparse.Namespace, show: Lines) -> Status:
         return backup_command(Session(args, show, vault, key, started), source, prices, fresh)
 
 
-def _restore(args: argparse.Namespace, show: Lines) -> Status:
+def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     if look := options.looks(args):
         wanted = _wanted(args, look)
@@ -139,20 +139,20 @@ def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:
     return Selection([os.fsencode(path) for path in paths], args.include, args.exclude)
 
 
-def _opened(args: argparse.Namespace, show: Lines, started: float) -> Session:
+def _opened(args: argparse.Namespace, show: LineProgress, started: float) -> Session:
     vault = open_vault(args)
     vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
     return Session(args, show, vault, vault.keystore.open(vault.password), started)
 
 
-def _change_password(args: argparse.Namespace, show: Lines) -> Status:
+def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args)
     vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"))
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
     from azbackup.records.rekey import change_password
 
     record = change_password(vault.keystore, vault.password, new, utc_now())
-    if isinstance(show, Json):
+    if isinstance(show, JsonProgress):
         show.event("summary", partition=vault.partition, changed=record.changed)
     elif not args.quiet:
         show.line(f"partition {vault.partition} opens with the new password from now on")

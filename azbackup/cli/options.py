@@ -6,9 +6,9 @@ import argparse
 import math
 from typing import Any, NoReturn
 
-from azbackup import __version__
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
+from azbackup.version import VERSION
 
 _STATUSES = """exit status:
   0 done   1 failed   2 usage   3 done, but some files could not be read or restored (each is named)
@@ -84,7 +84,7 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"azbackup {__version__}")
+    parser.add_argument("--version", action="version", version=f"azbackup {VERSION}")
     where = parser.add_argument_group("where it is stored")
     where.add_argument(
         "--account",

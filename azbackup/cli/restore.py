@@ -20,16 +20,16 @@ from azbackup.cli.output.plan_report import (
     staged_text,
     start_text,
 )
-from azbackup.cli.output.terminal import Json, Lines, size_text, time_text, write
+from azbackup.cli.output.terminal import JsonProgress, LineProgress, size_text, time_text, write
 from azbackup.cli.session import Session, outcome_status
 from azbackup.commands.restore.estimate import Estimate
-from azbackup.commands.restore.run import Outcome, Restore, Wish
+from azbackup.commands.restore.run import Restore, RestoreRequest, RestoreResult
 from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import Status
 from azbackup.memory import keep_freed_spans
-from azbackup.packs.layout import NeededPack
-from azbackup.packs.thaw.policy import ThawWish
+from azbackup.packs.layout import PackLayout
+from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.states import Pending, Thawing
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
@@ -48,11 +48,11 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     if args.discard_thawed:
         return _discard(catalog, thawing, show)
     chosen = _chosen(session, catalog)
-    wish = Wish(
+    wish = RestoreRequest(
         snapshots=chosen,
         destination=destination,
         selection=selection,
-        thaw=ThawWish(args.priority, int(args.high_budget * 1024**3), args.thaw == "in-place"),
+        thaw=ThawOptions(args.priority, int(args.high_budget * 1024**3), args.thaw == "in-place"),
         prices=prices,
         now=time.time,
         overwrite=args.overwrite,
@@ -88,7 +88,7 @@ def _chosen(session: Session, catalog: Catalog) -> Chosen:
     return [(snapshot, snapshot.source.strip(b"/")) for snapshot in snapshots]
 
 
-def _waiter(interval: float | None, show: Lines) -> Callable[[Pending | None, int], None]:
+def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | None, int], None]:
     """Sleeps between two looks at what thaws, longer each time unless an interval was given."""
     seconds = interval or _FIRST_POLL_SECONDS
 
@@ -102,9 +102,9 @@ def _waiter(interval: float | None, show: Lines) -> Callable[[Pending | None, in
     return wait
 
 
-def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
+def _tell_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> None:
     """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
-    if isinstance(show, Json):
+    if isinstance(show, JsonProgress):
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
         for line in plan_lines(plan, each=args.verbose > 0):
@@ -116,10 +116,10 @@ def _tell_plan(args: argparse.Namespace, show: Lines, plan: Estimate) -> None:
         show.note(text)
 
 
-def _summary(session: Session, outcome: Outcome, again: str) -> None:
+def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
     args, show = session.args, session.show
     seconds, requests = session.seconds, session.requests
-    if isinstance(show, Json):
+    if isinstance(show, JsonProgress):
         values = outcome_values(outcome, again)
         show.event("summary", **values, requests=requests, seconds=round(seconds, 3))
         return
@@ -136,7 +136,7 @@ def _summary(session: Session, outcome: Outcome, again: str) -> None:
         show.line(f"{done_text(outcome)}; {requests:,} requests, {time_text(seconds)}")
 
 
-def _status(show: Lines, outcome: Outcome) -> Status:
+def _status(show: LineProgress, outcome: RestoreResult) -> Status:
     """Damage weighs most, then what Azure refused, then what is pending, then what could not be restored."""
     status = outcome_status(show, outcome.damage, outcome.problems)
     if status is Status.DAMAGED:
@@ -146,10 +146,10 @@ def _status(show: Lines, outcome: Outcome) -> Status:
     return Status.THAWING if outcome.pending_files else status
 
 
-def _discard(catalog: Catalog, thawing: Thawing, show: Lines) -> Status:
-    found = thawing.discard_all([NeededPack(pack_id, record) for pack_id, record in catalog.packs()])
+def _discard(catalog: Catalog, thawing: Thawing, show: LineProgress) -> Status:
+    found = thawing.discard_all([PackLayout(pack_id, record) for pack_id, record in catalog.packs()])
     show.close()
-    if isinstance(show, Json):
+    if isinstance(show, JsonProgress):
         show.event(
             "summary",
             discarded=found.copies,

@@ -14,21 +14,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azbackup.cli.output.terminal import Json, Lines, clean, write
+from azbackup.cli.output.terminal import JsonProgress, LineProgress, clean, write
 from azbackup.crypto.secret import Secret
 from azbackup.errors import Status, UsageError
 from azbackup.format.labels import check_partition
 from azbackup.records.keystore import Keystore, Opened
 from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
-from azbackup.storage.azure.throttle import Limits, Pace
+from azbackup.storage.azure.throttle import Limits, Throttle
 from azbackup.storage.local.lock import digest
-from azbackup.storage.local.salt import HeadStart
+from azbackup.storage.local.salt import RememberedSalt
 
 if TYPE_CHECKING:
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
-    from azbackup.storage.azure.staging import AzureThaw
+    from azbackup.storage.azure.staging import AzureStaging
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.local.row_cache import CachedRows
 
@@ -53,7 +53,7 @@ class Vault:
         self.container = container
         self.table = table
         self.password = Secret(b"")
-        self._head: HeadStart | None = None
+        self._head: RememberedSalt | None = None
 
     @property
     def where(self) -> str:
@@ -82,11 +82,11 @@ class Vault:
         return AzureBlobs(self.account, self.container)
 
     @cached_property
-    def staging(self) -> AzureThaw:
+    def staging(self) -> AzureStaging:
         """The container of thawed copies."""
-        from azbackup.storage.azure.staging import AzureThaw
+        from azbackup.storage.azure.staging import AzureStaging
 
-        return AzureThaw(self.account, self.container)
+        return AzureStaging(self.account, self.container)
 
     def cached_rows(self) -> CachedRows:
         """The partition's rows by way of this machine's cache, for everything but the key record."""
@@ -100,7 +100,7 @@ class Vault:
 
     def unlock(self, password: Secret, creates: bool = False) -> None:
         """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
-        self.password, self._head = password, HeadStart(self.local_file("salt"), password, creates)
+        self.password, self._head = password, RememberedSalt(self.local_file("salt"), password, creates)
 
     @property
     def keystore(self) -> Keystore:
@@ -115,7 +115,7 @@ class Session:
     """What a command has once the vault is open; `started` is of time.monotonic()."""
 
     args: argparse.Namespace
-    show: Lines
+    show: LineProgress
     vault: Vault
     key: Opened
     started: float
@@ -151,11 +151,11 @@ def open_vault(args: argparse.Namespace) -> Vault:
     return Vault(partition, connection, limits, args.container, args.table)
 
 
-def _pace(kib_per_second: float) -> Pace | None:
+def _pace(kib_per_second: float) -> Throttle | None:
     """The pace of a limit, None for 0: no limit."""
     if not (math.isfinite(kib_per_second) and kib_per_second >= 0):
         raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
-    return Pace(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
+    return Throttle(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
 
 
 def absolute(path: str, what: str) -> bytes:
@@ -198,16 +198,16 @@ def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     return first
 
 
-def say(show: Lines, status: Status, message: str, hint: str) -> None:
+def say(show: LineProgress, status: Status, message: str, hint: str) -> None:
     """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
     hint = hint or _HINTS.get(status, "see --help")
     write(sys.stderr, f"{show.program}: {clean(message)}\n")
     write(sys.stderr, f"hint: {clean(hint)}\n")
-    if isinstance(show, Json):
+    if isinstance(show, JsonProgress):
         show.event("error", status=int(status), message=message, hint=hint)
 
 
-def outcome_status(show: Lines, damage: list[str], problems: int) -> Status:
+def outcome_status(show: LineProgress, damage: list[str], problems: int) -> Status:
     """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
     if not damage:
         return Status.INCOMPLETE if problems else Status.DONE

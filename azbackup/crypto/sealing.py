@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -58,6 +59,11 @@ def derive(data_key: Secret) -> Keys:
         Secret(_hkdf(secret, labels.LABEL_RECORD)),
         seed,
     )
+
+
+def chunk_id(id_key: bytes, plain: bytes | memoryview) -> ChunkId:
+    """Keyed BLAKE3 of a chunk's plaintext, 32 bytes: whoever lacks the key cannot test for a known file."""
+    return ChunkId(blake3(plain, key=id_key).digest())
 
 
 # --- the data key under the KEK

@@ -13,13 +13,12 @@ import os
 import resource
 import stat
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from azbackup.errors import AzbackupError, Damaged
-from azbackup.format.model import Entry, Kind
-from azbackup.packs.hasher import Hasher
+from azbackup.format.model import ChunkId, Entry, Kind
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY = (b".azbackup-", b".part")
@@ -33,6 +32,9 @@ _FORMATS = {
 }
 _ZEROS = bytes(_HOLE)
 _WRONG = (b"//", b"/./", b"/../", b"\0")  # in a path between slashes
+
+
+Identify = Callable[[bytes], ChunkId]  # the id of a chunk with these contents
 
 
 class Unwritable(Exception):
@@ -181,11 +183,11 @@ class Destination:
         parent, name = _split(path)
         return os.readlink(name, dir_fd=self._directory(parent))
 
-    def holds(self, entry: Entry, lengths: Sequence[int], hasher: Hasher) -> bool:
+    def holds(self, entry: Entry, lengths: Sequence[int], identify: Identify) -> bool:
         """Whether the file at an entry's path has its chunks, of these lengths."""
         descriptor = self.read(entry.path)
         try:
-            ids = b"".join(hasher.chunk_id(os.read(descriptor, length)) for length in lengths)
+            ids = b"".join(identify(os.read(descriptor, length)) for length in lengths)
             return ids == entry.chunks and not os.read(descriptor, 1)
         finally:
             os.close(descriptor)

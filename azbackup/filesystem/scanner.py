@@ -27,12 +27,12 @@ _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
-class Found:
+class ScannedPath:
     """One path as the scanner met it.
 
     `entry` has no chunks, target or xattrs yet, and is None for a socket or what could not be looked at. `parent` is
-    the descriptor of the directory that holds `name`, valid until the next Found is asked for. `error` says why an
-    entry, or what is below it, could not be read; `gone` that it vanished between the listing and the look.
+    the descriptor of the directory that holds `name`, valid until the next ScannedPath is asked for. `error` says why
+    an entry, or what is below it, could not be read; `gone` that it vanished between the listing and the look.
     """
 
     path: bytes
@@ -100,13 +100,13 @@ class _Level:
     left: Iterator[tuple[bytes, os.DirEntry[str]]] = field(default_factory=lambda: iter(()))
 
 
-def scan(root: int) -> Iterator[Found]:
+def scan(root: int) -> Iterator[ScannedPath]:
     """Everything below the directory descriptor `root`, itself first with path ''. `root` stays open.
 
     The descriptors of the directories between the source and the entry in hand stay open: depth is bounded by
     RLIMIT_NOFILE, and a directory too deep for it is yielded with its error.
     """
-    yield Found(b"", ".", root, entry_of(b"", os.fstat(root)))
+    yield ScannedPath(b"", ".", root, entry_of(b"", os.fstat(root)))
     levels = [_Level(root, b"")]
     try:
         levels[0].left = _listing(root)
@@ -136,8 +136,8 @@ def _listing(descriptor: int) -> Iterator[tuple[bytes, os.DirEntry[str]]]:
     return iter(named)
 
 
-def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> Found:
-    found = Found(level.prefix + name, item.name, level.descriptor)
+def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
+    found = ScannedPath(level.prefix + name, item.name, level.descriptor)
     try:
         found.entry = entry_of(found.path, item.stat(follow_symlinks=False))
     except FileNotFoundError:
@@ -147,7 +147,7 @@ def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> Found:
     return found
 
 
-def _descend(found: Found) -> _Level | None:
+def _descend(found: ScannedPath) -> _Level | None:
     """The level below a directory; None, with the reason in `found`, when it cannot be listed."""
     descriptor = -1
     try:

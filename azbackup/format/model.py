@@ -7,6 +7,7 @@ are msgpack maps, where a reader ignores names that it does not know. Nothing he
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass, field
 from typing import NewType
 
 import msgspec
@@ -136,3 +137,15 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     groups: dict[int, str] = {}
     unreadable: list[bytes] = []
     number: int = 0  # from the record's name, not stored: set by the catalog
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """A record as it travels: its name (RowKey) and its sealed bytes, whatever number of properties held them.
+
+    `version` changes whenever the service writes the row, '' where it is not known; rows are equal whatever it is.
+    """
+
+    name: str
+    sealed: bytes
+    version: str = field(default="", compare=False)

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, seal_chunk
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_PREFIX, pack_blob
-from azbackup.format.model import ChunkId, PackId, split_ids
+from azbackup.format.model import ChunkId, PackId, SealedRecord, split_ids
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
 from azbackup.packs.packer import Packer
-from azbackup.packs.uploader import Uploads
+from azbackup.packs.uploader import PackUploader
 from azbackup.records.catalog import Catalog, decode_pack
 from azbackup.records.record_store import RunCopies
 from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import BlobStore, Row
+from azbackup.storage.protocols import BlobStore
 
 
 class ChunkStore:
@@ -49,7 +49,9 @@ class ChunkStore:
         self._chunk_key = keys.chunk_key.reveal()
         self._compressor = Compressor()
         self._packer = Packer(lambda: PackId(new_stamp()))
-        self._uploads = Uploads(blobs, catalog.records, copies, partition, tier, journal, now_ns, self._packer.recycle)
+        self._uploads = PackUploader(
+            blobs, catalog.records, copies, partition, tier, journal, now_ns, self._packer.recycle
+        )
         self._known: set[ChunkId] | None = set() if fresh else None
         if journal is not None and not fresh and journal.rows():
             self._chunks()  # before the journal is forgotten, even if this run stores nothing
@@ -77,7 +79,7 @@ class ChunkStore:
                 self._seal(self._compressor.add(chunk_id, plain))
         return b"".join(ids), size
 
-    def finish(self) -> list[Row]:
+    def finish(self) -> list[SealedRecord]:
         """Everything is uploaded; the pack records that are to be committed with the rest."""
         self._seal(self._compressor.finish())
         return self._uploads.finish(self._packer.finish())
@@ -113,7 +115,7 @@ class ChunkStore:
             self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
         return self._known
 
-    def _adopt(self, rows: list[Row]) -> None:
+    def _adopt(self, rows: list[SealedRecord]) -> None:
         """Makes the packs known that a killed run had uploaded but not recorded, if they are there as it said."""
         adopted = []
         for row in rows:

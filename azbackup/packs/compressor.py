@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from azbackup.format import compression
 from azbackup.format.model import ChunkId
-from azbackup.workers import Background
+from azbackup.workers import Workers
 
 _BATCH_BYTES = 1024 * 1024
 _BATCH_CHUNKS = 256
@@ -35,7 +35,7 @@ class Compressor:
     """The chunks of one run on their way. Its methods are called from one thread."""
 
     def __init__(self) -> None:
-        self._worker: Background[list[bytes]] | None = None  # none for a run that stores nothing
+        self._worker: Workers[list[bytes]] | None = None  # none for a run that stores nothing
         self._ids: list[ChunkId] = []
         self._plains: list[bytes] = []
         self._size = 0
@@ -67,7 +67,7 @@ class Compressor:
         if not self._ids:
             return
         if self._worker is None:
-            self._worker = Background(1, _BATCHES)
+            self._worker = Workers(1, _BATCHES)
         plains = self._plains
         self._waiting.append((self._ids, plains, self._worker.submit(lambda: compression.encode_bodies(plains))))
         self._ids, self._plains, self._size = [], [], 0

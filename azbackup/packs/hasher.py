@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from blake3 import blake3
 from pyfastcdc import FastCDC
 
-from azbackup.crypto.sealing import Keys
+from azbackup.crypto.sealing import Keys, chunk_id
 from azbackup.format.labels import CHUNK_MAX, CHUNK_MIN, CHUNK_NORMAL
 from azbackup.format.model import ChunkId
 
@@ -27,10 +26,6 @@ class Hasher:
         self._id_key = keys.id_key.reveal()
         self._cutter = FastCDC(CHUNK_NORMAL, min_size=CHUNK_MIN, max_size=CHUNK_MAX, seed=keys.cut_seed)
         self._window = bytearray()
-
-    def chunk_id(self, plain: bytes | memoryview) -> ChunkId:
-        """Keyed BLAKE3 of the plaintext, 32 bytes."""
-        return ChunkId(blake3(plain, key=self._id_key).digest())
 
     def split(self, descriptor: int, size_hint: int) -> Iterator[tuple[ChunkId, bytes | memoryview]]:
         """(chunk id, plaintext) of the file from the descriptor's position on; no chunk for an empty file.
@@ -46,10 +41,10 @@ class Hasher:
                     head += more
             if len(head) <= CHUNK_MIN:
                 if head:
-                    yield self.chunk_id(head), head
+                    yield chunk_id(self._id_key, head), head
                 return
         for piece in self._cut(descriptor, head):
-            yield self.chunk_id(piece), piece
+            yield chunk_id(self._id_key, piece), piece
 
     def _cut(self, descriptor: int, head: bytes) -> Iterator[memoryview]:
         """The chunks of head || the rest of the file.

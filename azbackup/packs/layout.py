@@ -31,7 +31,7 @@ class Span(NamedTuple):
 
 
 @dataclass(slots=True)
-class NeededPack:
+class PackLayout:
     """A pack, and the byte ranges of its sealed chunks: chunk n is sealed[starts[n] : starts[n] + record.sealed[n]]."""
 
     pack_id: PackId
@@ -49,13 +49,13 @@ class NeededPack:
         return ChunkId(self.record.ids[chunk * CHUNK_ID_BYTES : (chunk + 1) * CHUNK_ID_BYTES])
 
 
-class Places:
+class ChunkIndex:
     """Where chunks are: filled from pack records, only for the ids that are wanted."""
 
     def __init__(self, wanted: set[ChunkId]) -> None:
         self._missing = wanted
         self._places: dict[ChunkId, tuple[int, int]] = {}
-        self.packs: list[NeededPack] = []
+        self.packs: list[PackLayout] = []
 
     def add(self, records: Iterable[tuple[PackId, PackRecord]]) -> None:
         """Takes pack records; a chunk that is in two packs is read from the first."""
@@ -63,7 +63,7 @@ class Places:
             found = [(chunk, each) for chunk, each in enumerate(record.chunk_ids()) if each in self._missing]
             if found:
                 number = len(self.packs)
-                self.packs.append(NeededPack(pack_id, record))
+                self.packs.append(PackLayout(pack_id, record))
                 for chunk, each in found:
                     self._places.setdefault(each, (number, chunk))
                 self._missing.difference_update(each for _, each in found)
@@ -93,7 +93,7 @@ class Places:
         return found
 
 
-def spans(pack: NeededPack, chunks: list[int]) -> list[Span]:
+def spans(pack: PackLayout, chunks: list[int]) -> list[Span]:
     """The spans of a pack that hold some chunks (in ascending order): close ones joined, up to a bound.
 
     Where nearly all of a pack is wanted, all that lies between the chunks is read too.

@@ -14,26 +14,27 @@ from collections.abc import Callable
 from io import BytesIO
 
 from azbackup.format.labels import PACK_PREFIX, pack_blob
+from azbackup.format.model import SealedRecord
 from azbackup.memory import give_back_memory
 from azbackup.packs.packer import Pack
 from azbackup.records.catalog import encode_pack
-from azbackup.records.record_store import Records, RunCopies
+from azbackup.records.record_store import RecordStore, RunCopies
 from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import BlobStore, Row
-from azbackup.workers import Background
+from azbackup.storage.protocols import BlobStore
+from azbackup.workers import Workers
 
 _IN_FLIGHT = 2  # packs of 64 MiB: what bounds the memory of a backup
 _GROUP = 64
 _GROUP_NS = 60_000_000_000
 
 
-class Uploads:
+class PackUploader:
     """The packs of one run. Its methods are called from one thread."""
 
     def __init__(
         self,
         blobs: BlobStore,
-        records: Records,
+        records: RecordStore,
         copies: RunCopies,
         partition: str,
         tier: str,
@@ -50,15 +51,15 @@ class Uploads:
         self._journal = journal
         self._now_ns = now_ns
         self._recycle = recycle
-        self._workers: Background[Row | None] = Background(_IN_FLIGHT, _IN_FLIGHT)
+        self._workers: Workers[SealedRecord | None] = Workers(_IN_FLIGHT, _IN_FLIGHT)
         self._lock = threading.Lock()
         self._travelling = 0
-        self._unwritten: list[Row] = []
+        self._unwritten: list[SealedRecord] = []
         self._written_ns = now_ns()
         self.packs = 0
         self.size = 0
 
-    def adopt(self, rows: list[Row]) -> None:
+    def adopt(self, rows: list[SealedRecord]) -> None:
         """Takes the records of packs that an earlier run uploaded and did not come to record."""
         self._unwritten += rows
 
@@ -70,7 +71,7 @@ class Uploads:
             self._travelling += 1
         self._workers.submit(lambda: self._upload_and_note(pack))
 
-    def finish(self, pack: Pack | None) -> list[Row]:
+    def finish(self, pack: Pack | None) -> list[SealedRecord]:
         """Uploads the last pack, beside the others, and waits for all; the records that are still to be written.
 
         The last pack's is not noted in the journal: it is committed with the rest at once.
@@ -89,7 +90,7 @@ class Uploads:
         self.packs += 1
         self.size += len(pack.data)
 
-    def _upload(self, pack: Pack) -> Row:
+    def _upload(self, pack: Pack) -> SealedRecord:
         record = pack.record
         record.tier = self._tier
         record.md5 = hashlib.md5(pack.data, usedforsecurity=False).digest()  # what Azure lists; the tags protect
@@ -105,7 +106,7 @@ class Uploads:
                 self._recycle(pack.buffer)
             self._note(row)
 
-    def _note(self, row: Row) -> None:
+    def _note(self, row: SealedRecord) -> None:
         self._unwritten.append(row)
         if self._in_journal(row) and len(self._unwritten) < _GROUP and self._now_ns() - self._written_ns < _GROUP_NS:
             return
@@ -114,7 +115,7 @@ class Uploads:
         self._unwritten = []
         self._written_ns = self._now_ns()
 
-    def _in_journal(self, row: Row) -> bool:
+    def _in_journal(self, row: SealedRecord) -> bool:
         """Whether the journal has the row. A local disk that is full ends the journal, never the backup."""
         if self._journal is None:
             return False

@@ -23,9 +23,8 @@ from azbackup.format.labels import (
     number_of,
     snapshot_name,
 )
-from azbackup.format.model import Entry, Layer, PackId, PackRecord, Snapshot
-from azbackup.records.record_store import Records, RunCopies
-from azbackup.storage.protocols import Row
+from azbackup.format.model import Entry, Layer, PackId, PackRecord, SealedRecord, Snapshot
+from azbackup.records.record_store import RecordStore, RunCopies
 
 _snapshot_decoder = msgspec.msgpack.Decoder(Snapshot)
 _pack_decoder = msgspec.msgpack.Decoder(PackRecord)
@@ -74,7 +73,7 @@ def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
 class Catalog:
     """What one partition knows."""
 
-    def __init__(self, records: Records, seen: int = 0) -> None:
+    def __init__(self, records: RecordStore, seen: int = 0) -> None:
         """`seen` is the highest snapshot number that this machine remembers, 0 for none."""
         self.records = records
         self.newest = 0  # the highest snapshot number found
@@ -134,7 +133,7 @@ class Catalog:
         rows = self._layer_rows(layers)
         return [self._layer(layer, rows) for layer in layers]
 
-    def _layer_rows(self, layers: list[Layer]) -> dict[str, Row]:
+    def _layer_rows(self, layers: list[Layer]) -> dict[str, SealedRecord]:
         """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""
         wanted = {files_name(layer.run, number) for layer in layers for number in range(1, layer.records + 1)}
         if not wanted:
@@ -142,7 +141,7 @@ class Catalog:
         first, last = min(wanted), max(wanted) + "~"
         return {row.name: row for row in self.records.rows(first, last, wanted) if row.name in wanted}
 
-    def _layer(self, layer: Layer, rows: dict[str, Row]) -> Iterator[Entry]:
+    def _layer(self, layer: Layer, rows: dict[str, SealedRecord]) -> Iterator[Entry]:
         def payloads() -> Iterator[bytes]:
             for number in range(1, layer.records + 1):
                 name = files_name(layer.run, number)
@@ -169,7 +168,7 @@ class Catalog:
 
     # --- commits
 
-    def commit(self, before: list[Row], copies: RunCopies, snapshot: Snapshot, after: int) -> int:
+    def commit(self, before: list[SealedRecord], copies: RunCopies, snapshot: Snapshot, after: int) -> int:
         """Writes the last records of a run and its snapshot, under the first free number past `after`.
 
         Copies first, the snapshot's last; it takes the number. Then all rows, in as few transactions as hold them.

@@ -1,7 +1,5 @@
 """The copies of records: small online blobs, a run's records together in few of them.
 
-    copy = "azbkrec1" || for each record: name length u16 || name, ASCII || sealed length u32 || sealed
-
 A run's pack and file records lie in `<partition>/records/<run id>-<NNNN>`, 1, 2, ...; a snapshot's copy has its own
 blob under its record's name, since whoever creates that blob takes the number. Written before the rows; read only
 when a row is missing, does not open, or the table is lost.
@@ -10,62 +8,13 @@ when a row is missing, does not open, or the table is lost.
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterator, Sequence
 
 from azbackup.errors import Damaged, Missing
-from azbackup.format.labels import FILES_PREFIX, KEY_COPY_PREFIX, RECORD_MAGIC, SNAPSHOT_PREFIX, copy_name, record_blob
-from azbackup.format.model import RunId
-from azbackup.storage.protocols import BlobStore, Row
-
-_NAME = struct.Struct(">H")
-_SEALED = struct.Struct(">I")
-_BLOB_BYTES = 16 * 1024 * 1024
-
-
-def frame(rows: Sequence[Row]) -> bytes:
-    """The bytes of a copy of some records."""
-    parts = [RECORD_MAGIC]
-    for row in rows:
-        name = row.name.encode("ascii")
-        parts += [_NAME.pack(len(name)), name, _SEALED.pack(len(row.sealed)), row.sealed]
-    return b"".join(parts)
-
-
-def unframe(data: bytes) -> list[Row]:
-    """The records of a copy; of one that was cut, those that are whole. Damaged when it does not begin like one."""
-    if not data.startswith(RECORD_MAGIC):
-        raise Damaged(f"a copy of records does not begin with {RECORD_MAGIC.decode()}")
-    rows = []
-    at = len(RECORD_MAGIC)
-    try:
-        while at < len(data):
-            (length,) = _NAME.unpack_from(data, at)
-            name = data[at + _NAME.size : at + _NAME.size + length].decode("ascii")
-            at += _NAME.size + length
-            (length,) = _SEALED.unpack_from(data, at)
-            at += _SEALED.size
-            if at + length > len(data):
-                break
-            rows.append(Row(name, data[at : at + length]))
-            at += length
-    except (struct.error, UnicodeDecodeError):
-        pass  # cut, or altered: what came before is whole, and every record has a seal of its own
-    return rows
-
-
-def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The rows in order, in groups for one blob each."""
-    group: list[Row] = []
-    size = 0
-    for row in rows:
-        if group and size + len(row.sealed) > _BLOB_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += len(row.sealed)
-    if group:
-        yield group
+from azbackup.format.framing import frame, unframe
+from azbackup.format.labels import FILES_PREFIX, KEY_COPY_PREFIX, SNAPSHOT_PREFIX, copy_name, record_blob
+from azbackup.format.model import RunId, SealedRecord
+from azbackup.storage.protocols import BlobStore
 
 
 class Copies:
@@ -78,7 +27,7 @@ class Copies:
 
     # --- writing
 
-    def put(self, name: str, rows: Sequence[Row]) -> None:
+    def put(self, name: str, rows: Sequence[SealedRecord]) -> None:
         """Writes one copy, in one request. Exists when the name is taken by other bytes."""
         data = frame(rows)
         md5 = hashlib.md5(data, usedforsecurity=False).digest()
@@ -108,16 +57,16 @@ class Copies:
             if name.startswith(prefix)
         )
 
-    def range(self, first: str, last: str) -> Iterator[Row]:
+    def range(self, first: str, last: str) -> Iterator[SealedRecord]:
         """The records with first <= name < last, in the order of their names, as a table would give them."""
         records = self._under(SNAPSHOT_PREFIX if first.startswith(SNAPSHOT_PREFIX) else "")
         for name in sorted(records):
             if first <= name < last:
-                yield Row(name, records[name][0])
+                yield SealedRecord(name, records[name][0])
 
-    def of_run(self, run: RunId | str, count: int) -> list[Row]:
+    def of_run(self, run: RunId | str, count: int) -> list[SealedRecord]:
         """The records in a run's copies 1 to `count`. Missing, Damaged."""
-        rows: list[Row] = []
+        rows: list[SealedRecord] = []
         for number in range(1, count + 1):
             rows += unframe(self._blobs.get(self._prefix + copy_name(str(run), number)))
         return rows
@@ -134,7 +83,7 @@ class Copies:
             self._read[prefix] = found
         return self._read[prefix]
 
-    def _records(self, data: bytes) -> list[Row]:
+    def _records(self, data: bytes) -> list[SealedRecord]:
         try:
             return unframe(data)
         except Damaged:

@@ -14,9 +14,11 @@ from collections.abc import Container, Iterator, Sequence
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
 from azbackup.format import compression
+from azbackup.format.framing import groups
 from azbackup.format.labels import RECORD_BYTES, copy_name
-from azbackup.records.copies import Copies, groups
-from azbackup.storage.protocols import BlobStore, Row, RowStore
+from azbackup.format.model import SealedRecord
+from azbackup.records.copies import Copies
+from azbackup.storage.protocols import BlobStore, RowStore
 
 
 def compressed(payload: bytes) -> bytes | None:
@@ -25,7 +27,7 @@ def compressed(payload: bytes) -> bytes | None:
     return frame if len(frame) + SEAL_BYTES <= RECORD_BYTES else None
 
 
-class Records:
+class RecordStore:
     """The records of one partition, opened and sealed."""
 
     def __init__(self, rows: RowStore | None, blobs: BlobStore, keys: Keys, partition: str) -> None:
@@ -38,11 +40,11 @@ class Records:
 
     # --- reading
 
-    def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+    def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
         return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
 
-    def open(self, row: Row) -> bytes:
+    def open(self, row: SealedRecord) -> bytes:
         """A row's payload; its copy's where the row does not open. Damaged when neither does."""
         try:
             return self.open_sealed(row)
@@ -55,10 +57,10 @@ class Records:
             self.damage.append(f"row {row.name} was altered; its copy was used")
             return payload
 
-    def _again(self, row: Row) -> Row:
+    def _again(self, row: SealedRecord) -> SealedRecord:
         """The row as the table has it: what did not open may have come from a cache."""
         try:
-            return row if self._table is None else Row(row.name, self._table.get(row.name))
+            return row if self._table is None else SealedRecord(row.name, self._table.get(row.name))
         except Missing:
             return row
 
@@ -74,10 +76,10 @@ class Records:
         except Damaged:
             raise otherwise from None
 
-    def copied(self, name: str) -> Row:
+    def copied(self, name: str) -> SealedRecord:
         """A record as its copy has it, once it was seen to open. Damaged when there is none that does."""
         for sealed in self.copies.candidates(name):
-            row = Row(name, sealed)
+            row = SealedRecord(name, sealed)
             try:
                 self.open_sealed(row)
             except Damaged:
@@ -85,21 +87,21 @@ class Records:
             return row
         raise Damaged(f"record {name} has no copy that opens")
 
-    def open_sealed(self, row: Row) -> bytes:
+    def open_sealed(self, row: SealedRecord) -> bytes:
         """The payload of these very bytes. Damaged."""
         return compression.decode_payload(open_record(self._keys, self._partition, row.name, row.sealed))
 
     # --- writing
 
-    def seal(self, name: str, payload: bytes) -> Row:
+    def seal(self, name: str, payload: bytes) -> SealedRecord:
         """A record ready to be written."""
         return self.seal_compressed(name, compression.encode_payload(payload))
 
-    def seal_compressed(self, name: str, frame: bytes) -> Row:
+    def seal_compressed(self, name: str, frame: bytes) -> SealedRecord:
         """The same of a payload that was compressed already."""
-        return Row(name, seal_record(self._keys, self._partition, name, frame))
+        return SealedRecord(name, seal_record(self._keys, self._partition, name, frame))
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    def insert(self, rows: Sequence[SealedRecord]) -> None:
         """Inserts the rows, whose copies are there. Exists when one of the names is taken by other bytes."""
         assert self._table is not None, "a lost table is rebuilt before anything is written"
         self._table.insert(rows)
@@ -108,12 +110,12 @@ class Records:
 class RunCopies:
     """The copies that one run writes, numbered as they come. Calls of two threads are the caller's to keep apart."""
 
-    def __init__(self, records: Records, run: str) -> None:
+    def __init__(self, records: RecordStore, run: str) -> None:
         self._records = records
         self._run = run
         self.count = 0
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def put(self, rows: Sequence[SealedRecord]) -> None:
         """Writes copies of the rows, as few as hold them."""
         for group in groups(rows):
             self.count += 1

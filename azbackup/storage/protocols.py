@@ -7,8 +7,10 @@ repeated after an answer that was lost: creating what is there already with the 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+from azbackup.format.model import SealedRecord
 
 RowValue = str | int | bytes
 
@@ -30,18 +32,6 @@ class BlobInfo:
     failed: bool = False
     created: float = 0.0
     modified: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A record's row: its name (RowKey) and its sealed bytes, whatever number of properties held them.
-
-    `version` changes whenever the service writes the row, '' where it is not known; rows are equal whatever it is.
-    """
-
-    name: str
-    sealed: bytes
-    version: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +76,7 @@ class RowStore(Protocol):
     def get(self, name: str) -> bytes:
         """A record's sealed bytes. Missing."""
 
-    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+    def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
         """Creates the rows, in transactions of up to 100 rows and 4 MiB. Exists when one is there with other bytes.
 
         Gives the versions, by name, of those that it created.
@@ -95,7 +85,7 @@ class RowStore(Protocol):
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """(name, version) of the rows with first <= name < last, in the order of their names; no contents travel."""
 
-    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, in the order of their names; none where there is no table.
 
         With `wanted` the others of them may be left out, where that spares something.

@@ -11,7 +11,7 @@ import pytest
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import AzureBlobs
 from azbackup.storage.azure.credentials import connection
-from azbackup.storage.azure.staging import AzureThaw
+from azbackup.storage.azure.staging import AzureStaging
 from azbackup.storage.azure.tables import AzureRows
 from azbackup.storage.local.row_cache import Cache, CachedRows
 from azbackup.storage.protocols import BlobStore, RowStore, ThawStore
@@ -57,5 +57,5 @@ def _stores(request: pytest.FixtureRequest, kind: str) -> Stores:
     return Stores(
         AzureBlobs(account, vault.container),
         lambda partition: AzureRows(account, vault.table, partition),
-        AzureThaw(account, vault.container),
+        AzureStaging(account, vault.container),
     )

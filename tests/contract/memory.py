@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from azbackup.errors import Changed, Exists, Missing, Unavailable
 from azbackup.format.labels import RECORD_BYTES
-from azbackup.storage.protocols import BlobInfo, PlainRow, Row, RowValue
+from azbackup.format.model import SealedRecord
+from azbackup.storage.protocols import BlobInfo, PlainRow, RowValue
 
 
 def md5_of(data: bytes) -> bytes:
@@ -189,7 +190,7 @@ class MemoryRows:
             raise Missing(f"row {name} is not there (ResourceNotFound)", code="ResourceNotFound")
         return found
 
-    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+    def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
         """Creates the rows, all or nothing; their versions. Exists when one is there with other bytes."""
         with self.table.lock:
             for row in rows:
@@ -205,9 +206,9 @@ class MemoryRows:
         """(name, version) of the rows with first <= name < last; another one whenever a row has other bytes."""
         return ((row.name, row.version) for row in self.range(first, last))
 
-    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:  # noqa: ARG002
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:  # noqa: ARG002
         """The rows with first <= name < last, by name, as they were when the query began."""
         with self.table.lock:
             names = sorted(name for owner, name in self.table.rows if owner == self.partition and first <= name < last)
             found = [(name, self.get(name)) for name in names]
-        return iter([Row(name, sealed, md5_of(sealed).hex()) for name, sealed in found])
+        return iter([SealedRecord(name, sealed, md5_of(sealed).hex()) for name, sealed in found])

@@ -9,7 +9,8 @@ import pytest
 
 from azbackup.errors import Changed, Exists, Missing
 from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
-from azbackup.storage.protocols import Row, RowStore, RowValue
+from azbackup.format.model import SealedRecord
+from azbackup.storage.protocols import RowStore, RowValue
 from tests.contract.conftest import Stores
 
 PARTITIONS = ("user1", "o'brien", "Ærø & søn+1 東京 😀", "a b.c-d_e")
@@ -25,13 +26,13 @@ def names(rows: RowStore, first: str = "", last: str = "~") -> list[str]:
 def test_rows_come_back(stores: Stores, partition: str) -> None:
     """What was inserted is got by name and by range, in partitions of any name."""
     rows = stores.rows(partition)
-    rows.insert([Row("files-b", b"\x00" * 10), Row("files-a", b"a")])
-    rows.insert([Row("files-c", b"c")])
+    rows.insert([SealedRecord("files-b", b"\x00" * 10), SealedRecord("files-a", b"a")])
+    rows.insert([SealedRecord("files-c", b"c")])
     assert rows.get("files-b") == b"\x00" * 10
     assert list(rows.range("files-", "files.")) == [
-        Row("files-a", b"a"),
-        Row("files-b", b"\x00" * 10),
-        Row("files-c", b"c"),
+        SealedRecord("files-a", b"a"),
+        SealedRecord("files-b", b"\x00" * 10),
+        SealedRecord("files-c", b"c"),
     ]
 
 
@@ -40,7 +41,7 @@ def test_sealed_bytes_of_any_size_fit(stores: Stores, size: int) -> None:
     """Sizes around the limit of a property, and the largest record that there may be."""
     sealed = os.urandom(size)
     rows = stores.rows("user1")
-    rows.insert([Row("files-a", sealed)])
+    rows.insert([SealedRecord("files-a", sealed)])
     assert rows.get("files-a") == sealed
     assert [row.sealed for row in rows.range("files-", "files.")] == [sealed]
 
@@ -48,7 +49,7 @@ def test_sealed_bytes_of_any_size_fit(stores: Stores, size: int) -> None:
 def test_a_larger_record_is_a_bug(stores: Stores) -> None:
     """One byte more than RECORD_BYTES is refused before it is sent."""
     with pytest.raises(ValueError, match="does not fit"):
-        stores.rows("user1").insert([Row("files-a", bytes(RECORD_BYTES + 1))])
+        stores.rows("user1").insert([SealedRecord("files-a", bytes(RECORD_BYTES + 1))])
 
 
 @pytest.mark.parametrize("table", [False, True], ids=["no table", "table"])
@@ -56,7 +57,7 @@ def test_what_is_not_there_is_missing(stores: Stores, table: bool) -> None:
     """Missing by name, nothing by range, whether or not the table is there."""
     rows = stores.rows("user1")
     if table:
-        stores.rows("user2").insert([Row("files-a", b"another's")])
+        stores.rows("user2").insert([SealedRecord("files-a", b"another's")])
     with pytest.raises(Missing):
         rows.get("files-a")
     with pytest.raises(Missing):
@@ -67,7 +68,7 @@ def test_what_is_not_there_is_missing(stores: Stores, table: bool) -> None:
 def test_partitions_do_not_see_each_other(stores: Stores) -> None:
     """The same name in two partitions is two rows."""
     for partition in ("user1", "user10", "USER1"):
-        stores.rows(partition).insert([Row("files-a", partition.encode())])
+        stores.rows(partition).insert([SealedRecord("files-a", partition.encode())])
     assert [row.sealed for row in stores.rows("user1").range("", "~")] == [b"user1"]
     assert stores.rows("user10").get("files-a") == b"user10"
 
@@ -75,7 +76,7 @@ def test_partitions_do_not_see_each_other(stores: Stores) -> None:
 def test_a_range_ends_before_its_end(stores: Stores) -> None:
     """The rows with first <= name < last, and no other."""
     rows = stores.rows("user1")
-    rows.insert([Row(name, b"x") for name in ("files-a", "files-b", "files-c", "pack-a", "files")])
+    rows.insert([SealedRecord(name, b"x") for name in ("files-a", "files-b", "files-c", "pack-a", "files")])
     assert names(rows, "files-a", "files-c") == ["files-a", "files-b"]
     assert names(rows, "files-", "files.") == ["files-a", "files-b", "files-c"]
 
@@ -83,7 +84,7 @@ def test_a_range_ends_before_its_end(stores: Stores) -> None:
 def test_the_same_rows_again_are_a_success(stores: Stores) -> None:
     """An answer that was lost may be asked for again, as one row and as many."""
     rows = stores.rows("user1")
-    many = [Row(f"files-{number}", b"x" * number) for number in range(1, 6)]
+    many = [SealedRecord(f"files-{number}", b"x" * number) for number in range(1, 6)]
     for _ in range(2):
         rows.insert(many)
         rows.insert(many[:1])
@@ -93,7 +94,7 @@ def test_the_same_rows_again_are_a_success(stores: Stores) -> None:
 def test_rows_that_are_partly_there_are_completed(stores: Stores) -> None:
     """Another run may have finished a part of this one's commit."""
     rows = stores.rows("user1")
-    many = [Row(f"files-{number}", b"x" * number) for number in range(1, 6)]
+    many = [SealedRecord(f"files-{number}", b"x" * number) for number in range(1, 6)]
     rows.insert([many[1], many[3]])
     rows.insert(many)
     assert list(rows.range("", "~")) == many
@@ -103,24 +104,24 @@ def test_rows_that_are_partly_there_are_completed(stores: Stores) -> None:
 def test_a_conflict_inserts_nothing(stores: Stores, place: int) -> None:
     """Where one row is there with other bytes none of them is inserted, and Exists is raised."""
     rows = stores.rows("user1")
-    rows.insert([Row(f"files-{place}", b"another's")])
+    rows.insert([SealedRecord(f"files-{place}", b"another's")])
     with pytest.raises(Exists):
-        rows.insert([Row(f"files-{number}", b"mine") for number in range(5)])
-    assert list(rows.range("", "~")) == [Row(f"files-{place}", b"another's")]
+        rows.insert([SealedRecord(f"files-{number}", b"mine") for number in range(5)])
+    assert list(rows.range("", "~")) == [SealedRecord(f"files-{place}", b"another's")]
 
 
 def test_a_single_conflict_is_one_too(stores: Stores) -> None:
     """One row alone neither overwrites nor merges."""
     rows = stores.rows("user1")
-    rows.insert([Row("files-a", b"x" * (PROPERTY_BYTES + 1))])
+    rows.insert([SealedRecord("files-a", b"x" * (PROPERTY_BYTES + 1))])
     with pytest.raises(Exists):
-        rows.insert([Row("files-a", b"y")])
+        rows.insert([SealedRecord("files-a", b"y")])
     assert rows.get("files-a") == b"x" * (PROPERTY_BYTES + 1)
 
 
 def test_more_rows_than_a_transaction_holds(stores: Stores) -> None:
     """101 rows and more are inserted, in order."""
-    many = [Row(f"files-{number:04d}", number.to_bytes(2, "big")) for number in range(230)]
+    many = [SealedRecord(f"files-{number:04d}", number.to_bytes(2, "big")) for number in range(230)]
     rows = stores.rows("user1")
     rows.insert(many)
     assert list(rows.range("files-", "files.")) == many
@@ -128,7 +129,7 @@ def test_more_rows_than_a_transaction_holds(stores: Stores) -> None:
 
 def test_more_bytes_than_a_transaction_holds(stores: Stores) -> None:
     """More than 4 MiB of rows are inserted, and come back over several pages."""
-    many = [Row(f"files-{number:04d}", os.urandom(RECORD_BYTES)) for number in range(7)]
+    many = [SealedRecord(f"files-{number:04d}", os.urandom(RECORD_BYTES)) for number in range(7)]
     rows = stores.rows("user1")
     rows.insert(many)
     assert list(rows.range("files-", "files.")) == many
@@ -142,7 +143,7 @@ def test_nothing_to_insert_is_no_work(stores: Stores) -> None:
 def test_a_table_larger_than_a_page(stores: Stores) -> None:
     """More rows than the 1,000 of a page come back, each once, in order."""
     rows = stores.rows("user1")
-    many = [Row(f"files-{number:04d}", b"x") for number in range(1050)]
+    many = [SealedRecord(f"files-{number:04d}", b"x") for number in range(1050)]
     rows.insert(many)
     assert list(rows.range("files-", "files.")) == many
 
@@ -150,13 +151,13 @@ def test_a_table_larger_than_a_page(stores: Stores) -> None:
 def test_versions_tell_rows_apart(stores: Stores) -> None:
     """What was inserted has the versions that insert gave; each row has one of its own; none travel with contents."""
     rows = stores.rows("user1")
-    given = rows.insert([Row(f"files-{number}", b"same") for number in range(3)])
-    given |= rows.insert([Row("pack-a", b"same")])
+    given = rows.insert([SealedRecord(f"files-{number}", b"same") for number in range(3)])
+    given |= rows.insert([SealedRecord("pack-a", b"same")])
     assert dict(rows.versions("files-", "pack.")) == given
     assert {row.name: row.version for row in rows.range("files-", "pack.")} == given
     assert len(given) == 4
     assert all(given.values())
-    assert rows.insert([Row("files-1", b"same")]) == {}
+    assert rows.insert([SealedRecord("files-1", b"same")]) == {}
     assert list(rows.versions("files-1", "files-2")) == [("files-1", given["files-1"])]
 
 
@@ -236,6 +237,6 @@ def test_the_key_is_no_record(stores: Stores) -> None:
     """It does not show among the records of any kind."""
     rows = stores.rows("user1")
     rows.insert_plain("key", KEY)
-    rows.insert([Row("files-a", b"x")])
+    rows.insert([SealedRecord("files-a", b"x")])
     for prefix in ("files-", "pack-", "snapshot-"):
         assert "key" not in names(rows, prefix, prefix[:-1] + ".")

@@ -19,7 +19,7 @@ from typing import Any
 
 from azbackup.commands.backup.run import Backup, Clock, Job
 from azbackup.commands.maintenance.repair import rebuild_table
-from azbackup.commands.restore.run import Outcome, Restore, Wish
+from azbackup.commands.restore.run import Restore, RestoreRequest, RestoreResult
 from azbackup.crypto.kdf import KdfCosts
 from azbackup.crypto.keywrap import wrap_data_key
 from azbackup.crypto.sealing import derive
@@ -27,12 +27,12 @@ from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored
 from azbackup.filesystem.destination import is_temporary
 from azbackup.format.model import ChunkId, Snapshot
-from azbackup.packs.thaw.policy import ThawWish
+from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.states import Thawing
 from azbackup.progress import Silent
 from azbackup.records.catalog import Catalog
 from azbackup.records.keystore import Keystore
-from azbackup.records.record_store import Records, keystore
+from azbackup.records.record_store import RecordStore, keystore
 from azbackup.records.selection import Selection
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.prices import load_prices
@@ -135,7 +135,7 @@ class World:
         keys_of = Keystore(rows, blobs, PARTITION)
         opened, fresh = keys_of.open_or_create(PASSWORD, "2026-11-22T00:00:00Z")
         keys = derive(opened.data_key)
-        records = Records(rows, blobs, keys, PARTITION)
+        records = RecordStore(rows, blobs, keys, PARTITION)
         if not opened.in_table:
             rebuild_table(records, keys_of, opened, Silent())
         job = Job(os.fsencode(source or self.source), "host", PARTITION, self.tier, fresh)
@@ -156,11 +156,11 @@ class World:
         blobs: Any = Fused(self.blobs, fuse)
         opened = Keystore(rows, blobs, PARTITION).open(PASSWORD)
         keys = derive(opened.data_key)
-        catalog = Catalog(Records(rows if opened.in_table else None, blobs, keys, PARTITION))
+        catalog = Catalog(RecordStore(rows if opened.in_table else None, blobs, keys, PARTITION))
         catalog.records.damage += [opened.damage] if opened.damage else []
         return catalog, keys, blobs
 
-    def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> Outcome:
+    def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> RestoreResult:
         """Restore a snapshot, the newest for 0."""
         catalog, keys, blobs = self.opened(fuse)
         snapshots = [each for each in catalog.snapshots() if number in (0, each.number)]
@@ -168,11 +168,11 @@ class World:
             raise NothingStored("no snapshot")
         snapshot = snapshots[-1]
         staging: Any = Fused(self.staging, fuse or Fuse())
-        wish = Wish(
+        wish = RestoreRequest(
             snapshots=[(snapshot, b"")],
             destination=os.fsencode(destination),
             selection=Selection([], [], []),
-            thaw=ThawWish(),
+            thaw=ThawOptions(),
             prices=load_prices(None),
             now=lambda: _NOW_NS / 1e9,
         )

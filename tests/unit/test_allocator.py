@@ -16,7 +16,7 @@ HINTS = (memory.keep_freed_memory, memory.keep_freed_spans, memory.give_back_mem
 FAULTS = """
 import resource
 from azbackup import memory
-allocator.keep_freed_memory()
+memory.keep_freed_memory()
 {hint}
 for _ in range(20):
     bytearray(b"x") * {size}
@@ -46,4 +46,4 @@ def test_a_restore_keeps_the_memory_of_its_spans() -> None:
         program = FAULTS.format(hint=hint, size=LARGE_SPAN_BYTES)
         return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
 
-    assert faults("allocator.keep_freed_spans()") * 3 < faults("")
+    assert faults("memory.keep_freed_spans()") * 3 < faults("")

@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 import pytest
 
-from azbackup.workers import Background, ahead
+from azbackup.workers import Workers, ahead
 
 
 class Failure(Exception):
@@ -24,7 +24,7 @@ def fail() -> int:
 
 def test_every_job_is_done() -> None:
     """After join all jobs have run, each once."""
-    workers: Background[None] = Background(2, 3)
+    workers: Workers[None] = Workers(2, 3)
     done: list[int] = []
     for number in range(50):
         workers.submit(lambda number=number: done.append(number))  # type: ignore[misc]
@@ -36,7 +36,7 @@ def test_every_job_is_done() -> None:
 def test_submitting_waits_for_a_slot() -> None:
     """With two slots a third job is not taken before one has ended."""
     gate = threading.Event()
-    workers: Background[bool] = Background(2, 2)
+    workers: Workers[bool] = Workers(2, 2)
     workers.submit(gate.wait)
     workers.submit(gate.wait)
     third_is_in = threading.Event()
@@ -61,7 +61,7 @@ def test_an_error_comes_up(kind: type[BaseException]) -> None:
     def raise_it() -> None:
         raise kind
 
-    workers: Background[object] = Background(1, 10)
+    workers: Workers[object] = Workers(1, 10)
     done: list[int] = []
     gate = threading.Event()
     workers.submit(lambda: gate.wait(5))
@@ -77,7 +77,7 @@ def test_an_error_comes_up(kind: type[BaseException]) -> None:
 
 def test_an_error_comes_up_at_the_next_submit() -> None:
     """A run does not go on reading for a store that refuses."""
-    workers: Background[int] = Background(1, 1)
+    workers: Workers[int] = Workers(1, 1)
     first = workers.submit(fail)
     assert isinstance(first.exception(5), Failure)
     with pytest.raises(Failure):
@@ -87,7 +87,7 @@ def test_an_error_comes_up_at_the_next_submit() -> None:
 
 def test_threads_end_when_stopped() -> None:
     """After stop the threads end by themselves, once the queue is empty."""
-    workers: Background[None] = Background(2, 2)
+    workers: Workers[None] = Workers(2, 2)
     workers.submit(lambda: None)
     workers.stop()
     for thread in workers._threads:
@@ -97,7 +97,7 @@ def test_threads_end_when_stopped() -> None:
 
 def test_threads_never_keep_a_process() -> None:
     """An interrupt does not wait for a slow network."""
-    workers: Background[None] = Background(2, 2)
+    workers: Workers[None] = Workers(2, 2)
     assert all(thread.daemon for thread in workers._threads)
     workers.stop()
 
@@ -159,7 +159,7 @@ def test_what_was_taken_is_let_go() -> None:
         alive.add(span)
         return span
 
-    workers: Background[Span] = Background(1, 1)
+    workers: Workers[Span] = Workers(1, 1)
     workers.submit(read).result()
     workers.join()
     until = time.monotonic() + 5

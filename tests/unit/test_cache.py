@@ -12,9 +12,9 @@ import pytest
 
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
-from azbackup.records.record_store import Records
+from azbackup.format.model import SealedRecord
+from azbackup.records.record_store import RecordStore
 from azbackup.storage.local.row_cache import Cache, CachedRows
-from azbackup.storage.protocols import Row
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
 TODAY = 20_000
@@ -33,7 +33,7 @@ class Counted(MemoryRows):
         self.asked.append(("names", first, last))
         return ((row.name, row.version) for row in super().range(first, last))
 
-    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """Noted."""
         self.asked.append(("rows", first, last))
         return super().range(first, last, wanted)
@@ -68,9 +68,9 @@ def cached(rows: Counted, path: Path, today: int = TODAY, limit: int = 1 << 30) 
     return CachedRows(rows, Cache(path, today, limit))
 
 
-def some(*numbers: int, size: int = 100) -> list[Row]:
+def some(*numbers: int, size: int = 100) -> list[SealedRecord]:
     """Rows with contents of their own."""
-    return [Row(f"files-{number:04d}", number.to_bytes(4, "big") * (size // 4)) for number in numbers]
+    return [SealedRecord(f"files-{number:04d}", number.to_bytes(4, "big") * (size // 4)) for number in numbers]
 
 
 def test_the_first_reading_asks_once(rows: Counted, path: Path) -> None:
@@ -149,9 +149,9 @@ def test_a_row_without_a_version_is_always_read(rows: Counted, path: Path) -> No
     assert rows.taken() == ["rows"]
 
 
-def records(rows: CachedRows | Counted) -> Records:
+def records(rows: CachedRows | Counted) -> RecordStore:
     """The records of a partition under some key."""
-    return Records(rows, MemoryBlobs(), derive(Secret(bytes(32))), "user1")
+    return RecordStore(rows, MemoryBlobs(), derive(Secret(bytes(32))), "user1")
 
 
 def test_bytes_that_rotted_here_are_read_from_the_table(rows: Counted, path: Path) -> None:
@@ -231,7 +231,7 @@ def test_another_run_that_writes_is_not_waited_for(rows: Counted, path: Path) ->
 
 def test_runs_and_threads_at_once(rows: Counted, path: Path) -> None:
     """Each sees the table's rows, whatever the others keep meanwhile."""
-    failed: list[Sequence[Row]] = []
+    failed: list[Sequence[SealedRecord]] = []
 
     def run(number: int) -> None:
         ours = cached(rows, path)

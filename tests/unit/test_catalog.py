@@ -24,7 +24,7 @@ from azbackup.records.catalog import (
     encode_snapshot,
     latest_by_source,
 )
-from azbackup.records.record_store import Records, RunCopies, compressed
+from azbackup.records.record_store import RecordStore, RunCopies, compressed
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
 RUN = "20261122T210800Z-%016x"
@@ -139,7 +139,7 @@ class Partition:
 
     def catalog(self) -> Catalog:
         """Return a catalog of its own, as each run has."""
-        return Catalog(Records(self.rows, self.blobs, KEYS, "user1"))
+        return Catalog(RecordStore(self.rows, self.blobs, KEYS, "user1"))
 
     def commit(self, after: int, number: int) -> int:
         """Commit a snapshot of one file record; return the number that it got."""
@@ -242,7 +242,7 @@ def test_what_was_seen_and_is_gone_is_said(seen: int) -> None:
     """A number that this machine remembers beyond the last one is damage, said at once however high it is."""
     partition = Partition()
     partition.commit(partition.commit(0, 1), 2)
-    catalog = Catalog(Records(partition.rows, partition.blobs, KEYS, "user1"), seen)
+    catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1"), seen)
     assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2]
     assert "snapshot-00000003" in catalog.records.damage[0]
     assert len(catalog.records.damage) == (1 if seen == 3 else 2)
@@ -254,7 +254,7 @@ def test_what_was_seen_and_has_a_copy_is_brought_back() -> None:
     partition.commit(partition.commit(partition.commit(0, 1), 2), 3)
     partition.lose(2, copy=False)
     partition.lose(3, copy=False)
-    catalog = Catalog(Records(partition.rows, partition.blobs, KEYS, "user1"), 3)
+    catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1"), 3)
     assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2, 3]
     assert catalog.newest == 3
     assert len(catalog.records.damage) == 2

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.commands.backup.changes import pair, unchanged, wants_full
-from azbackup.filesystem.scanner import Found
+from azbackup.filesystem.scanner import ScannedPath
 from azbackup.format.model import Entry, Kind, Layer, order
 
 NAMES = st.sampled_from([b"a", b"a.txt", b"a b", b"b", b"\xff"])
@@ -18,10 +18,10 @@ PATHS = st.sets(st.lists(NAMES, min_size=1, max_size=3).map(b"/".join), max_size
 SAME = Entry(b"a", int(Kind.FILE), size=5, mtime_ns=6, ctime_ns=7, inode=8, device=9, mode=0o644)
 
 
-def scanned(paths: set[bytes]) -> Iterator[Found]:
+def scanned(paths: set[bytes]) -> Iterator[ScannedPath]:
     """Yield what a scan of some paths would."""
     for path in sorted(paths, key=order):
-        yield Found(path, path.decode("latin-1"), -1, Entry(path, int(Kind.FILE)))
+        yield ScannedPath(path, path.decode("latin-1"), -1, Entry(path, int(Kind.FILE)))
 
 
 def stored(paths: set[bytes]) -> Iterator[Entry]:
@@ -53,7 +53,7 @@ def test_nothing_is_scanned_ahead() -> None:
     """The next path is asked for when the last one has been dealt with: its descriptors are valid until then."""
     asked = []
 
-    def watch() -> Iterator[Found]:
+    def watch() -> Iterator[ScannedPath]:
         for found in scanned({b"a", b"b", b"c"}):
             asked.append(found.path)
             yield found

@@ -10,27 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import Damaged
+from azbackup.format import framing
+from azbackup.format.framing import frame, groups, unframe
 from azbackup.format.labels import RECORD_MAGIC
-from azbackup.records import copies
-from azbackup.records.copies import frame, groups, unframe
+from azbackup.format.model import SealedRecord
 from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import Row
 
 ROWS = st.lists(
-    st.builds(Row, st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=40), st.binary(max_size=60)),
+    st.builds(
+        SealedRecord, st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=40), st.binary(max_size=60)
+    ),
     max_size=8,
 )
-ROW = Row("pack-20261122T210800Z-0123456789abcdef", b"sealed")
+ROW = SealedRecord("pack-20261122T210800Z-0123456789abcdef", b"sealed")
 
 
 @given(ROWS)
-def test_rows_come_back(rows: list[Row]) -> None:
+def test_rows_come_back(rows: list[SealedRecord]) -> None:
     """What was framed is read, in order."""
     assert unframe(frame(rows)) == rows
 
 
 @given(ROWS, st.data())
-def test_a_copy_that_was_cut_gives_what_is_whole(rows: list[Row], data: st.DataObject) -> None:
+def test_a_copy_that_was_cut_gives_what_is_whole(rows: list[SealedRecord], data: st.DataObject) -> None:
     """Wherever it ends: a beginning of its rows, none of them cut."""
     whole = frame(rows)
     end = data.draw(st.integers(len(RECORD_MAGIC), len(whole)))
@@ -41,7 +43,7 @@ def test_a_copy_that_was_cut_gives_what_is_whole(rows: list[Row], data: st.DataO
 @given(st.binary(max_size=80))
 def test_garbage_is_rows_or_nothing(data: bytes) -> None:
     """Behind the right beginning anything may follow; without it, Damaged."""
-    assert all(isinstance(row, Row) for row in unframe(RECORD_MAGIC + data))
+    assert all(isinstance(row, SealedRecord) for row in unframe(RECORD_MAGIC + data))
     if not data.startswith(RECORD_MAGIC):
         with pytest.raises(Damaged):
             unframe(data)
@@ -50,9 +52,9 @@ def test_garbage_is_rows_or_nothing(data: bytes) -> None:
 @given(st.lists(st.integers(1, 50), max_size=30))
 def test_groups_hold_everything_in_order(sizes: list[int]) -> None:
     """Each within the limit of a blob, unless one row alone is larger; none empty."""
-    rows = [Row(f"r{number}", bytes(size)) for number, size in enumerate(sizes)]
+    rows = [SealedRecord(f"r{number}", bytes(size)) for number, size in enumerate(sizes)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copies, "_BLOB_BYTES", 40)
+        patch.setattr(framing, "_BLOB_BYTES", 40)
         found = list(groups(rows))
     assert [row for group in found for row in group] == rows
     assert all(group and (len(group) == 1 or sum(len(row.sealed) for row in group) <= 40) for group in found)
@@ -69,7 +71,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_notes_are_kept_until_they_are_cleared(path: Path) -> None:
     """Another run finds what one noted; after clear nobody does."""
-    rows = [Row(f"pack-{number}", os.urandom(100)) for number in range(5)]
+    rows = [SealedRecord(f"pack-{number}", os.urandom(100)) for number in range(5)]
     first = Journal(path)
     assert first.rows() == []
     for row in rows:
@@ -87,7 +89,7 @@ def test_a_note_that_was_cut_is_passed_over(path: Path, cut: int) -> None:
     """A machine that went down in the midst of a note loses that one only."""
     journal = Journal(path)
     journal.add(ROW)
-    journal.add(Row("pack-2", b"another"))
+    journal.add(SealedRecord("pack-2", b"another"))
     os.truncate(path, path.stat().st_size - min(cut, 18))
     assert Journal(path).rows() == [ROW]
 

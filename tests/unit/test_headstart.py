@@ -14,7 +14,7 @@ from azbackup.crypto.keywrap import WrappedKey, unwrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import Damaged
 from azbackup.storage.local import salt
-from azbackup.storage.local.salt import HeadStart
+from azbackup.storage.local.salt import RememberedSalt
 
 PASSWORD = Secret(b"correct horse")
 SALT = bytes(range(16))
@@ -38,15 +38,15 @@ def test_the_key_is_that_of_stretch(tmp_path: Path) -> None:
     """With a remembered salt and without, with today's costs and with others."""
     for costs in (CHEAP, DEFAULT_COSTS):
         for _ in range(2):
-            found = HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, costs)
+            found = RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, costs)
             assert found.reveal() == stretch(PASSWORD, SALT, costs).reveal()
 
 
 def test_a_remembered_salt_is_stretched_at_once_and_only_once(tmp_path: Path, begun: list[bytes]) -> None:
     """The second run has begun before it is asked, and what it is asked for costs nothing more."""
-    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
     begun.clear()
-    second = HeadStart(tmp_path / "a.salt", PASSWORD)
+    second = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     second(PASSWORD, SALT, DEFAULT_COSTS)
     second(PASSWORD, SALT, DEFAULT_COSTS)
     assert begun == [SALT]
@@ -54,25 +54,25 @@ def test_a_remembered_salt_is_stretched_at_once_and_only_once(tmp_path: Path, be
 
 def test_a_key_that_may_be_made_has_its_salt_stretched_at_once(tmp_path: Path, begun: list[bytes]) -> None:
     """Where nothing is remembered, a new salt of the run's own; where something is, that; only for who may make one."""
-    first = HeadStart(tmp_path / "a.salt", PASSWORD, creates=True)
+    first = RememberedSalt(tmp_path / "a.salt", PASSWORD, creates=True)
     assert begun == [first.new_salt]
     assert len(first.new_salt) == 16
     assert (
         first(PASSWORD, first.new_salt, DEFAULT_COSTS).reveal()
         == stretch(PASSWORD, first.new_salt, DEFAULT_COSTS).reveal()
     )
-    second = HeadStart(tmp_path / "a.salt", PASSWORD, creates=True)
+    second = RememberedSalt(tmp_path / "a.salt", PASSWORD, creates=True)
     assert begun == [first.new_salt, first.new_salt]
     assert second.new_salt != first.new_salt
-    HeadStart(tmp_path / "b.salt", PASSWORD)
+    RememberedSalt(tmp_path / "b.salt", PASSWORD)
     assert len(begun) == 2
 
 
 def test_another_salt_is_stretched_anew_and_remembered(tmp_path: Path, begun: list[bytes]) -> None:
     """After the password was changed elsewhere the old salt's work is thrown away, and the new one is right."""
-    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
     other = bytes(16)
-    found = HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, other, DEFAULT_COSTS)
+    found = RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, other, DEFAULT_COSTS)
     assert found.reveal() == stretch(PASSWORD, other, DEFAULT_COSTS).reveal()
     assert (tmp_path / "a.salt").read_bytes() == other
     assert begun == [SALT, SALT, other]
@@ -80,8 +80,8 @@ def test_another_salt_is_stretched_anew_and_remembered(tmp_path: Path, begun: li
 
 def test_another_password_is_stretched_itself(tmp_path: Path) -> None:
     """What was begun for one password opens nothing for another."""
-    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
-    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    head = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     assert (
         head(Secret(b"other"), SALT, DEFAULT_COSTS).reveal() == stretch(Secret(b"other"), SALT, DEFAULT_COSTS).reveal()
     )
@@ -91,21 +91,21 @@ def test_another_password_is_stretched_itself(tmp_path: Path) -> None:
 def test_what_is_no_salt_begins_nothing(tmp_path: Path, begun: list[bytes], left: bytes) -> None:
     """A file that was cut or overwritten is as good as none."""
     (tmp_path / "a.salt").write_bytes(left)
-    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    head = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     assert begun == []
     assert head(PASSWORD, SALT, CHEAP).reveal() == stretch(PASSWORD, SALT, CHEAP).reveal()
 
 
 def test_other_costs_are_not_remembered(tmp_path: Path) -> None:
     """Whoever writes here must not make the next run take gigabytes: only today's costs have a head start."""
-    HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
+    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
     assert not (tmp_path / "a.salt").exists()
 
 
 def test_without_a_place_for_the_file(tmp_path: Path) -> None:
     """A run goes on where nothing can be remembered."""
     (tmp_path / "file").touch()
-    head = HeadStart(tmp_path / "file" / "a.salt", PASSWORD)
+    head = RememberedSalt(tmp_path / "file" / "a.salt", PASSWORD)
     assert head(PASSWORD, SALT, DEFAULT_COSTS).reveal() == stretch(PASSWORD, SALT, DEFAULT_COSTS).reveal()
 
 
@@ -117,12 +117,12 @@ def test_an_error_comes_up_where_it_is_waited_for(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(salt, "stretch", fail)
     with pytest.raises(MemoryError):
-        HeadStart(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
+        RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
 
 
 def test_what_was_begun_is_not_begun_again(tmp_path: Path, begun: list[bytes]) -> None:
     """Who asks for the key a second time is given what was done the first time."""
-    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    head = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     head(PASSWORD, SALT, DEFAULT_COSTS)
     assert head(PASSWORD, SALT, DEFAULT_COSTS).reveal() == stretch(PASSWORD, SALT, DEFAULT_COSTS).reveal()
     assert begun == [SALT]
@@ -130,7 +130,7 @@ def test_what_was_begun_is_not_begun_again(tmp_path: Path, begun: list[bytes]) -
 
 def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[bytes]) -> None:
     """A key record that asks for a terabyte is refused before any work is done, not after it was begun."""
-    head = HeadStart(tmp_path / "a.salt", PASSWORD)
+    head = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     with pytest.raises(Damaged, match="costs"):
         unwrap_data_key(WrappedKey(KdfCosts(1 << 30, 3, 4), SALT, bytes(32), bytes(60)), PASSWORD, "user1", head)
     assert begun == []

@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.commands.browse.history import Found, version_of
+from azbackup.commands.browse.history import FoundVersion, version_of
 from azbackup.commands.browse.listing import Listing, search
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
 from azbackup.format.entries import MORE_CHUNKS, EntryWriter
 from azbackup.format.labels import CHUNK_ID_BYTES, files_name
-from azbackup.format.model import Entry, Kind, Layer, Snapshot, Totals, order
+from azbackup.format.model import Entry, Kind, Layer, SealedRecord, Snapshot, Totals, order
 from azbackup.records.catalog import Catalog
-from azbackup.records.record_store import Records, RunCopies
+from azbackup.records.record_store import RecordStore, RunCopies
 from azbackup.records.selection import Selection, matcher
-from azbackup.storage.protocols import Row
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
 KEYS = derive(Secret(bytes(range(32))))
@@ -47,7 +46,7 @@ class CountedRows(MemoryRows):
         self.read: Counter[str] = Counter()
         self.queries = 0
 
-    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows, counted."""
         self.queries += 1
         for row in super().range(first, last, wanted):
@@ -67,7 +66,7 @@ class Partition:
 
     def catalog(self) -> Catalog:
         """Return a catalog of its own, as each run has."""
-        return Catalog(Records(self.rows, self.blobs, KEYS, "user1"))
+        return Catalog(RecordStore(self.rows, self.blobs, KEYS, "user1"))
 
     def add(self, source: bytes, *entries: Entry, on: Sequence[Layer] = ()) -> list[Layer]:
         """Commit a snapshot of one more layer; return its layers. Without entries its layers are those of `on`."""
@@ -97,7 +96,7 @@ class Partition:
         return [((each.source + b"/" + each.path).decode(), each.version.size, each.snapshots) for each in found]
 
 
-def naive(catalog: Catalog, *patterns: str) -> list[Found]:
+def naive(catalog: Catalog, *patterns: str) -> list[FoundVersion]:
     """Return what a search has to tell, from the whole state of every snapshot."""
     matches = matcher("--find", patterns)
     snapshots = catalog.snapshots()
@@ -115,7 +114,7 @@ def naive(catalog: Catalog, *patterns: str) -> list[Found]:
                         [*spans[:-1], (spans[-1][0], snapshot.number)] if before else [*spans, (snapshot.number,) * 2]
                     )
                 before = there
-            told.append(Found(source, path, version, spans))
+            told.append(FoundVersion(source, path, version, spans))
     return sorted(told, key=lambda found: (found.source, order(found.path), found.snapshots))
 
 

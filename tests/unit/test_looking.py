@@ -16,7 +16,7 @@ from azbackup.cli.browse import (
     snapshot_lines,
     snapshots_text,
 )
-from azbackup.commands.browse.history import Found, Version
+from azbackup.commands.browse.history import FoundVersion, Version
 from azbackup.format.model import Entry, Kind, Snapshot, Totals
 
 TIME_NS = 1_500_000_000_999_999_999
@@ -103,8 +103,8 @@ def test_runs_of_snapshots() -> None:
 
 def test_versions() -> None:
     """A directory ends in a slash, a link has its target."""
-    folder = Found(b"/home", b"d", Version(int(Kind.DIRECTORY), 0, TIME_NS, b"", b""), [(1, 2)])
-    link = Found(b"/home", b"l", Version(int(Kind.SYMLINK), 0, TIME_NS, b"", b"x"), [(1, 1), (4, 5)])
+    folder = FoundVersion(b"/home", b"d", Version(int(Kind.DIRECTORY), 0, TIME_NS, b"", b""), [(1, 2)])
+    link = FoundVersion(b"/home", b"l", Version(int(Kind.SYMLINK), 0, TIME_NS, b"", b"x"), [(1, 1), (4, 5)])
     assert found_line(folder) == "           0 2017-07-14 02:40:00 /home/d/  snapshots 1-2"
     assert found_line(link) == "           0 2017-07-14 02:40:00 /home/l -> x  snapshots 1, 4-5"
     assert found_values(link)["snapshots"] == [[1, 1], [4, 5]]

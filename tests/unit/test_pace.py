@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azbackup.storage.azure.throttle import Pace, PacedBody, paced_reader
+from azbackup.storage.azure.throttle import PacedBody, Throttle, paced_reader
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
 def test_bytes_pass_at_the_rate_whatever_their_pieces(piece: int) -> None:
     """A million bytes at 100,000 a second take ten seconds, less the burst at the beginning."""
     clock = Clock()
-    pace = Pace(100_000, lambda: clock.now, clock.sleep)
+    pace = Throttle(100_000, lambda: clock.now, clock.sleep)
     for _ in range(1_000_000 // piece):
         pace.take(piece)
     assert 9.5 <= clock.now - 100.0 <= 10.1
@@ -30,7 +30,7 @@ def test_bytes_pass_at_the_rate_whatever_their_pieces(piece: int) -> None:
 def test_a_pause_is_not_saved_up() -> None:
     """After a minute without traffic the rate is the same as before."""
     clock = Clock()
-    pace = Pace(1000, lambda: clock.now, clock.sleep)
+    pace = Throttle(1000, lambda: clock.now, clock.sleep)
     clock.now += 60
     begun = clock.now
     pace.take(10_000)
@@ -40,7 +40,7 @@ def test_a_pause_is_not_saved_up() -> None:
 def test_a_paced_body_is_the_body() -> None:
     """Whole or in pieces, once, with its length known."""
     clock = Clock()
-    pace = Pace(1e9, lambda: clock.now, clock.sleep)
+    pace = Throttle(1e9, lambda: clock.now, clock.sleep)
     body = PacedBody(b"0123456789", pace)
     assert len(body) == 10
     assert [body.read(4), body.read(4), body.read(4), body.read(4)] == [b"0123", b"4567", b"89", b""]
@@ -50,6 +50,6 @@ def test_a_paced_body_is_the_body() -> None:
 def test_a_paced_reader_gives_what_was_read() -> None:
     """And takes its time."""
     clock = Clock()
-    read = paced_reader(lambda size: b"x" * size, Pace(100, lambda: clock.now, clock.sleep))
+    read = paced_reader(lambda size: b"x" * size, Throttle(100, lambda: clock.now, clock.sleep))
     assert read(200) == b"x" * 200
     assert clock.now >= 101.8

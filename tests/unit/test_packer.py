@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from azbackup.format.labels import PACK_MAGIC
 from azbackup.format.model import ChunkId, PackId
 from azbackup.packs import packer
-from azbackup.packs.layout import NeededPack
+from azbackup.packs.layout import PackLayout
 from azbackup.packs.packer import Pack, Packer
 from azbackup.records import catalog
 
@@ -50,7 +50,7 @@ def test_every_chunk_is_where_the_record_says(chunks: list[bytes]) -> None:
         packs = pack_all(chunks)
     found = []
     for pack in packs:
-        needed = NeededPack(pack.pack_id, pack.record)
+        needed = PackLayout(pack.pack_id, pack.record)
         assert pack.data.startswith(PACK_MAGIC)
         assert len(pack.data) == pack.record.size <= (500 if pack is packs[0] else 1000)
         assert len(pack.record.sealed) <= 7

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from azbackup.errors import Damaged
 from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
 from azbackup.packs import layout
-from azbackup.packs.layout import NeededPack, Places, spans
+from azbackup.packs.layout import ChunkIndex, PackLayout, spans
 
 
 def chunk_id(number: int) -> ChunkId:
@@ -37,7 +37,7 @@ SECOND = (PackId("second"), record({3: (50, 30), 4: (60, 40)}))
 
 def test_places_of_wanted_chunks() -> None:
     """Each piece says its pack, its number there, and its offset in the file."""
-    places = Places({chunk_id(2), chunk_id(4)})
+    places = ChunkIndex({chunk_id(2), chunk_id(4)})
     places.add([FIRST, SECOND])
     assert places.missing == 0
     assert places.pieces(file(4, 2, 4, size=100)) == [(1, 1, 0), (0, 1, 40), (1, 1, 60)]
@@ -45,14 +45,14 @@ def test_places_of_wanted_chunks() -> None:
 
 def test_packs_of_no_use_are_left_out() -> None:
     """Only packs that hold something wanted are needed."""
-    places = Places({chunk_id(4)})
+    places = ChunkIndex({chunk_id(4)})
     places.add([FIRST, SECOND])
     assert [pack.pack_id for pack in places.packs] == ["second"]
 
 
 def test_a_chunk_in_two_packs_is_read_once() -> None:
     """It comes from the first one, and the second is not needed for it."""
-    places = Places({chunk_id(3)})
+    places = ChunkIndex({chunk_id(3)})
     places.add([FIRST, SECOND])
     assert [pack.pack_id for pack in places.packs] == ["first"]
     assert places.pieces(file(3, size=30)) == [(0, 2, 0)]
@@ -60,7 +60,7 @@ def test_a_chunk_in_two_packs_is_read_once() -> None:
 
 def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
     """Missing ones are counted; a file that has one is refused, others are not."""
-    places = Places({chunk_id(1), chunk_id(9)})
+    places = ChunkIndex({chunk_id(1), chunk_id(9)})
     places.add([FIRST])
     assert places.missing == 1
     assert places.pieces(file(1, size=10)) == [(0, 0, 0)]
@@ -71,7 +71,7 @@ def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
 @pytest.mark.parametrize("size", [0, 29, 31])
 def test_a_size_that_does_not_fit_is_damage(size: int) -> None:
     """The chunks of a file must hold exactly its size."""
-    places = Places({chunk_id(1), chunk_id(2)})
+    places = ChunkIndex({chunk_id(1), chunk_id(2)})
     places.add([FIRST])
     with pytest.raises(Damaged):
         places.pieces(file(1, 2, size=size))
@@ -79,14 +79,14 @@ def test_a_size_that_does_not_fit_is_damage(size: int) -> None:
 
 def test_an_empty_file_needs_nothing() -> None:
     """No chunks, no pieces."""
-    assert Places(set()).pieces(file(size=0)) == []
+    assert ChunkIndex(set()).pieces(file(size=0)) == []
 
 
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=30), st.data())
 def test_spans_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> None:
     """Every wanted chunk lies in its span alone; spans are in order, and bounded; close ones are one where they fit."""
     bound = data.draw(st.sampled_from([1, 300_000, layout.SPAN_BYTES]))
-    pack = NeededPack(PackId("p"), record({number: (size, 1) for number, size in enumerate(sealed)}))
+    pack = PackLayout(PackId("p"), record({number: (size, 1) for number, size in enumerate(sealed)}))
     wanted = sorted(data.draw(st.sets(st.integers(0, len(sealed) - 1), min_size=1)))
     with mock.patch.object(layout, "SPAN_BYTES", bound):
         found = spans(pack, wanted)
@@ -104,24 +104,24 @@ def test_spans_hold_what_is_wanted(sealed: list[int], data: st.DataObject) -> No
 def test_a_pack_that_is_wanted_nearly_whole_is_read_whole() -> None:
     """A gap that is too wide to be read for one chunk's sake is read where hardly anything else is left out."""
     gap = layout._GAP + 1
-    pack = NeededPack(PackId("p"), record({0: (gap * 20, 1), 1: (gap, 1), 2: (gap, 1)}))
+    pack = PackLayout(PackId("p"), record({0: (gap * 20, 1), 1: (gap, 1), 2: (gap, 1)}))
     assert [span.chunks for span in spans(pack, [0, 2])] == [[0, 2]]
     assert [span.chunks for span in spans(pack, [0])] == [[0]]
-    thin = NeededPack(PackId("p"), record({0: (gap, 1), 1: (gap, 1), 2: (gap, 1)}))
+    thin = PackLayout(PackId("p"), record({0: (gap, 1), 1: (gap, 1), 2: (gap, 1)}))
     assert [span.chunks for span in spans(thin, [0, 2])] == [[0], [2]]
 
 
 def test_large_chunks_are_read_in_larger_spans() -> None:
     """24 MiB where chunks are large, 6 MiB where they are small, and one chunk that is larger alone."""
     mib = 1024 * 1024
-    large = NeededPack(PackId("p"), record(dict.fromkeys(range(60), (mib, 1))))
+    large = PackLayout(PackId("p"), record(dict.fromkeys(range(60), (mib, 1))))
     assert [len(span.chunks) for span in spans(large, list(range(60)))] == [24, 24, 12]
-    small = NeededPack(PackId("p"), record(dict.fromkeys(range(100), (mib // 8, 1))))
+    small = PackLayout(PackId("p"), record(dict.fromkeys(range(100), (mib // 8, 1))))
     assert [len(span.chunks) for span in spans(small, list(range(100)))] == [48, 48, 4]
-    whole = NeededPack(PackId("p"), record({0: (9 * mib, 1), **dict.fromkeys(range(1, 100), (9, 1))}))
+    whole = PackLayout(PackId("p"), record({0: (9 * mib, 1), **dict.fromkeys(range(1, 100), (9, 1))}))
     assert [len(span.chunks) for span in spans(whole, list(range(100)))] == [1, 99]
 
 
 def test_starts_are_behind_the_magic() -> None:
     """The first chunk starts at byte 8, each next one where the last one ends."""
-    assert NeededPack(*FIRST).starts == [8, 38, 78]
+    assert PackLayout(*FIRST).starts == [8, 38, 78]

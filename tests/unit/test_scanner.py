@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import AzbackupError
-from azbackup.filesystem.scanner import Found, entry_of, open_source, scan
+from azbackup.filesystem.scanner import ScannedPath, entry_of, open_source, scan
 from azbackup.format.model import Kind, order
 
 NAMES = st.sampled_from(["a", "A", "a.txt", "a b", "b", "B", "ä", "\udcff", "-", "x" * 200])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=15)
 
 
-def scanned(root: Path) -> list[Found]:
+def scanned(root: Path) -> list[ScannedPath]:
     """Return everything that a scan finds."""
     descriptor = os.open(root, os.O_RDONLY)
     try:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.cli.output.terminal import Bar, Json, Lines, Results, clean, size_text, time_text
+from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress, Results, clean, size_text, time_text
 from azbackup.errors import AzbackupError
 
 NASTY = "a\x1b[2Jb\rc\nd\x07\x9b31m\u202egpj.\u2028\udcff\x00\t\x7f"
@@ -43,7 +43,7 @@ def test_ordinary_names_are_shown_as_they_are(text: str) -> None:
 def test_lines_are_clean() -> None:
     """Problems and notes take one line each, whatever the path, and begin with the program's name."""
     out = io.StringIO()
-    lines = Lines("backup.py", out, quiet=False)
+    lines = LineProgress("backup.py", out, quiet=False)
     lines.problem(b"\x1b[2J\n\xff", "cannot be read:\nno")
     lines.note("some\x07thing")
     lines.problem(b"", "the source itself")
@@ -58,7 +58,7 @@ def test_lines_are_clean() -> None:
 def test_quiet_leaves_notes_out_and_problems_in() -> None:
     """What cron should mail."""
     out = io.StringIO()
-    lines = Lines("backup.py", out, quiet=True)
+    lines = LineProgress("backup.py", out, quiet=True)
     lines.note("never mind")
     lines.problem(b"f", "cannot be read")
     assert out.getvalue() == "backup.py: f: cannot be read\n"
@@ -67,7 +67,7 @@ def test_quiet_leaves_notes_out_and_problems_in() -> None:
 def test_json_is_one_object_a_line() -> None:
     """Any path and any text, undecodable bytes included."""
     out = io.StringIO()
-    show = Json("backup.py", out, quiet=False)
+    show = JsonProgress("backup.py", out, quiet=False)
     show.problem(b"\n\xff", "no\n")
     show.note(NASTY)
     events = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -82,7 +82,7 @@ def test_the_bar_is_one_clean_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr("azbackup.cli.output.terminal._REDRAW_SECONDS", 0.0)
     out = io.StringIO()
-    bar = Bar("backup.py", out)
+    bar = BarProgress("backup.py", out)
     bar.stage("backing up", 10, 10_000_000)
     for number in range(20):
         bar.advance(NASTY.encode("utf-8", "surrogateescape") * number, 1, 1_000_000)

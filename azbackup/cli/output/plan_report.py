@@ -14,7 +14,7 @@ import msgspec
 
 from azbackup.cli.output.terminal import clean, money_text, size_text
 from azbackup.commands.restore.estimate import Estimate
-from azbackup.commands.restore.run import Outcome
+from azbackup.commands.restore.run import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
 _SECRETS = ("--password", "--accesskey", "--sas-token", "--connection-string")
@@ -126,7 +126,7 @@ def again_text(argv: Sequence[str], snapshot: int | None) -> str:
 # --- the end
 
 
-def outcome_values(outcome: Outcome, again: str) -> dict[str, Any]:
+def outcome_values(outcome: RestoreResult, again: str) -> dict[str, Any]:
     """The outcome as JSON values."""
     copies, size = outcome.staged
     return {
@@ -138,7 +138,7 @@ def outcome_values(outcome: Outcome, again: str) -> dict[str, Any]:
     }
 
 
-def staged_text(outcome: Outcome) -> str:
+def staged_text(outcome: RestoreResult) -> str:
     """What lies in the staging container, and who removes it; '' when nothing does."""
     copies, size = outcome.staged
     if not copies:
@@ -151,7 +151,7 @@ def staged_text(outcome: Outcome) -> str:
     )
 
 
-def done_text(outcome: Outcome) -> str:
+def done_text(outcome: RestoreResult) -> str:
     """What was restored, and what was not."""
     parts = [f"restored {count_text(outcome.files, 'file')}, {size_text(outcome.size)}"]
     parts += (

@@ -78,7 +78,7 @@ def _columns() -> int:
         return 80
 
 
-class Lines:
+class LineProgress:
     """Problems and notes, a line each: what cron mails. `quiet` leaves the notes out."""
 
     def __init__(self, program: str, out: TextIO | None, quiet: bool) -> None:
@@ -113,7 +113,7 @@ class Lines:
         """Nothing is left on the screen."""
 
 
-class Bar(Lines):
+class BarProgress(LineProgress):
     """A line that is redrawn: files, bytes, speed, time left, the path in hand."""
 
     def __init__(self, program: str, out: TextIO | None) -> None:
@@ -167,7 +167,7 @@ class Bar(Lines):
             self._shown = False
 
 
-class Json(Lines):
+class JsonProgress(LineProgress):
     """One JSON object a line on stdout: `event` is problem, note, error or summary."""
 
     def problem(self, path: bytes, message: str) -> None:

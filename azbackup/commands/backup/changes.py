@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from azbackup.filesystem.scanner import Found, same_moment
+from azbackup.filesystem.scanner import ScannedPath, same_moment
 from azbackup.format.model import Entry, Layer, order
 
 _MOST_LAYERS = 30
 
 
-def pair(scanned: Iterable[Found], base: Iterator[Entry]) -> Iterator[tuple[Found | None, Entry | None]]:
+def pair(scanned: Iterable[ScannedPath], base: Iterator[Entry]) -> Iterator[tuple[ScannedPath | None, Entry | None]]:
     """(found, old) for every path of either stream, in path order; None where the path is not in it.
 
-    The next Found is not asked for before the last one has been dealt with.
+    The next ScannedPath is not asked for before the last one has been dealt with.
     """
     old = next(base, None)
     for found in scanned:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 
 from azbackup.filesystem.reader import Replaced, open_file, read_target, read_xattrs
-from azbackup.filesystem.scanner import Found, entry_of, same_moment
+from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
 from azbackup.format.labels import PATH_BYTES
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.chunk_store import ChunkStore
@@ -25,7 +25,7 @@ class Unreadable(Exception):
     """The entry cannot be captured; the text says why."""
 
 
-class Capture:
+class EntryReader:
     """The captures of one run."""
 
     def __init__(self, store: ChunkStore, now_ns: Callable[[], int], progress: Progress) -> None:
@@ -35,7 +35,7 @@ class Capture:
         self._links: dict[tuple[int, int], Entry] = {}
         self.read = 0  # bytes
 
-    def entry(self, found: Found, now: Entry) -> Entry:
+    def entry(self, found: ScannedPath, now: Entry) -> Entry:
         """The entry with its chunks, target and attributes. OSError, Unreadable."""
         if len(found.path) > PATH_BYTES:
             raise Unreadable(f"its path is longer than {PATH_BYTES} bytes")
@@ -46,7 +46,7 @@ class Capture:
         now.xattrs = read_xattrs(found.name, found.parent)
         return now
 
-    def _file(self, found: Found, now: Entry) -> Entry:
+    def _file(self, found: ScannedPath, now: Entry) -> Entry:
         twin = self._links.get((now.device, now.inode)) if now.links > 1 else None
         if twin is not None and same_moment(twin, now):
             now.chunks, now.size, now.xattrs = twin.chunks, twin.size, twin.xattrs
@@ -61,7 +61,7 @@ class Capture:
             self._links[(entry.device, entry.inode)] = entry
         return entry
 
-    def _read_once(self, found: Found, now: Entry) -> tuple[Entry, bool]:
+    def _read_once(self, found: ScannedPath, now: Entry) -> tuple[Entry, bool]:
         """(the file as it was read, whether it stayed the same meanwhile)."""
         try:
             descriptor, before = open_file(found.name, found.parent, now)

@@ -17,20 +17,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from azbackup.commands.backup.changes import pair, unchanged, wants_full
-from azbackup.commands.backup.entry_reader import Capture, Unreadable
+from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.filesystem.destination import is_temporary
-from azbackup.filesystem.scanner import Found, open_source, scan
+from azbackup.filesystem.scanner import ScannedPath, open_source, scan
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
-from azbackup.format.model import Entry, Kind, Layer, RunId, Snapshot, Totals
+from azbackup.format.model import Entry, Kind, Layer, RunId, SealedRecord, Snapshot, Totals
 from azbackup.packs.chunk_store import ChunkStore
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
-from azbackup.records.record_store import Records, RunCopies, compressed
+from azbackup.records.record_store import RecordStore, RunCopies, compressed
 from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import BlobStore, Row
+from azbackup.storage.protocols import BlobStore
 
 _NAMED_UNREADABLE = 1000
 _NAMED_LEFT_OUT = 50
@@ -71,7 +71,7 @@ class Backup:
     ) -> None:
         self._job = job
         self._catalog = catalog
-        self._records: Records = catalog.records
+        self._records: RecordStore = catalog.records
         self._clock = clock
         self._progress = progress
         self._run = RunId(clock.new_stamp())
@@ -94,11 +94,11 @@ class Backup:
         self._left_out = 0
         self._totals = Totals()
         self._unreadable: list[bytes] = []
-        self._capture = Capture(self._store, self._clock.now_ns, self._progress)
+        self._capture = EntryReader(self._store, self._clock.now_ns, self._progress)
         self._owners: set[int] = set()
         self._groups: set[int] = set()
         self._writer = EntryWriter(compressed)
-        self._file_rows: list[Row] = []
+        self._file_rows: list[SealedRecord] = []
 
     def run(self) -> Snapshot:
         """The snapshot that was committed. AzbackupError when there is none."""
@@ -179,7 +179,7 @@ class Backup:
         if not full:
             yield Entry(old.path, int(Kind.REMOVED))
 
-    def _entry(self, found: Found, old: Entry | None) -> tuple[Entry | None, bool]:
+    def _entry(self, found: ScannedPath, old: Entry | None) -> tuple[Entry | None, bool]:
         """(the entry to keep, whether it is the old one); None when there is nothing at this path any more."""
         now = found.entry
         if now is None and found.error:
@@ -203,7 +203,7 @@ class Backup:
 
     # --- accounts
 
-    def _leave_out(self, found: Found, why: str) -> None:
+    def _leave_out(self, found: ScannedPath, why: str) -> None:
         """A line for each of the first that are left out; the others are counted at the end."""
         self._left_out += 1
         if self._left_out <= _NAMED_LEFT_OUT:
@@ -240,7 +240,7 @@ class Backup:
             self._file_rows.append(self._records.seal_compressed(name, payload))
 
     def _commit(
-        self, started: int, parent: Snapshot | None, layers: list[Layer], pack_rows: list[Row], after: int
+        self, started: int, parent: Snapshot | None, layers: list[Layer], pack_rows: list[SealedRecord], after: int
     ) -> Snapshot:
         self._totals.read = self._capture.read
         self._totals.packs, self._totals.stored = self._store.packs, self._store.size
@@ -264,7 +264,7 @@ class Backup:
         return snapshot
 
 
-def _left_out(found: Found) -> str:
+def _left_out(found: ScannedPath) -> str:
     """Why nothing is stored of what was found, '' when something is."""
     if found.gone and found.entry is None:
         return _VANISHED

@@ -31,7 +31,7 @@ Changes = dict[bytes, Version | None]  # by path; None: nothing that matches is 
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundVersion:
     """A version, and the snapshots that it is in: from (first) to (last), in all of the source's between them."""
 
     source: bytes
@@ -101,11 +101,11 @@ class History:
     def _end(self, path: bytes, version: Version, first: int) -> None:
         self._past.setdefault(path, {}).setdefault(version, []).append((first, self._last))
 
-    def found(self) -> Iterator[Found]:
+    def found(self) -> Iterator[FoundVersion]:
         """Every version, in path order, at one path by its first snapshot. Ends the history."""
         for path, (version, first) in self._now.items():
             self._end(path, version, first)
         self._now = {}
         for path in sorted(self._past, key=order):
             for version, snapshots in sorted(self._past[path].items(), key=lambda item: item[1]):
-                yield Found(self._source, path, version, snapshots)
+                yield FoundVersion(self._source, path, version, snapshots)

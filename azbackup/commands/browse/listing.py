@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from azbackup.commands.browse.history import Changes, Found, History, joined, matching
+from azbackup.commands.browse.history import Changes, FoundVersion, History, joined, matching
 from azbackup.errors import Damaged
 from azbackup.format.model import Entry, Layer, Snapshot
 from azbackup.records.catalog import Catalog
@@ -51,7 +51,7 @@ class Listing:
         return sorted(set.intersection(*self._unknown)) if self._whole and self._unknown else []
 
 
-def search(catalog: Catalog, snapshots: Sequence[Snapshot], matches: Callable[[Entry], bool]) -> Iterator[Found]:
+def search(catalog: Catalog, snapshots: Sequence[Snapshot], matches: Callable[[Entry], bool]) -> Iterator[FoundVersion]:
     """The versions of what matches in the snapshots, which are in order of number: source by source, in path order."""
     by_source: dict[bytes, list[Snapshot]] = {}
     for snapshot in snapshots:
@@ -73,7 +73,7 @@ class _Search:
         self._hidden: dict[str, list[int]] = {}  # by the reason: the snapshots that could not be searched
         self._last_use = {layer.run: snapshot.number for snapshot in snapshots for layer in snapshot.layers}
 
-    def run(self) -> Iterator[Found]:
+    def run(self) -> Iterator[FoundVersion]:
         """Goes through the snapshots once, then tells."""
         at: list[str] = []  # the layers of the state in hand
         for snapshot in self._snapshots:

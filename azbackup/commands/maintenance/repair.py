@@ -6,13 +6,13 @@ from azbackup.errors import Damaged, Exists
 from azbackup.format.labels import FILES_PREFIX, PACK_PREFIX, SNAPSHOT_PREFIX
 from azbackup.progress import Progress
 from azbackup.records.keystore import Keystore, Opened
-from azbackup.records.record_store import Records
+from azbackup.records.record_store import RecordStore
 
 # What a record points to has its row first; the key's row comes last, so that a killed rebuild is begun again.
 _ORDER = (PACK_PREFIX, FILES_PREFIX, SNAPSHOT_PREFIX)
 
 
-def rebuild_table(records: Records, keystore: Keystore, opened: Opened, progress: Progress) -> int:
+def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, progress: Progress) -> int:
     """Inserts the rows; how many. A copy that does not open is remembered as damage and left out."""
     count = 0
     for prefix in _ORDER:

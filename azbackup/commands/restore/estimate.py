@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from azbackup.packs.layout import NeededPack, Span
-from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawWish
+from azbackup.packs.layout import PackLayout, Span
+from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions
 from azbackup.storage.prices import Prices
 
 _STAGING_DAYS = 2.0
@@ -26,7 +26,7 @@ _TABLE_REQUESTS = 4  # of every run: the key, then snapshots, file and pack reco
 class PackUse:
     """One pack of the plan: state, tier, what is read of it, and the priority that it was asked for with."""
 
-    pack: NeededPack
+    pack: PackLayout
     state: State
     tier: str
     reads: list[Span]
@@ -90,7 +90,7 @@ class Estimate:
 
 
 def estimate(
-    files: Sequence[int], already: int, uses: Sequence[PackUse], wish: ThawWish, prices: Prices, now: float
+    files: Sequence[int], already: int, uses: Sequence[PackUse], wish: ThawOptions, prices: Prices, now: float
 ) -> Estimate:
     """The numbers of a restore of files of these sizes, `already` more of which are there."""
     result = Estimate(len(files), sum(files), already, priority=wish.priority, currency=prices.currency)
@@ -117,7 +117,7 @@ def _size(uses: Sequence[PackUse]) -> int:
     return sum(use.pack.record.size for use in uses)
 
 
-def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawWish) -> dict[str, int]:
+def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawOptions) -> dict[str, int]:
     """By billing class: a thaw is a write and a read of the archive tier, the mark of a restore that waits a write."""
     staged = 0 if wish.in_place else sum(use.state in (State.ARCHIVED, State.PENDING, State.THAWED) for use in uses)
     waits = any(use.state in (State.ARCHIVED, State.PENDING) for use in uses)
@@ -132,7 +132,7 @@ def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawWish
     }
 
 
-def _hours(uses: Sequence[PackUse], wish: ThawWish) -> dict[str, float]:
+def _hours(uses: Sequence[PackUse], wish: ThawOptions) -> dict[str, float]:
     """At most this long at each priority; 0 when nothing has to thaw."""
     waiting = _size([use for use in uses if use.state in (State.ARCHIVED, State.PENDING)])
     if not waiting:
@@ -141,7 +141,7 @@ def _hours(uses: Sequence[PackUse], wish: ThawWish) -> dict[str, float]:
 
 
 def _cost(
-    result: Estimate, uses: Sequence[PackUse], priority: str, wish: ThawWish, prices: Prices, now: float
+    result: Estimate, uses: Sequence[PackUse], priority: str, wish: ThawOptions, prices: Prices, now: float
 ) -> dict[str, float]:
     """By heading, in the price list's currency; a pending thaw that is raised to high is paid as a high one."""
     thawed = [use for use in uses if use.state is State.ARCHIVED]
@@ -175,5 +175,5 @@ def _early(thawed: Sequence[PackUse], prices: Prices, now: float) -> float:
     )
 
 
-def _written(pack: NeededPack) -> float:
+def _written(pack: PackLayout) -> float:
     return float(calendar.timegm(time.strptime(pack.pack_id[:16], "%Y%m%dT%H%M%SZ")))

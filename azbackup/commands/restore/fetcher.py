@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from azbackup.crypto.sealing import Keys, open_chunk
+from azbackup.crypto.sealing import Keys, chunk_id, open_chunk
 from azbackup.errors import Damaged, Missing
 from azbackup.filesystem.destination import Destination
 from azbackup.format import compression
 from azbackup.format.model import Entry
-from azbackup.packs.hasher import Hasher
-from azbackup.packs.layout import NeededPack, Piece, Span, spans
+from azbackup.packs.layout import PackLayout, Piece, Span, spans
 from azbackup.packs.thaw.states import NotOnline
 from azbackup.workers import ahead
 
@@ -64,19 +63,19 @@ class Listener(Protocol):
         """Whether a step at the destination worked; a failure is named."""
 
 
-class Fetch:
+class Fetcher:
     """Restores files from packs that can be read now."""
 
     def __init__(
-        self, read: Callable[[NeededPack, int, int], bytes], keys: Keys, destination: Destination, listener: Listener
+        self, read: Callable[[PackLayout, int, int], bytes], keys: Keys, destination: Destination, listener: Listener
     ) -> None:
         self._read_range = read
         self._chunk_key = keys.chunk_key.reveal()
-        self._hasher = Hasher(keys)
+        self._id_key = keys.id_key.reveal()
         self._destination = destination
         self._listener = listener
 
-    def run(self, files: Sequence[WantedFile], packs: Sequence[NeededPack]) -> list[WantedFile]:
+    def run(self, files: Sequence[WantedFile], packs: Sequence[PackLayout]) -> list[WantedFile]:
         """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
         uses: dict[int, Wanted] = {}
         for file in files:
@@ -91,7 +90,7 @@ class Fetch:
             self._restore(packs[number], span, next(results), uses[number])
         return [file for file in files if file.put_off and not file.failed]
 
-    def _read(self, pack: NeededPack, span: Span) -> bytes | None:
+    def _read(self, pack: PackLayout, span: Span) -> bytes | None:
         """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
         try:
             return self._read_range(pack, span.start, span.end)
@@ -100,7 +99,7 @@ class Fetch:
         except NotOnline:
             return None
 
-    def _restore(self, pack: NeededPack, span: Span, data: bytes | None, uses: Wanted) -> None:
+    def _restore(self, pack: PackLayout, span: Span, data: bytes | None, uses: Wanted) -> None:
         """Writes what is wanted of a span, and forgets who wanted it."""
         wanted = [uses.pop(chunk) for chunk in span.chunks]
         if data is None:
@@ -116,7 +115,7 @@ class Fetch:
                 file.put_off = True
                 self._destination.discard(file.entry.path)
 
-    def _opened(self, pack: NeededPack, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
+    def _opened(self, pack: PackLayout, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
         """Each chunk and its plaintext, or what is wrong with it.
 
         Small ones are decompressed while others are written, and nothing else is done beside: a thread that comes back
@@ -132,26 +131,26 @@ class Fetch:
                 yield chunk, self._checked(pack, chunk, plain)
 
     def _decoding(
-        self, pack: NeededPack, group: list[int], span: Span, sealed: memoryview
+        self, pack: PackLayout, group: list[int], span: Span, sealed: memoryview
     ) -> Callable[[], list[Plain | Damaged]]:
         bodies = [self._body(pack, chunk, span, sealed) for chunk in group]
         return partial(compression.decode_bodies, bodies, [pack.record.plain[chunk] for chunk in group])
 
-    def _body(self, pack: NeededPack, chunk: int, span: Span, sealed: memoryview) -> bytes | Damaged:
+    def _body(self, pack: PackLayout, chunk: int, span: Span, sealed: memoryview) -> bytes | Damaged:
         start = pack.starts[chunk] - span.start
         try:
             return open_chunk(self._chunk_key, pack.chunk_id(chunk), sealed[start : start + pack.record.sealed[chunk]])
         except Damaged as error:
             return error
 
-    def _checked(self, pack: NeededPack, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
+    def _checked(self, pack: PackLayout, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
         """The plaintext of a chunk, if it has the chunk's id."""
-        if isinstance(plain, Damaged) or self._hasher.chunk_id(plain) == pack.chunk_id(chunk):
+        if isinstance(plain, Damaged) or chunk_id(self._id_key, plain) == pack.chunk_id(chunk):
             return plain
         return Damaged("a chunk opens but is not what its id says")
 
     def _write_chunk(
-        self, pack: NeededPack, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
+        self, pack: PackLayout, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
     ) -> None:
         if isinstance(plain, Damaged):
             self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
@@ -185,7 +184,7 @@ class Fetch:
             self._destination.discard(file.entry.path)
 
 
-def _groups(pack: NeededPack, span: Span) -> list[list[int]]:
+def _groups(pack: PackLayout, span: Span) -> list[list[int]]:
     """The chunks of a span, as many at a time as are decompressed at once."""
     groups: list[list[int]] = [[]]
     size = 0

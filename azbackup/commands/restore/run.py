@@ -16,18 +16,17 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
-from azbackup.commands.restore.fetcher import Fetch, WantedFile
-from azbackup.commands.restore.scheduler import Arrivals
+from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.tree import Chosen, gather, hard_links
-from azbackup.crypto.sealing import Keys
+from azbackup.crypto.sealing import Keys, chunk_id
 from azbackup.errors import AzbackupError, Damaged, Unavailable, UsageError
 from azbackup.filesystem.destination import Destination, Unwritable, out_of_space
 from azbackup.filesystem.destination_check import already_holds, open_destination
 from azbackup.filesystem.overwrite import Decision, decide, is_right
 from azbackup.format.model import Entry, Kind, PackId, PackRecord
-from azbackup.packs.hasher import Hasher
-from azbackup.packs.layout import Piece, Places, spans
-from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.packs.layout import ChunkIndex, Piece, spans
+from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.states import Pending, Thawing
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -36,7 +35,7 @@ from azbackup.storage.prices import Prices
 
 
 @dataclass(frozen=True)
-class Wish:
+class RestoreRequest:
     """What is restored where, and how. Each snapshot goes below its prefix, '' for the destination itself.
 
     `overwrite` is a policy, None for the default one in a directory that holds nothing else. `wait` is called between
@@ -47,7 +46,7 @@ class Wish:
     snapshots: Chosen
     destination: bytes | None
     selection: Selection
-    thaw: ThawWish
+    thaw: ThawOptions
     prices: Prices
     now: Callable[[], float]
     overwrite: str | None = None
@@ -60,7 +59,7 @@ class Wish:
 
 
 @dataclass
-class Outcome:
+class RestoreResult:
     """What a run did.
 
     `problems` counts paths that could not be restored; `pending` is what still thaws; `refused` why Azure would not
@@ -85,16 +84,18 @@ class Outcome:
 class Restore:
     """One run. Made once, run once."""
 
-    def __init__(self, wish: Wish, catalog: Catalog, thawing: Thawing, keys: Keys, progress: Progress) -> None:
+    def __init__(
+        self, wish: RestoreRequest, catalog: Catalog, thawing: Thawing, keys: Keys, progress: Progress
+    ) -> None:
         self._wish = wish
         self._catalog = catalog
         self._thawing = thawing
         self._keys = keys
         self._progress = progress
-        self._outcome = Outcome()
-        self._places = Places(set())
+        self._outcome = RestoreResult()
+        self._places = ChunkIndex(set())
 
-    def run(self) -> Outcome:
+    def run(self) -> RestoreResult:
         """Restores what can be. AzbackupError when the destination cannot be used, the plan costs too much, ..."""
         there = self._wish.destination is not None and os.path.lexists(self._wish.destination)
         entries, paths = gather(self._catalog, self._wish.snapshots, self._wish.selection, with_paths=there)
@@ -150,7 +151,7 @@ class Restore:
 
         The others are counted. A file that is kept as it was is no model for its links: the next one is restored.
         """
-        self._places = Places({each for group in groups for each in group[0].chunk_ids()})
+        self._places = ChunkIndex({each for group in groups for each in group[0].chunk_ids()})
         known: set[PackId] = set()
         if groups:
             self._thawing.list_packs()
@@ -223,7 +224,7 @@ class Restore:
             right = status is not None and is_right(entry, status)
             if right and self._wish.check_existing:
                 lengths = [self._places.packs[pack].record.plain[chunk] for pack, chunk, _ in pieces]
-                right = destination.holds(entry, lengths, Hasher(self._keys))
+                right = destination.holds(entry, lengths, partial(chunk_id, self._keys.id_key.reveal()))
         except OSError:
             return Decision.WRITE
         return decide(self._policy, entry, status, right)
@@ -289,8 +290,8 @@ class Restore:
 
     def _files(self, todo: list[WantedFile], destination: Destination) -> set[bytes]:
         """Restores files as their packs come; the paths of those that still wait at the end."""
-        fetch = Fetch(self._thawing.read, self._keys, destination, self)
-        arrivals = Arrivals(self._thawing, fetch, self._places.packs, self._wish.thaw, self._wish.now)
+        fetch = Fetcher(self._thawing.read, self._keys, destination, self)
+        arrivals = Scheduler(self._thawing, fetch, self._places.packs, self._wish.thaw, self._wish.now)
         waiting = arrivals.run(todo, self, self._wish.wait)
         self._outcome.pending, self._outcome.later_packs = arrivals.pending, arrivals.later_packs
         self._outcome.refused, self._outcome.pending_files = arrivals.refused, len(waiting)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from azbackup.commands.restore.fetcher import Fetch, WantedFile
+from azbackup.commands.restore.fetcher import Fetcher, WantedFile
 from azbackup.errors import Unavailable
 from azbackup.format.model import Entry
-from azbackup.packs.layout import NeededPack
-from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.packs.layout import PackLayout
+from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.states import Pending, Thawing
 
 _MARK_AGAIN_SECONDS = 24 * 3600.0  # long before others forget a mark
@@ -29,7 +29,7 @@ class Listener(Protocol):
         """Worth a line."""
 
 
-class Arrivals:
+class Scheduler:
     """One restore's files, round by round.
 
     After `run`: `pending` is what is on its way, `later_packs` how many wait for the next hour's budget, `refused` why
@@ -37,7 +37,7 @@ class Arrivals:
     """
 
     def __init__(
-        self, thawing: Thawing, fetch: Fetch, packs: list[NeededPack], wish: ThawWish, now: Callable[[], float]
+        self, thawing: Thawing, fetch: Fetcher, packs: list[PackLayout], wish: ThawOptions, now: Callable[[], float]
     ) -> None:
         self._thawing = thawing
         self._fetch = fetch
@@ -78,7 +78,7 @@ class Arrivals:
             self.pending, self.later_packs, self.refused = None, 0, None
         return todo
 
-    def _ask(self, needed: list[NeededPack]) -> None:
+    def _ask(self, needed: list[PackLayout]) -> None:
         """Asks for what is archived, after leaving the mark that keeps others from removing the copies."""
         wish, now = self._wish, self._now()
         asks, later = self._thawing.asks(needed, wish, now)
@@ -98,7 +98,7 @@ class Arrivals:
                 raise
             listener.note(f"{error.message}; trying again")
 
-    def _needed(self, todo: list[WantedFile]) -> list[NeededPack]:
+    def _needed(self, todo: list[WantedFile]) -> list[PackLayout]:
         """The packs of the files, in the order in which they are needed."""
         numbers = dict.fromkeys(pack for file in todo for pack, _, _ in file.pieces)
         return [self._packs[number] for number in numbers]

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from azbackup.packs.layout import NeededPack
+from azbackup.packs.layout import PackLayout
 
 HIGH_BUDGET = 10 * 1024**3  # bytes an hour and account at high priority: what Azure documents
 STANDARD_HOURS = 15.0
@@ -24,7 +24,7 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True)
-class ThawWish:
+class ThawOptions:
     """How to thaw: priority standard, high or mixed; `budget` bytes an hour at high; in place instead of by copy."""
 
     priority: str = "standard"
@@ -33,41 +33,41 @@ class ThawWish:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ThawRequest:
     """One request to come: a pack, the priority, and whether it raises a thaw that is pending."""
 
-    pack: NeededPack
+    pack: PackLayout
     priority: str
     raises: bool = False
 
 
 def decide(
-    needed: Sequence[tuple[NeededPack, State, str]], wish: ThawWish, used: int
-) -> tuple[list[Ask], list[NeededPack]]:
+    needed: Sequence[tuple[PackLayout, State, str]], wish: ThawOptions, used: int
+) -> tuple[list[ThawRequest], list[PackLayout]]:
     """(what to ask for, what waits for the next hour's budget), from (pack, state, priority it was asked for with).
 
     `needed` is in the order of need; `used` is what this hour's budget has spent. Pure.
     """
     archived = [pack for pack, state, _ in needed if state is State.ARCHIVED]
     if wish.priority == "standard":
-        return [Ask(pack, "standard") for pack in archived], []
+        return [ThawRequest(pack, "standard") for pack in archived], []
     left = wish.budget - used
-    asks: list[Ask] = []
-    later: list[NeededPack] = []
+    asks: list[ThawRequest] = []
+    later: list[PackLayout] = []
     if wish.priority == "mixed":
         first = {pack.pack_id: place for place, pack in enumerate(archived)}
         archived.sort(key=lambda pack: (pack.record.size, first[pack.pack_id]))
     for pack in archived:
         if pack.record.size <= left:
             left -= pack.record.size
-            asks.append(Ask(pack, "high"))
+            asks.append(ThawRequest(pack, "high"))
         elif wish.priority == "mixed":
-            asks.append(Ask(pack, "standard"))
+            asks.append(ThawRequest(pack, "standard"))
         else:
             later.append(pack)
     if wish.priority == "high":
         for pack, state, priority in needed:
             if state is State.PENDING and priority != "high" and pack.record.size <= left:
                 left -= pack.record.size
-                asks.append(Ask(pack, "high", raises=True))
+                asks.append(ThawRequest(pack, "high", raises=True))
     return asks, later

@@ -15,8 +15,8 @@ from functools import partial
 from azbackup.errors import Missing, Unavailable
 from azbackup.format.labels import SNAPSHOT_PREFIX, is_snapshot, number_of, pack_blob
 from azbackup.format.model import PackId, PackRecord
-from azbackup.packs.layout import NeededPack
-from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, Ask, State, ThawWish, decide
+from azbackup.packs.layout import PackLayout
+from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions, ThawRequest, decide
 from azbackup.storage.protocols import BlobInfo, BlobStore, ThawStore
 from azbackup.workers import ahead
 
@@ -71,7 +71,7 @@ class Thawing:
 
     # --- looking
 
-    def look(self, packs: Sequence[NeededPack]) -> list[str]:
+    def look(self, packs: Sequence[PackLayout]) -> list[str]:
         """Lists the staging container when any of the partition's packs is archived, and the packs before if need be.
 
         What of `packs` does not agree with its record is given back in words: it was cut, replaced or removed.
@@ -84,7 +84,7 @@ class Thawing:
             self._list_staging()
         return [complaint for pack in packs if (complaint := self._complaint(pack))]
 
-    def _complaint(self, pack: NeededPack) -> str:
+    def _complaint(self, pack: PackLayout) -> str:
         if self.info(pack) is None:
             return f"pack {pack.pack_id} is missing"
         if not self.agrees(pack.pack_id, pack.record):
@@ -122,11 +122,11 @@ class Thawing:
             self.list_packs()
         self._list_staging()
 
-    def info(self, pack: NeededPack) -> BlobInfo | None:
+    def info(self, pack: PackLayout) -> BlobInfo | None:
         """The pack's line in the listing."""
         return self._listed.get(self._prefix + pack.pack_id)
 
-    def state(self, pack: NeededPack) -> State:
+    def state(self, pack: PackLayout) -> State:
         """What the last listings say about a pack."""
         info = self.info(pack)
         if info is None:
@@ -138,7 +138,7 @@ class Thawing:
             return State.PENDING if info.pending else State.ARCHIVED
         return State.PENDING if _is_coming(copy) else State.THAWED
 
-    def pending(self, packs: Iterable[NeededPack]) -> Pending | None:
+    def pending(self, packs: Iterable[PackLayout]) -> Pending | None:
         """What of the packs is on its way; None when nothing is."""
         thaws = [(pack, self._staged.get(self._prefix + pack.pack_id)) for pack in packs]
         thaws = [(pack, copy) for pack, copy in thaws if self.state(pack) is State.PENDING]
@@ -150,7 +150,7 @@ class Thawing:
         size = sum(pack.record.size for pack, _ in thaws)
         return Pending(len(thaws), size, min(filter(None, since), default=0.0), max(until, default=0.0))
 
-    def priority(self, pack: NeededPack) -> str:
+    def priority(self, pack: PackLayout) -> str:
         """The priority that a pack was asked for with, '' when it was not."""
         name = self._prefix + pack.pack_id
         info = self._staged.get(name) or self._listed.get(name)
@@ -158,7 +158,9 @@ class Thawing:
 
     # --- asking
 
-    def asks(self, packs: Iterable[NeededPack], wish: ThawWish, now: float) -> tuple[list[Ask], list[NeededPack]]:
+    def asks(
+        self, packs: Iterable[PackLayout], wish: ThawOptions, now: float
+    ) -> tuple[list[ThawRequest], list[PackLayout]]:
         """What `ask` would ask for, and what waits for the next hour's budget."""
         needed = [(pack, self.state(pack), self.priority(pack)) for pack in packs]
         return decide(needed, wish, self._spent(now))
@@ -169,7 +171,7 @@ class Thawing:
         infos = [info for info in [*self._staged.values(), *self._strangers, *in_place] if info.priority == "high"]
         return sum(info.size for info in infos if _is_coming(info) or now - info.created < _HOUR)
 
-    def ask(self, asks: Sequence[Ask], in_place: bool) -> None:
+    def ask(self, asks: Sequence[ThawRequest], in_place: bool) -> None:
         """Sends the requests, and looks again unless all copies are there at once. Unavailable."""
         if not asks:
             return
@@ -181,7 +183,7 @@ class Thawing:
             return
         self.refresh(in_place)
 
-    def _send(self, ask: Ask, in_place: bool) -> bool:
+    def _send(self, ask: ThawRequest, in_place: bool) -> bool:
         """One request, two when a useless copy is in the way; whether the pack can be read at once."""
         name = self._prefix + ask.pack.pack_id
         copy = self._staged.get(name)
@@ -195,7 +197,7 @@ class Thawing:
             self._staging.delete(name)
         return self._staging.thaw(name, ask.priority)
 
-    def has_copies(self, packs: Iterable[NeededPack]) -> bool:
+    def has_copies(self, packs: Iterable[PackLayout]) -> bool:
         """Whether some of the packs have a copy, there or on its way."""
         return any(self._prefix + pack.pack_id in self._staged for pack in packs)
 
@@ -204,7 +206,7 @@ class Thawing:
         self._has_mark = True
         self._staging.mark(self._mark)
 
-    def read(self, pack: NeededPack, start: int, end: int) -> bytes:
+    def read(self, pack: PackLayout, start: int, end: int) -> bytes:
         """Bytes of a pack that is online or thawed; fewer where it ends early. Missing, NotOnline."""
         name = self._prefix + pack.pack_id
         thawed = self.state(pack) is State.THAWED
@@ -245,7 +247,7 @@ class Thawing:
         self._staged, self._marked = {}, {}
         return copies, size
 
-    def discard_all(self, packs: Sequence[NeededPack]) -> Discarded:
+    def discard_all(self, packs: Sequence[PackLayout]) -> Discarded:
         """Removes copies and marks, and puts packs that were thawed in place back into the archive tier."""
         self.list_packs()
         self._list_staging()

@@ -23,7 +23,7 @@ _UNDER_WAY = {"PendingCopyOperation", "BlobBeingRehydrated"}
 PRIORITIES = {"standard": RehydratePriority.STANDARD, "high": RehydratePriority.HIGH}
 
 
-class AzureThaw(ReadableBlobs):
+class AzureStaging(ReadableBlobs):
     """The staging container of one container of packs."""
 
     _listed_details = ("metadata", "copy")

@@ -17,8 +17,9 @@ from azure.data.tables import EntityProperty, TableClient, UpdateMode
 
 from azbackup.errors import Changed, Exists, Missing
 from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
+from azbackup.format.model import SealedRecord
 from azbackup.storage.azure.account import Account
-from azbackup.storage.protocols import PlainRow, Row, RowValue
+from azbackup.storage.protocols import PlainRow, RowValue
 
 T = TypeVar("T")
 
@@ -43,9 +44,9 @@ def from_properties(entity: Any) -> bytes:
     return b"".join(parts)
 
 
-def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def batches(rows: Sequence[SealedRecord]) -> Iterator[list[SealedRecord]]:
     """The rows in order, in groups that one transaction can hold."""
-    group: list[Row] = []
+    group: list[SealedRecord] = []
     size = 0
     for row in rows:
         encoded = len(row.sealed) * 4 // 3 + _ENVELOPE_BYTES
@@ -108,7 +109,7 @@ class AzureRows:
         """A record's sealed bytes. Missing."""
         return from_properties(self._entity(name))
 
-    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+    def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
         """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes.
 
         Gives the ETags of those that it created. A transaction is all or nothing: before the rest of one is tried
@@ -127,7 +128,7 @@ class AzureRows:
                     group = rest
         return versions
 
-    def _insert_group(self, group: list[Row]) -> Iterator[tuple[str, str]]:
+    def _insert_group(self, group: list[SealedRecord]) -> Iterator[tuple[str, str]]:
         entities = [self._keyed(row.name, dict(to_properties(row.sealed))) for row in group]
         if len(entities) == 1:
             answers = [self._creating(lambda: self._client.create_entity(entities[0]), group[0].name)]
@@ -136,7 +137,7 @@ class AzureRows:
             answers = self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
         return ((row.name, str(answer.get("etag") or "")) for row, answer in zip(group, answers, strict=True))
 
-    def _is_there(self, row: Row) -> bool:
+    def _is_there(self, row: SealedRecord) -> bool:
         """Whether a row is there with these bytes. Exists when it is there with others."""
         try:
             there = self.get(row.name)
@@ -151,10 +152,10 @@ class AzureRows:
         for entity in self._entities(first, last, ["RowKey", "Timestamp"]):  # the ETag is made of the timestamp
             yield entity["RowKey"], _etag(entity)
 
-    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:  # noqa: ARG002
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:  # noqa: ARG002
         """The rows with first <= name < last, page by page; none where there is no table. All of them, always."""
         for entity in self._entities(first, last, None):
-            yield Row(entity["RowKey"], from_properties(entity), _etag(entity))
+            yield SealedRecord(entity["RowKey"], from_properties(entity), _etag(entity))
 
     def _entities(self, first: str, last: str, select: list[str] | None) -> Iterator[Any]:
         token: Any = None

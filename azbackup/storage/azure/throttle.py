@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _BURST_SECONDS = 0.1
 
 
-class Pace:
+class Throttle:
     """Lets bytes through at a rate, in the order in which they come."""
 
     def __init__(self, bytes_per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
@@ -33,14 +33,14 @@ class Pace:
 class Limits:
     """The paces that were allowed; None for as fast as it goes."""
 
-    upload: Pace | None = None
-    download: Pace | None = None
+    upload: Throttle | None = None
+    download: Throttle | None = None
 
 
 class PacedBody:
     """The body of a request, handed over at a pace. Looks like a file to whoever sends it."""
 
-    def __init__(self, data: bytes, pace: Pace) -> None:
+    def __init__(self, data: bytes, pace: Throttle) -> None:
         self._view = memoryview(data)
         self._at = 0
         self._pace = pace
@@ -57,7 +57,7 @@ class PacedBody:
         return part
 
 
-def paced_reader(read: Callable[..., bytes], pace: Pace) -> Callable[..., bytes]:
+def paced_reader(read: Callable[..., bytes], pace: Throttle) -> Callable[..., bytes]:
     """A reader that hands over what `read` gives, at a pace."""
 
     def reading(*args: object, **options: object) -> bytes:

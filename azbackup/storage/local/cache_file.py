@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-class Note:
+class CacheFile:
     """One file. Where there is no place for it, nothing is remembered, and nothing fails."""
 
     def __init__(self, path: Path) -> None:

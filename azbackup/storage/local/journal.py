@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 
 from azbackup.errors import Damaged
+from azbackup.format.framing import frame, unframe
 from azbackup.format.labels import RECORD_MAGIC
-from azbackup.records.copies import frame, unframe
-from azbackup.storage.protocols import Row
+from azbackup.format.model import SealedRecord
 
 
 class Journal:
@@ -25,14 +25,14 @@ class Journal:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[SealedRecord]:
         """What an earlier run left; [] for a file that holds nothing whole."""
         try:
             return unframe(self._path.read_bytes())
         except (OSError, Damaged):
             return []
 
-    def add(self, row: Row) -> None:
+    def add(self, row: SealedRecord) -> None:
         """Notes the record of a pack that is durable now. OSError when the disk is full."""
         data = frame([row])
         if os.fstat(self._file).st_size:

@@ -10,15 +10,15 @@ import hmac
 from pathlib import Path
 
 from azbackup.crypto.sealing import Keys
-from azbackup.storage.local.cache_file import Note
+from azbackup.storage.local.cache_file import CacheFile
 
 
-class Seen:
+class HighestSnapshot:
     """One partition's number, in one small file named after its keys: a partition made anew is another one."""
 
     def __init__(self, directory: Path, keys: Keys) -> None:
         name = hmac.digest(keys.record_key.reveal(), b"seen", "sha256")[:16].hex()
-        self._note = Note(directory / f"{name}.seen")
+        self._note = CacheFile(directory / f"{name}.seen")
 
     def number(self) -> int:
         """The highest number seen, 0 when nothing is remembered."""

@@ -18,7 +18,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from azbackup.storage.protocols import PlainRow, Row, RowStore, RowValue
+from azbackup.format.model import SealedRecord
+from azbackup.storage.protocols import PlainRow, RowStore, RowValue
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ class Cache:
         found = self._do(lambda file: file.execute(query, (name,)).fetchone(), None)
         return found[0] if found is not None and isinstance(found[0], bytes) else None
 
-    def put(self, rows: Sequence[Row]) -> None:
+    def put(self, rows: Sequence[SealedRecord]) -> None:
         """Keeps the rows whose version is known, if there is room."""
         kept = [row for row in rows if row.version]
 
@@ -171,17 +172,17 @@ class CachedRows:
         self._cache.drop([name])
         return self._rows.get(name)
 
-    def insert(self, rows: Sequence[Row]) -> dict[str, str]:
+    def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
         """As in the table; and kept."""
         versions = self._rows.insert(rows)
-        self._cache.put([Row(row.name, row.sealed, versions.get(row.name, "")) for row in rows])
+        self._cache.put([SealedRecord(row.name, row.sealed, versions.get(row.name, "")) for row in rows])
         return versions
 
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """As the table has them."""
         return self._rows.versions(first, last)
 
-    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[Row]:
+    def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows in the order of their names, from here where they are the table's.
 
         Where nothing is kept of a range it is read as it is, in no more requests than without a cache.
@@ -198,13 +199,13 @@ class CachedRows:
             else:
                 yield self._kept(begin, kept[begin])
 
-    def _kept(self, name: str, version: str) -> Row:
+    def _kept(self, name: str, version: str) -> SealedRecord:
         sealed = self._cache.get(name)
-        return Row(name, sealed if sealed is not None else self._rows.get(name), version)
+        return SealedRecord(name, sealed if sealed is not None else self._rows.get(name), version)
 
-    def _read(self, first: str, last: str) -> Iterator[Row]:
+    def _read(self, first: str, last: str) -> Iterator[SealedRecord]:
         """A range of the table, kept as it is read."""
-        read: list[Row] = []
+        read: list[SealedRecord] = []
         size = 0
         for row in self._rows.range(first, last):
             yield row

@@ -14,10 +14,10 @@ from pathlib import Path
 from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts, stretch
 from azbackup.crypto.secret import Secret
 from azbackup.format.labels import SALT_BYTES
-from azbackup.storage.local.cache_file import Note
+from azbackup.storage.local.cache_file import CacheFile
 
 
-class HeadStart:
+class RememberedSalt:
     """What was stretched for one run. Each salt is stretched once."""
 
     def __init__(self, path: Path, password: Secret, creates: bool = False) -> None:
@@ -26,7 +26,7 @@ class HeadStart:
         `new_salt` is what a key that is made has to use.
         """
         self.new_salt = os.urandom(SALT_BYTES)
-        self._note = Note(path)
+        self._note = CacheFile(path)
         self._done: dict[tuple[bytes, bytes, KdfCosts], Secret] = {}
         self._remembered = self._note.read()
         if len(self._remembered) == SALT_BYTES:

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from azbackup.commands.restore.fetcher import Fetch, WantedFile
-from azbackup.commands.restore.scheduler import Arrivals
+from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.errors import Unavailable
 from azbackup.format.model import Entry, Kind
-from azbackup.packs.thaw.policy import ThawWish
+from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import MemoryThaw
 from tests.restore.unit.test_thawing import NOW, World
@@ -54,7 +54,9 @@ class Run:
         self.waits = 0
         files = range(len(tiers))
         self.todo = [WantedFile(Entry(b"%d" % n, int(Kind.FILE)), [(n, 0, 0)]) for n in files]
-        self.arrivals = Arrivals(self.world.thawing(), cast(Fetch, self), self.world.packs, ThawWish(), lambda: NOW)
+        self.arrivals = Scheduler(
+            self.world.thawing(), cast(Fetcher, self), self.world.packs, ThawOptions(), lambda: NOW
+        )
 
     def run(self, files: list[WantedFile], *_: object) -> list[WantedFile]:
         """Restores nothing, and notes it."""

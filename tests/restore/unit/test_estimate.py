@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
 from azbackup.format.labels import PACK_MAGIC
 from azbackup.format.model import PackId, PackRecord
-from azbackup.packs.layout import NeededPack, spans
-from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.packs.layout import PackLayout, spans
+from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.storage.prices import Prices
 
 GB = 10**9
@@ -38,13 +38,13 @@ DAY = 86_400.0
 def use(state: State, tier: str = "archive", size: int = GB, priority: str = "") -> PackUse:
     """A pack of one chunk that is wanted whole."""
     record = PackRecord(size, b"", "archive", bytes(32), [size - len(PACK_MAGIC)], [size])
-    pack = NeededPack(PackId("20261101T000000Z-0123456789abcdef"), record)
+    pack = PackLayout(PackId("20261101T000000Z-0123456789abcdef"), record)
     return PackUse(pack, state, tier, [] if state is State.MISSING else spans(pack, [0]), priority)
 
 
-def of(*uses: PackUse, wish: ThawWish | None = None, now: float = WRITTEN) -> Estimate:
+def of(*uses: PackUse, wish: ThawOptions | None = None, now: float = WRITTEN) -> Estimate:
     """The estimate of one file in these packs."""
-    return estimate([5], 2, uses, wish or ThawWish(), PRICES, now)
+    return estimate([5], 2, uses, wish or ThawOptions(), PRICES, now)
 
 
 def test_archived_pack_by_hand() -> None:
@@ -67,7 +67,7 @@ def test_online_pack_by_hand() -> None:
 @pytest.mark.parametrize(("days", "fee"), [(0, 3.0), (90, 1.5), (180, 0.0), (1000, 0.0)])
 def test_early_deletion_by_hand(days: int, fee: float) -> None:
     """In place, the rest of 180 days at 0.5 a month."""
-    found = of(use(State.ARCHIVED), wish=ThawWish(in_place=True), now=WRITTEN + days * DAY)
+    found = of(use(State.ARCHIVED), wish=ThawOptions(in_place=True), now=WRITTEN + days * DAY)
     assert found.cost.get("early_deletion", 0.0) == pytest.approx(fee)
     assert found.requests["delete"] == found.requests["write"] == 0
 
@@ -82,19 +82,19 @@ def test_what_was_asked_for_is_not_paid_again() -> None:
 
 def test_raising_is_paid_as_high() -> None:
     """A pending standard thaw that high would raise is paid at high."""
-    wish = ThawWish("high")
+    wish = ThawOptions("high")
     assert of(use(State.PENDING, priority="standard"), wish=wish).cost["thaw"] == pytest.approx(1006.0, rel=1e-6)
     assert "thaw" not in of(use(State.PENDING, priority="high"), wish=wish).cost
-    assert "thaw" not in of(use(State.PENDING, priority="standard"), wish=ThawWish("mixed")).cost
+    assert "thaw" not in of(use(State.PENDING, priority="standard"), wish=ThawOptions("mixed")).cost
 
 
 @pytest.mark.parametrize(("budget", "hours"), [(10 * GB, 1.0), (GB, 3.0), (GB - 1, 4.0), (0, 3.0 * GB)])
 def test_hours_at_high(budget: int, hours: float) -> None:
     """An hour for each budget's worth; standard takes its 15 whatever the size."""
-    found = of(*[use(State.ARCHIVED)] * 3, wish=ThawWish("high", budget))
+    found = of(*[use(State.ARCHIVED)] * 3, wish=ThawOptions("high", budget))
     assert found.hours == {"standard": 15.0, "high": hours}
     assert found.longest == hours
-    assert of(use(State.ARCHIVED), wish=ThawWish("mixed", budget)).longest == 15.0
+    assert of(use(State.ARCHIVED), wish=ThawOptions("mixed", budget)).longest == 15.0
 
 
 uses = st.lists(st.builds(use, st.sampled_from(State), st.just("archive"), st.integers(9, GB)), max_size=8)
@@ -103,7 +103,7 @@ uses = st.lists(st.builds(use, st.sampled_from(State), st.just("archive"), st.in
 @given(uses, st.sampled_from(["standard", "high", "mixed"]), st.booleans())
 def test_always(found_uses: list[PackUse], priority: str, in_place: bool) -> None:
     """The total is the sum of the headings, nothing is negative, and bytes are those of the packs."""
-    wish = ThawWish(priority, in_place=in_place)
+    wish = ThawOptions(priority, in_place=in_place)
     found = of(*found_uses, wish=wish)
     assert found.price == pytest.approx(sum(found.cost.values()))
     assert min(found.cost.values(), default=1) > 0

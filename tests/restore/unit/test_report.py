@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.cli.output.plan_report import again_text, count_text, money_text, pending_text, staged_text
-from azbackup.commands.restore.run import Outcome
+from azbackup.commands.restore.run import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
 FLAGS = ["--password", "--accesskey", "--sas-token", "--connection-string"]
@@ -63,6 +63,6 @@ def test_small_words() -> None:
     """Plurals, and sums too small for two decimals."""
     assert [count_text(n, "copy") for n in (0, 1, 2)] == ["0 copies", "1 copy", "2 copies"]
     assert [money_text(n, "USD") for n in (0.0, 0.001, 1234.5)] == ["0.00 USD", "under 0.01 USD", "1234.50 USD"]
-    assert staged_text(Outcome()) == ""
-    assert "1 other restore still waits for them;" in staged_text(Outcome(staged=(2, 5), others=1))
-    assert "3 other restores still wait for them;" in staged_text(Outcome(staged=(2, 5), others=3))
+    assert staged_text(RestoreResult()) == ""
+    assert "1 other restore still waits for them;" in staged_text(RestoreResult(staged=(2, 5), others=1))
+    assert "3 other restores still wait for them;" in staged_text(RestoreResult(staged=(2, 5), others=3))

@@ -10,8 +10,8 @@ import pytest
 from azbackup.errors import Missing
 from azbackup.format.labels import pack_blob
 from azbackup.format.model import PackId, PackRecord
-from azbackup.packs.layout import NeededPack
-from azbackup.packs.thaw.policy import State, ThawWish
+from azbackup.packs.layout import PackLayout
+from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.states import NotOnline, Pending, Thawing
 from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import MemoryBlobs, MemoryThaw
@@ -31,7 +31,7 @@ class World:
             data = name.encode() * 10
             md5 = hashlib.md5(data, usedforsecurity=False).digest()
             self.blobs.put_new(pack_blob("user", name), data, tier, md5)
-            self.packs.append(NeededPack(PackId(name), PackRecord(len(data), md5, tier, b"", [], [])))
+            self.packs.append(PackLayout(PackId(name), PackRecord(len(data), md5, tier, b"", [], [])))
 
     def thawing(self, mark: str = "me", partition: str = "user") -> Thawing:
         """The state as a run sees it that begins now."""
@@ -70,7 +70,7 @@ def test_state_by_the_copy(copy: dict[str, object] | None, state: State) -> None
 def test_states_without_copies() -> None:
     """Online and missing packs need no staging container."""
     world = World("a", tier="cool")
-    gone = NeededPack(PackId("b"), PackRecord(1, b"", "archive", b"", [], []))
+    gone = PackLayout(PackId("b"), PackRecord(1, b"", "archive", b"", [], []))
     thawing = world.thawing()
     assert thawing.state(world.packs[0]) is State.ONLINE
     assert thawing.state(gone) is State.MISSING
@@ -82,7 +82,7 @@ def test_size_and_md5_are_compared() -> None:
     world = World("a")
     record = world.packs[0].record
     for size, md5 in ((record.size + 1, record.md5), (record.size, bytes(16))):
-        changed = NeededPack(PackId("a"), PackRecord(size, md5, "archive", b"", [], []))
+        changed = PackLayout(PackId("a"), PackRecord(size, md5, "archive", b"", [], []))
         assert world.thawing().look([changed]) == ["pack a does not have the size and MD5 of its record"]
 
 
@@ -107,7 +107,7 @@ def test_what_the_hour_has_spent(copy: dict[str, object], spent: int, whose: str
     else:
         thawing._strangers = [line]
     size = world.packs[0].record.size
-    asks, later = thawing.asks(world.packs[:1], ThawWish("high", budget=size + 9), NOW)
+    asks, later = thawing.asks(world.packs[:1], ThawOptions("high", budget=size + 9), NOW)
     assert (len(asks), len(later)) == ((0, 1) if spent else (1, 0))
 
 
@@ -133,7 +133,7 @@ def test_last_one_out_removes_the_copies() -> None:
     mine, other = world.thawing("me"), world.thawing("other")
     for each in (mine, other):
         each.claim()
-        each.ask(each.asks(world.packs, ThawWish(), NOW)[0], in_place=False)
+        each.ask(each.asks(world.packs, ThawOptions(), NOW)[0], in_place=False)
     world.staging.release()
     [mark] = world.staging.listed("user/restores/other")
     assert mine.leave(mark.modified + 60) == 1
@@ -148,7 +148,7 @@ def test_copies_of_another_partition_are_left() -> None:
     world.blobs.put_new("other/packs/x", b"x", "archive", hashlib.md5(b"x", usedforsecurity=False).digest())
     world.staging.thaw("other/packs/x", "standard")
     thawing = world.thawing()
-    thawing.ask(thawing.asks(world.packs, ThawWish(), NOW)[0], in_place=False)
+    thawing.ask(thawing.asks(world.packs, ThawOptions(), NOW)[0], in_place=False)
     assert thawing.discard() == (1, 10)
     assert [info.name for info in world.staging.listed("")] == ["other/packs/x"]
 
