@@ -30,9 +30,10 @@ from azbackup.format.model import ChunkId, Snapshot
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.states import Thawing
 from azbackup.progress import Silent
+from azbackup.records import keystore
 from azbackup.records.catalog import Catalog
 from azbackup.records.keystore import Keystore
-from azbackup.records.record_store import RecordStore, keystore
+from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.prices import load_prices
