@@ -1,14 +1,18 @@
-"""What tests stand on: one real Azurite for the session, names of their own, the real scripts.
+"""What tests stand on: one real Azurite for each process that runs tests, names of their own, the real scripts.
 
-Promises: no test sees what another one stored, the scripts see nothing of the environment or home
-directory of whoever runs the tests, and no process is left behind. A missing Azurite is an error.
+Promises: no test sees what another one stored, the scripts see nothing of the environment, home directory or ignored
+signals of whoever runs the tests, and no process is left behind. A missing Azurite is an error. The tests pass for
+everybody: what only root can play has the mark `is_root`, and `differs` marks what root and others see differently.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +25,36 @@ from emulator.azurite import Azurite, Endpoints, running_azurite
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
+_ROOM_BYTES = 2 << 30  # in the temporary directory; a whole run takes a fraction of it
+_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
+
+
+def pytest_configure() -> None:
+    """Make the tests independent of how they were started. Runs in each process that runs tests."""
+    _hand_no_ignored_signals_on()
+    _find_room()
+
+
+def _hand_no_ignored_signals_on() -> None:
+    """Let programs that tests start take signals as usual, also below nohup or a shell's `&`.
+
+    An ignored signal stays ignored in a new program, one that has a handler does not: the tests themselves still
+    ignore it, by a handler that does nothing.
+    """
+    for number in _IGNORED:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+def _find_room() -> None:
+    """Take another temporary directory when the first one is as good as full."""
+    places = [Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp"), Path.home(), REPOSITORY]
+    for place in places:
+        if os.access(place, os.W_OK | os.X_OK) and shutil.disk_usage(place).free > _ROOM_BYTES:
+            break
+    else:
+        raise pytest.UsageError(f"none of {', '.join(map(str, places))} has {_ROOM_BYTES >> 30} GiB free: set TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(place)
 
 
 @dataclass(frozen=True)
@@ -125,7 +159,7 @@ class ScriptRunner:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    """Give one Azurite, its data in memory, to the whole session."""
+    """Give one Azurite, its data in memory, to all tests of this process (pytest-xdist starts several)."""
     with running_azurite() as running:
         yield running
 

@@ -6,12 +6,14 @@ import compileall
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -184,9 +186,26 @@ def module_cli(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> It
     runner.stop()
 
 
-@pytest.fixture
-def open_path() -> Iterator[Path]:
-    """Give a directory that every user may enter and write to (pytest's own are closed to others)."""
-    with tempfile.TemporaryDirectory() as name:
+@contextmanager
+def open_directory() -> Iterator[Path]:
+    """A directory that every user may enter and write to: pytest's own are closed to others, and TMPDIR may be too."""
+    places = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")]
+    found = [place for place in places if os.geteuid() != 0 or _is_open(place)]
+    if not found:
+        pytest.skip(f"no other user can enter {', '.join(map(str, places))}")
+    with tempfile.TemporaryDirectory(dir=found[0]) as name:
         Path(name).chmod(0o1777)
         yield Path(name)
+
+
+def _is_open(place: Path) -> bool:
+    """Whether everybody may pass through a directory and all above it."""
+    place = place.resolve()
+    return all(each.is_dir() and each.stat().st_mode & stat.S_IXOTH for each in (place, *place.parents))
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """Give a directory that every user may enter and write to."""
+    with open_directory() as path:
+        yield path

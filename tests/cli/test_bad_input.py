@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import socket
 import stat
 import time
@@ -18,7 +19,7 @@ from emulator.archive import ArchiveSimulator
 from tests.cli.conftest import NOBODY, Cli, check_error, check_secrets, hook
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import small_files
-from tests.cli.trees import describe, differences
+from tests.cli.trees import describe, differences, make_socket
 from tests.conftest import PASSWORD, ScriptResult
 
 SCRIPTS = ["backup.py", "restore.py", "change_password.py"]
@@ -49,11 +50,12 @@ def run(
     return cli(script, *options, *what, env={"AZBACKUP_NEW_PASSWORD": "another secret", **(env or {})}, expect=None)
 
 
-def closed_port() -> int:
-    """A port where nobody listens."""
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Give a port where nobody listens; it is taken, so that nobody else begins to."""
     with socket.socket() as plug:
         plug.bind(("127.0.0.1", 0))
-        return int(plug.getsockname()[1])
+        yield int(plug.getsockname()[1])
 
 
 # --- passwords
@@ -77,7 +79,7 @@ def test_password_from_everywhere(stored_cli: Cli, tree: Path, tmp_path: Path) -
         (
             ["--password", PASSWORD],
             ["--password-file", f"{file}"],
-            ["--password-command", f"head -1 {file}"],
+            ["--password-command", f"head -1 {shlex.quote(str(file))}"],
         )
     ):
         stored_cli.restore(tmp_path / f"{number}", *options, env={"AZBACKUP_PASSWORD": "wrong"})
@@ -200,10 +202,9 @@ def test_options_that_there_are_not(cli: Cli, options: list[str]) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_server_that_is_not_there(cli: Cli, tree: Path, tmp_path: Path, script: str) -> None:
+def test_server_that_is_not_there(cli: Cli, tree: Path, tmp_path: Path, closed_port: int, script: str) -> None:
     """Where nobody listens it is 14, in less than 10 seconds."""
-    port = closed_port()
-    nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=port, table_port=port))
+    nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=closed_port, table_port=closed_port))
     began = time.monotonic()
     result = run(nowhere, script, tree, tmp_path)
     assert time.monotonic() - began < 10
@@ -331,8 +332,7 @@ def check_error_after_notes(result: ScriptResult, script: str, status: int, *wor
 def test_json(cli: Cli, tmp_path: Path) -> None:
     """With --json every line on stdout is an object of a documented kind; the last one is the summary, or the error."""
     source = small_files(tmp_path / "source", 3)
-    with socket.socket(socket.AF_UNIX) as plug:
-        plug.bind(str(source / "socket"))
+    make_socket(source / "socket")
     os.mkfifo(source / os.fsdecode(b"fifo \xff"))
     new = {"AZBACKUP_NEW_PASSWORD": PASSWORD}
     runs = [

@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import socket
 import stat
 import struct
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import NOBODY, Cli, is_root
-from tests.cli.trees import Tree, describe, differences, subtree
+from tests.cli.conftest import NOBODY, Cli, is_root, open_directory
+from tests.cli.trees import Tree, describe, differences, make_socket, subtree
 from tests.conftest import ScriptResult
 
 KIB, MIB = 1024, 1024 * 1024
@@ -304,9 +302,7 @@ class Trip:
 @pytest.fixture(scope="module")
 def trip(module_cli: Cli) -> Iterator[Trip]:
     """Give the tree of all kinds, backed up and restored: by whoever runs this, and as nobody when that is root."""
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        work.chmod(0o711)
+    with open_directory() as work:
         source, restored, others = work / "source", work / "restored", work / "others"
         skipped = _make_all(source)
         before = describe(source)
@@ -333,9 +329,7 @@ def _make_all(source: Path) -> dict[str, str]:
             if kind not in ("attributes", "acls", "root attributes"):
                 raise
             skipped[kind] = f"this file system cannot hold them: {error.strerror}"
-    plug = socket.socket(socket.AF_UNIX)
-    plug.bind(str(source / "socket"))
-    plug.close()
+    make_socket(source / "socket")
     if "attributes" not in skipped:
         os.setxattr(source, "user.of-the-root", b"kept too")
     source.chmod(0o2751)

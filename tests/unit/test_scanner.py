@@ -7,8 +7,6 @@ import resource
 import shutil
 import socket
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,16 +30,21 @@ def scanned(root: Path) -> list[ScannedPath]:
         os.close(descriptor)
 
 
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Run a block without root's rights, if it has them."""
+def scanned_by_nobody(root: Path) -> list[Found]:
+    """Return what a scan finds without root's rights.
+
+    The directory is opened before they go: its parents may be closed to others, and keep their modes.
+    """
     before = os.geteuid()
+    root.chmod(0o755)
+    descriptor = os.open(root, os.O_RDONLY)
     if before == 0:
         os.seteuid(65534)
     try:
-        yield
+        return list(scan(descriptor))
     finally:
         os.seteuid(before)
+        os.close(descriptor)
 
 
 @given(TREES)
@@ -120,10 +123,7 @@ def test_an_unreadable_directory_is_found_with_its_error(tmp_path: Path) -> None
     (tmp_path / "closed" / "inside").touch()
     (tmp_path / "z").touch()
     (tmp_path / "closed").chmod(0)
-    for path in (tmp_path, *tmp_path.parents[:3]):
-        path.chmod(0o755)
-    with as_nobody():
-        found = scanned(tmp_path)
+    found = scanned_by_nobody(tmp_path)
     assert [each.path for each in found] == [b"", b"closed", b"z"]
     assert found[1].entry is not None
     assert "Permission denied" in found[1].error
@@ -134,10 +134,7 @@ def test_what_cannot_be_looked_at_is_found_with_its_error(tmp_path: Path) -> Non
     (tmp_path / "listed").mkdir()
     (tmp_path / "listed" / "inside").touch()
     (tmp_path / "listed").chmod(0o444)
-    for path in (tmp_path, *tmp_path.parents[:3]):
-        path.chmod(0o755)
-    with as_nobody():
-        found = scanned(tmp_path)
+    found = scanned_by_nobody(tmp_path)
     assert [each.path for each in found] == [b"", b"listed", b"listed/inside"]
     assert found[2].entry is None
     assert "Permission denied" in found[2].error

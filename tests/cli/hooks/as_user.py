@@ -1,15 +1,19 @@
 """Runs a script as another user: python as_user.py UID SCRIPT ARGUMENT ...
 
-The interpreter may lie where only root can reach it (in a home directory), so the modules that a script imports later
-on are still loaded as root; everything else that it does, it does as the user.
+The interpreter and the checkout may lie where only root can reach them (in a home directory), so the modules that a
+script imports later on, and the files that come with them, are still read as root; everything else that it does, it
+does as the user.
 """
 
 from __future__ import annotations
 
 import builtins
 import ctypes
+import io
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,43 @@ def own_proc() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
+@contextmanager
+def root_again(user: int) -> Iterator[None]:
+    """Gives the privileges back for a block."""
+    os.seteuid(0)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        own_proc()
+
+
+def import_as_root(user: int) -> Callable[..., Any]:
+    """An import that may read the modules' files."""
+    _import = builtins.__import__
+
+    def found(name: str, *arguments: Any, **more: Any) -> Any:
+        if name in sys.modules or os.geteuid() == 0:
+            return _import(name, *arguments, **more)
+        with root_again(user):
+            return _import(name, *arguments, **more)
+
+    return found
+
+
+def open_as_root(user: int, package: str) -> Callable[..., Any]:
+    """An `open` that may read what comes with the package; all else is for the user to open, or not."""
+    _open = io.open
+
+    def found(file: Any, *arguments: Any, **more: Any) -> Any:
+        if isinstance(file, str | os.PathLike) and os.fspath(file).startswith(package) and os.geteuid() != 0:
+            with root_again(user):
+                return _open(file, *arguments, **more)
+        return _open(file, *arguments, **more)
+
+    return found
+
+
 def main() -> None:
     """Gives up the privileges and becomes the script."""
     user, script = int(sys.argv[1]), sys.argv[2]
@@ -28,19 +69,8 @@ def main() -> None:
     sys.path[0] = str(Path(script).parent)
     __import__("azbackup.cli.main")
     program = compile(Path(script).read_bytes(), script, "exec")
-    _import = builtins.__import__
-
-    def import_as_root(name: str, *arguments: Any, **more: Any) -> Any:
-        if name in sys.modules or os.geteuid() == 0:
-            return _import(name, *arguments, **more)
-        os.seteuid(0)
-        try:
-            return _import(name, *arguments, **more)
-        finally:
-            os.seteuid(user)
-            own_proc()
-
-    builtins.__import__ = import_as_root
+    builtins.__import__ = import_as_root(user)
+    builtins.open = io.open = open_as_root(user, f"{sys.path[0]}/azbackup/")
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, 0)
