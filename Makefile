@@ -2,7 +2,8 @@
 #
 #   make demo     back up, change the password, restore and compare, on a real Azurite (DIR=... for your own files)
 #   make demo-archive  a restore from a slow archive tier that pends, is run again, and completes
-#   make test     all the tests
+#   make test     all the tests, in parallel (WORKERS=1: one after the other)
+#   make quick    the tests to run while you work, under a minute: units, contracts by memory, one journey
 #   make check    the linters, then the tests: what CI runs
 #   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
 #   make scale    measure trees of up to a million files, and a terabyte's worth of chunk index
@@ -18,8 +19,11 @@ TYPED  := azbackup emulator benchmarks backup.py restore.py change_password.py
 DIR    ?=
 BENCH  ?=
 SCALE  ?=
+# Tests wait for Azurite and for scripts to start: one process more than there are processors is quickest.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1 )))
+PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: set-up demo demo-archive test torture lint check bench scale lock clean
+.PHONY: set-up demo demo-archive test quick torture lint check bench scale lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -43,7 +47,10 @@ demo-archive: set-up
 	@$(BIN)/python -m emulator.demo_archive
 
 test: set-up
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+quick: set-up
+	@$(BIN)/python -m pytest $(PARALLEL) -m quick tests/unit tests/restore/unit tests/contract tests/cli/test_journey.py
 
 torture: set-up
 	@$(BIN)/python -m pytest tests/torture

@@ -2,7 +2,7 @@
 
 Promises: no test sees what another one stored, the scripts see nothing of the environment, home directory or ignored
 signals of whoever runs the tests, and no process is left behind. A missing Azurite is an error. The tests pass for
-everybody: what only root can play has the mark `is_root`, and `differs` marks what root and others see differently.
+everybody: what only root can play is skipped for others, with the reason.
 """
 
 from __future__ import annotations
@@ -33,6 +33,20 @@ def pytest_configure() -> None:
     """Make the tests independent of how they were started. Runs in each process that runs tests."""
     _hand_no_ignored_signals_on()
     _find_room()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` runs, and what differs between root and other users."""
+    for item in items:
+        if _is_quick(item):
+            item.add_marker("quick")
+        if {"open_path", "bound_user"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("differs")
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    where = item.path.relative_to(REPOSITORY / "tests")
+    return "unit" in where.parts or where.name == "test_journey.py" or "[memory" in item.name
 
 
 def _hand_no_ignored_signals_on() -> None:

@@ -26,8 +26,7 @@ from tests.conftest import PASSWORD, REPOSITORY, ScriptResult, ScriptRunner, Vau
 
 HOOKS = Path(__file__).parent / "hooks"
 NOBODY = 65534
-is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make such things")
-not_root = pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make these things, or become another user")
 
 
 def check_secrets(result: ScriptResult, *secrets: str) -> None:
@@ -202,6 +201,12 @@ def _is_open(place: Path) -> bool:
     """Whether everybody may pass through a directory and all above it."""
     place = place.resolve()
     return all(each.is_dir() and each.stat().st_mode & stat.S_IXOTH for each in (place, *place.parents))
+
+
+@pytest.fixture
+def bound_user() -> int | None:
+    """Give the user whom modes bind, for `user=` of the scripts: nobody when root runs the tests, else whoever does."""
+    return NOBODY if os.geteuid() == 0 else None
 
 
 @pytest.fixture

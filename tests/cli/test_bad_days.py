@@ -6,7 +6,6 @@ and a run is stopped while the archive simulator holds back one of its requests.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import NOBODY, Cli, check_error, hook, summary, until
+from tests.cli.conftest import Cli, check_error, hook, summary, until
 from tests.cli.stored import read_stored
 from tests.cli.test_incremental import noise, small_files
 from tests.cli.trees import Tree, describe, differences
@@ -145,16 +144,15 @@ def test_source_that_vanishes(cli: Cli, tmp_path: Path) -> None:
 # --- a home that cannot be used
 
 
-def test_home_that_cannot_be_used(cli: Cli, open_path: Path) -> None:
+def test_home_that_cannot_be_used(cli: Cli, open_path: Path, bound_user: int | None) -> None:
     """Where there is no place for a cache, because a file or a closed directory is there, everything works without."""
     source, _ = victim_tree(open_path)
     (open_path / "file").touch()
     (open_path / "closed").mkdir(0o000)
-    user = NOBODY if os.geteuid() == 0 else None
     for number, home in enumerate(("file", "closed/below")):
         cache = {"XDG_CACHE_HOME": str(open_path / home)}
-        cli.backup(source, env=cache, user=user)
-        cli.restore(open_path / f"restored-{number}", env=cache, user=user)
+        cli.backup(source, env=cache, user=bound_user)
+        cli.restore(open_path / f"restored-{number}", env=cache, user=bound_user)
         assert differences(source, open_path / f"restored-{number}", owner=False) == []
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import NOBODY, Cli, check_error, check_secrets, hook
+from tests.cli.conftest import Cli, check_error, check_secrets, hook
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import small_files
 from tests.cli.trees import describe, differences, make_socket
@@ -244,11 +244,10 @@ def test_directory_that_is_a_file(cli: Cli, tmp_path: Path) -> None:
     refused_directory(cli, tmp_path / "file", "not a directory", str(tmp_path / "file"))
 
 
-def test_directory_that_is_unreadable(cli: Cli, open_path: Path) -> None:
+def test_directory_that_is_unreadable(cli: Cli, open_path: Path, bound_user: int | None) -> None:
     """It is 1, and names the path."""
     (open_path / "closed").mkdir(0o000)
-    user = NOBODY if os.geteuid() == 0 else None
-    refused_directory(cli, open_path / "closed", "cannot read", str(open_path / "closed"), user=user)
+    refused_directory(cli, open_path / "closed", "cannot read", str(open_path / "closed"), user=bound_user)
 
 
 def test_directory_that_is_a_link(cli: Cli, tree: Path, tmp_path: Path) -> None:
@@ -288,11 +287,10 @@ def test_destination_that_is_a_file(stored_cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["closed", "closed/below"])
-def test_destination_that_is_not_writable(stored_cli: Cli, open_path: Path, name: str) -> None:
+def test_destination_that_is_not_writable(stored_cli: Cli, open_path: Path, bound_user: int | None, name: str) -> None:
     """It is 1, and names the path."""
     (open_path / "closed").mkdir(0o500)
-    user = NOBODY if os.geteuid() == 0 else None
-    result = stored_cli.restore(open_path / name, expect=1, user=user)
+    result = stored_cli.restore(open_path / name, expect=1, user=bound_user)
     check_error_after_notes(result, "restore.py", 1, str(open_path / name))
 
 
@@ -353,18 +351,17 @@ def test_json(cli: Cli, tmp_path: Path) -> None:
             assert events[-1]["hint"]
 
 
-def test_quiet(cli: Cli, open_path: Path) -> None:
+def test_quiet(cli: Cli, open_path: Path, bound_user: int | None) -> None:
     """With --quiet success says nothing; a problem is still named."""
     source = small_files(open_path / "source", 3)
-    user = NOBODY if os.geteuid() == 0 else None
-    result = cli.backup(source, "--quiet", user=user)
+    result = cli.backup(source, "--quiet", user=bound_user)
     assert (result.stdout, result.stderr) == ("", "")
     result = cli.restore(open_path / "restored", "--quiet")
     assert (result.stdout, result.stderr) == ("", "")
     result = cli("change_password.py", "--quiet", env={"AZBACKUP_NEW_PASSWORD": PASSWORD})
     assert (result.stdout, result.stderr) == ("", "")
     (source / "folder-1" / "payload-1").chmod(0o000)
-    result = cli.backup(source, "--quiet", user=user, expect=3)
+    result = cli.backup(source, "--quiet", user=bound_user, expect=3)
     assert result.stderr == "backup.py: folder-1/payload-1: cannot be read: Permission denied\n"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import HOOKS, NOBODY, Cli, check_error, hook, summary, until
+from tests.cli.conftest import HOOKS, Cli, check_error, hook, summary, until
 from tests.cli.trees import Tree, describe, differences
 from tests.conftest import REPOSITORY, ScriptResult
 
@@ -237,18 +237,17 @@ def test_sources_below_each_other(cli: Cli, tmp_path: Path) -> None:
 # --- unreadable files
 
 
-def test_unreadable_file_keeps_its_last_version(cli: Cli, open_path: Path) -> None:
+def test_unreadable_file_keeps_its_last_version(cli: Cli, open_path: Path, bound_user: int | None) -> None:
     """What cannot be read any more is named, the status is 3, and its last stored version stays in the snapshot."""
     source = small_files(open_path / "source", 10)
     (source / "closed folder").mkdir()
     (source / "closed folder" / "inside").write_bytes(b"seen in time")
-    user = NOBODY if os.geteuid() == 0 else None
-    cli.backup(source, user=user)
+    cli.backup(source, user=bound_user)
     before = describe(source)
     (source / "folder-1" / "payload-1").chmod(0o000)
     (source / "closed folder").chmod(0o000)
     (source / "folder-2" / "payload-2").write_bytes(b"changed and readable")
-    result = cli.backup(source, "--json", user=user, expect=3)
+    result = cli.backup(source, "--json", user=bound_user, expect=3)
     for path in ("folder-1/payload-1", "closed folder"):
         assert f'"path": "{path}"' in result.stdout
     assert summary(result)["unreadable"] == 2
@@ -261,20 +260,19 @@ def test_unreadable_file_keeps_its_last_version(cli: Cli, open_path: Path) -> No
     assert kept.digest == before[b"folder-1/payload-1"].digest
 
 
-def test_unreadable_from_the_start(cli: Cli, open_path: Path) -> None:
+def test_unreadable_from_the_start(cli: Cli, open_path: Path, bound_user: int | None) -> None:
     """What could never be read is named, is in no snapshot, and the rest is there; it is stored once it can be read."""
     source = small_files(open_path / "source", 3)
     victim = source / "folder-1" / "payload-1"
     victim.chmod(0o000)
-    user = NOBODY if os.geteuid() == 0 else None
-    result = cli.backup(source, user=user, expect=3)
+    result = cli.backup(source, user=bound_user, expect=3)
     assert "backup.py: folder-1/payload-1: cannot be read: Permission denied\n" in result.stderr
     cli.restore(open_path / "without")
     assert [line for line in differences(source, open_path / "without") if "missing" in line] == [
         "'folder-1/payload-1': is missing"
     ]
     victim.chmod(0o644)
-    assert cli.backup_summary(source, user=user)["new"] == 1
+    assert cli.backup_summary(source, user=bound_user)["new"] == 1
     cli.restore(open_path / "with")
     assert differences(source, open_path / "with") == []
 

@@ -132,12 +132,12 @@ def test_snapshots_as_json(stored: Stored) -> None:
     assert snapshots[0]["parent"] is None
 
 
-def test_unreadable_entries_are_shown(cli: Cli, open_path: Path) -> None:
+def test_unreadable_entries_are_shown(cli: Cli, open_path: Path, bound_user: int | None) -> None:
     """A snapshot that could not read all tells how many."""
     source = open_path / "source"
     write(source / "file", "x")
     (source / "file").chmod(0)
-    result = cli.backup(source, user=65534 if os.geteuid() == 0 else None, expect=3)
+    result = cli.backup(source, user=bound_user, expect=3)
     assert "cannot be read" in result.stderr
     [head, row] = cli("restore.py", "--snapshots").stdout.splitlines()
     assert dict(zip(head.split(), re.split(r"  +", row.strip()), strict=True))["unreadable"] == "1"
