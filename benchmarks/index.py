@@ -16,7 +16,7 @@ from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.format.labels import CHUNK_ID_BYTES, PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
 from azbackup.format.model import PackRecord, SealedRecord
-from azbackup.records.catalog import encode_pack
+from azbackup.format.payloads import encode_pack
 from azbackup.records.keystore import Keystore
 from azbackup.records.record_store import RecordStore
 from azbackup.storage.azure.account import Account

@@ -14,11 +14,12 @@ from azbackup.crypto.sealing import SEAL_BYTES, Keys, seal_chunk
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_PREFIX, pack_blob
 from azbackup.format.model import ChunkId, PackId, SealedRecord, split_ids
+from azbackup.format.payloads import decode_pack
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
 from azbackup.packs.packer import Packer
 from azbackup.packs.uploader import PackUploader
-from azbackup.records.catalog import Catalog, decode_pack
+from azbackup.records.catalog import Catalog
 from azbackup.records.record_store import RunCopies
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import BlobStore

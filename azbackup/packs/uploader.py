@@ -15,9 +15,9 @@ from io import BytesIO
 
 from azbackup.format.labels import PACK_PREFIX, pack_blob
 from azbackup.format.model import SealedRecord
+from azbackup.format.payloads import encode_pack
 from azbackup.memory import give_back_memory
 from azbackup.packs.packer import Pack
-from azbackup.records.catalog import encode_pack
 from azbackup.records.record_store import RecordStore, RunCopies
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import BlobStore

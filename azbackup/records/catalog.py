@@ -8,66 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from azbackup.errors import Damaged, Exists, Missing, NothingStored
 from azbackup.format.entries import merge, read_entries
 from azbackup.format.labels import (
-    CHUNK_ID_BYTES,
-    PACK_BYTES,
-    PACK_MAGIC,
     PACK_PREFIX,
     SNAPSHOT_PREFIX,
-    check_stamp,
     files_name,
-    number_of,
     snapshot_name,
 )
 from azbackup.format.model import Entry, Layer, PackId, PackRecord, SealedRecord, Snapshot
+from azbackup.format.payloads import decode_pack, decode_snapshot, encode_snapshot
 from azbackup.records.record_store import RecordStore, RunCopies
-
-_snapshot_decoder = msgspec.msgpack.Decoder(Snapshot)
-_pack_decoder = msgspec.msgpack.Decoder(PackRecord)
-_encoder = msgspec.msgpack.Encoder()
-
-
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """A snapshot's payload: a msgpack map, without the number that its record's name says."""
-    return _encoder.encode(msgspec.structs.replace(snapshot, number=0))
-
-
-def decode_snapshot(name: str, payload: bytes) -> Snapshot:
-    """The snapshot of a record. Damaged."""
-    try:
-        snapshot = _snapshot_decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise Damaged(f"record {name} is malformed: {error}") from None
-    for layer in snapshot.layers:
-        check_stamp(layer.run)
-    check_stamp(snapshot.run)
-    snapshot.number = number_of(name, SNAPSHOT_PREFIX)
-    return snapshot
-
-
-def encode_pack(record: PackRecord) -> bytes:
-    """A pack record's payload: a msgpack map."""
-    return _encoder.encode(record)
-
-
-def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
-    """(pack id, pack record). Damaged when the columns do not fit each other or the pack's size."""
-    pack_id = PackId(check_stamp(name.removeprefix(PACK_PREFIX)))
-    try:
-        record = _pack_decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise Damaged(f"record {name} is malformed: {error}") from None
-    count = len(record.sealed)
-    whole = len(PACK_MAGIC) + sum(record.sealed)
-    columns = len(record.ids) == count * CHUNK_ID_BYTES and len(record.plain) == count
-    lengths = min(record.sealed, default=1) >= 1 and min(record.plain, default=1) >= 1
-    if not columns or not lengths or whole != record.size or whole > PACK_BYTES:
-        raise Damaged(f"the columns of record {name} do not agree")
-    return pack_id, record
 
 
 class Catalog:

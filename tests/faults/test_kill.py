@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from azbackup.format.model import ChunkId
-from azbackup.records.catalog import decode_pack
+from azbackup.format.payloads import decode_pack
 from azbackup.storage.local.journal import Journal
 from emulator.trees import differences
 from tests.faults.conftest import Story

@@ -15,15 +15,8 @@ from azbackup.errors import Damaged, Exists, NothingStored
 from azbackup.format.compression import encode_payload
 from azbackup.format.labels import PACK_BYTES, snapshot_name
 from azbackup.format.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
-from azbackup.records.catalog import (
-    Catalog,
-    choose,
-    decode_pack,
-    decode_snapshot,
-    encode_pack,
-    encode_snapshot,
-    latest_by_source,
-)
+from azbackup.format.payloads import decode_pack, decode_snapshot, encode_pack, encode_snapshot
+from azbackup.records.catalog import Catalog, choose, latest_by_source
 from azbackup.records.record_store import RecordStore, RunCopies, compressed
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from azbackup.format import payloads
 from azbackup.format.labels import PACK_MAGIC
 from azbackup.format.model import ChunkId, PackId
 from azbackup.packs import packer
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.packer import Pack, Packer
-from azbackup.records import catalog
 
 STAMP = "20261122T210800Z-%016x"
 
@@ -58,7 +58,7 @@ def test_every_chunk_is_where_the_record_says(chunks: list[bytes]) -> None:
             sealed = pack.data[start : start + pack.record.sealed[number]]
             found.append((int.from_bytes(needed.chunk_id(number), "big"), sealed, pack.record.plain[number] - 7))
         # What was packed is what the catalog accepts.
-        assert catalog.decode_pack("pack-" + pack.pack_id, catalog.encode_pack(pack.record)) == (
+        assert payloads.decode_pack("pack-" + pack.pack_id, payloads.encode_pack(pack.record)) == (
             pack.pack_id,
             pack.record,
         )

@@ -1,0 +1,63 @@
+"""The payloads of snapshot and pack records: msgpack maps, strict where they are read.
+
+Promises that what was decoded is well-formed: ids have the form of ids, and the columns of a pack agree with each
+other and with its size. Pure.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from azbackup.errors import Damaged
+from azbackup.format.labels import (
+    CHUNK_ID_BYTES,
+    PACK_BYTES,
+    PACK_MAGIC,
+    PACK_PREFIX,
+    SNAPSHOT_PREFIX,
+    check_stamp,
+    number_of,
+)
+from azbackup.format.model import PackId, PackRecord, Snapshot
+
+_snapshot_decoder = msgspec.msgpack.Decoder(Snapshot)
+_pack_decoder = msgspec.msgpack.Decoder(PackRecord)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """A snapshot's payload: a msgpack map, without the number that its record's name says."""
+    return _encoder.encode(msgspec.structs.replace(snapshot, number=0))
+
+
+def decode_snapshot(name: str, payload: bytes) -> Snapshot:
+    """The snapshot of a record. Raises Damaged if it is malformed."""
+    try:
+        snapshot = _snapshot_decoder.decode(payload)
+    except msgspec.DecodeError as error:
+        raise Damaged(f"record {name} is malformed: {error}") from None
+    for layer in snapshot.layers:
+        check_stamp(layer.run)
+    check_stamp(snapshot.run)
+    return msgspec.structs.replace(snapshot, number=number_of(name, SNAPSHOT_PREFIX))
+
+
+def encode_pack(record: PackRecord) -> bytes:
+    """A pack record's payload: a msgpack map."""
+    return _encoder.encode(record)
+
+
+def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
+    """(pack id, pack record). Raises Damaged if the columns do not fit each other or the pack's size."""
+    pack_id = PackId(check_stamp(name.removeprefix(PACK_PREFIX)))
+    try:
+        record = _pack_decoder.decode(payload)
+    except msgspec.DecodeError as error:
+        raise Damaged(f"record {name} is malformed: {error}") from None
+    count = len(record.sealed)
+    whole = len(PACK_MAGIC) + sum(record.sealed)
+    columns = len(record.ids) == count * CHUNK_ID_BYTES and len(record.plain) == count
+    lengths = min(record.sealed, default=1) >= 1 and min(record.plain, default=1) >= 1
+    if not columns or not lengths or whole != record.size or whole > PACK_BYTES:
+        raise Damaged(f"the columns of record {name} do not agree")
+    return pack_id, record
