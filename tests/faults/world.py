@@ -128,7 +128,9 @@ class World:
 
     # --- runs, wired as the command line does
 
-    def backup(self, fuse: Fuse | None = None, source: Path | None = None) -> tuple[Snapshot, list[str]]:
+    def backup(
+        self, fuse: Fuse | None = None, source: Path | None = None, show: Silent | None = None
+    ) -> tuple[Snapshot, list[str]]:
         """Back up; return the snapshot and the damage that was met."""
         fuse = fuse or Fuse()
         rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
@@ -142,7 +144,7 @@ class World:
         job = Job(os.fsencode(source or self.source), "host", PARTITION, self.tier, fresh)
         clock = Clock(lambda: _NOW_NS, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
-        run = Backup(job, Catalog(records), blobs, keys, clock, Silent(), journal)
+        run = Backup(job, Catalog(records), blobs, keys, clock, show or Silent(), journal)
         try:
             return run.run(), [*records.damage, *([opened.damage] if opened.damage else [])]
         finally:

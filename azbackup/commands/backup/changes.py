@@ -1,13 +1,22 @@
-"""What changed: the scanned stream beside the last snapshot's, both in path order. Pure."""
+"""What changed: the scanned tree beside the last snapshot's entries, both in path order.
+
+What is unchanged keeps its chunks and is not read; what is not is read whole; what cannot be read is named and keeps
+its last stored version.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from azbackup.filesystem.scanner import ScannedPath, same_moment
-from azbackup.format.model import Entry, Layer, order
+from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
+from azbackup.commands.backup.notices import Notices
+from azbackup.commands.backup.tally import Tally
+from azbackup.filesystem.destination import is_temporary
+from azbackup.filesystem.scanner import ScannedPath, same_moment, scan
+from azbackup.format.model import Entry, Kind, Layer, order
 
 _MOST_LAYERS = 30
+_VANISHED = "vanished while it was backed up"
 
 
 def pair(scanned: Iterable[ScannedPath], base: Iterator[Entry]) -> Iterator[tuple[ScannedPath | None, Entry | None]]:
@@ -42,3 +51,84 @@ def wants_full(layers: list[Layer]) -> bool:
     if not layers:
         return True
     return len(layers) > _MOST_LAYERS or sum(layer.entries for layer in layers[1:]) > layers[0].entries
+
+
+class Comparison:
+    """One pass over the tree beside a base. Made once, run once; a pass that cannot go on is made anew."""
+
+    def __init__(self, root: int, base: Iterator[Entry], reader: EntryReader, notices: Notices, *, full: bool) -> None:
+        """`root` is the source's descriptor; `full`: every entry is wanted, not the changes against the base alone."""
+        self.tally = Tally()  # right when `entries` has ended
+        self._root = root
+        self._base = base
+        self._reader = reader
+        self._notices = notices
+        self._full = full
+
+    def entries(self) -> Iterator[Entry]:
+        """What goes into the file records, in path order; removals too when not `full`."""
+        kept = b"\0"  # below which nothing could be looked at, so that the last stored version stays
+        for found, old in pair(scan(self._root), self._base):
+            if found is None:
+                assert old is not None
+                if old.path.startswith(kept):
+                    if self._full:
+                        yield old
+                else:
+                    yield from self._removed(old)
+                continue
+            if found.error:
+                self._problem(found.path, found.error)
+                kept = found.path + b"/"
+            entry, same = self._entry(found, old)
+            if entry is None:
+                if old is not None:
+                    yield from self._removed(old)
+                continue
+            self.tally.count(entry, old, same=same)
+            if entry.kind != Kind.DIRECTORY:
+                self._notices.done(entry.path, entry.size)
+            if self._full or not same:
+                yield entry
+
+    def _removed(self, old: Entry) -> Iterator[Entry]:
+        self.tally.remove(old)
+        if not self._full:
+            yield Entry(old.path, int(Kind.REMOVED))
+
+    def _entry(self, found: ScannedPath, old: Entry | None) -> tuple[Entry | None, bool]:
+        """(the entry to keep, whether it is the old one); None when there is nothing at this path any more."""
+        now = found.entry
+        if now is None and found.error:
+            return old, True
+        why = _left_out(found)
+        if why or now is None:
+            self._notices.left_out(found.path, why)
+            return None, False
+        if old is not None and unchanged(now, old):
+            return old, True
+        try:
+            return self._reader.entry(found, now), False
+        except FileNotFoundError:
+            self._notices.left_out(found.path, _VANISHED)
+            return None, False
+        except Unreadable as error:
+            self._problem(found.path, str(error))
+        except OSError as error:
+            self._problem(found.path, f"cannot be read: {error.strerror}")
+        return old, True
+
+    def _problem(self, path: bytes, message: str) -> None:
+        self.tally.miss(path)
+        self._notices.problem(path, message)
+
+
+def _left_out(found: ScannedPath) -> str:
+    """Why nothing is stored of what was found, '' when something is."""
+    if found.gone and found.entry is None:
+        return _VANISHED
+    if found.entry is None:
+        return "skipped: it is a socket"
+    if found.entry.kind == Kind.FILE and is_temporary(found.path.rpartition(b"/")[2]):
+        return "skipped: an unfinished file of a restore"
+    return ""

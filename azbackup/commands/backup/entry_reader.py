@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from azbackup.commands.backup.notices import Notices
 from azbackup.filesystem.reader import Replaced, open_file, read_target, read_xattrs
 from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
 from azbackup.format.labels import PATH_BYTES
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.chunk_store import ChunkStore
-from azbackup.progress import Progress
 
 # A file that was written this shortly before it was read may be written again within the same tick of its clock.
 _UNSETTLED_NS = 50_000_000
@@ -26,12 +26,12 @@ class Unreadable(Exception):
 
 
 class EntryReader:
-    """The captures of one run."""
+    """The readings of one run, however many passes it takes over the tree."""
 
-    def __init__(self, store: ChunkStore, now_ns: Callable[[], int], progress: Progress) -> None:
+    def __init__(self, store: ChunkStore, now_ns: Callable[[], int], notices: Notices) -> None:
         self._store = store
         self._now_ns = now_ns
-        self._progress = progress
+        self._notices = notices
         self._links: dict[tuple[int, int], Entry] = {}
         self.read = 0  # bytes
 
@@ -55,7 +55,7 @@ class EntryReader:
         if not settled:
             entry, settled = self._read_once(found, now)
         if not settled:
-            self._progress.note(f"{os.fsdecode(found.path)}: changed while it was read; stored as it was read")
+            self._notices.note(found.path, "changed while it was read; stored as it was read")
             entry.ctime_ns = 0
         if entry.links > 1:
             self._links[(entry.device, entry.inode)] = entry

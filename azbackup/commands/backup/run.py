@@ -16,25 +16,22 @@ import pwd
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from azbackup.commands.backup.changes import pair, unchanged, wants_full
-from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
+from azbackup.commands.backup.changes import Comparison, wants_full
+from azbackup.commands.backup.entry_reader import EntryReader
+from azbackup.commands.backup.notices import Notices
+from azbackup.commands.backup.tally import Tally
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import AzbackupError, Damaged
-from azbackup.filesystem.destination import is_temporary
-from azbackup.filesystem.scanner import ScannedPath, open_source, scan
+from azbackup.filesystem.scanner import open_source
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
-from azbackup.format.model import Entry, Kind, Layer, RunId, SealedRecord, Snapshot, Totals
+from azbackup.format.model import Entry, Layer, RunId, SealedRecord, Snapshot, Totals
 from azbackup.packs.chunk_store import ChunkStore
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
 from azbackup.records.record_store import RecordStore, RunCopies, compressed
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import BlobStore
-
-_NAMED_UNREADABLE = 1000
-_NAMED_LEFT_OUT = 50
-_VANISHED = "vanished while it was backed up"
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,15 @@ class Clock:
 
     now_ns: Callable[[], int]
     new_stamp: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a pass over the whole tree gave: all layers of the snapshot to be, and the records of its own one."""
+
+    layers: list[Layer]
+    rows: list[SealedRecord]
+    tally: Tally
 
 
 class Backup:
@@ -88,17 +94,8 @@ class Backup:
             clock.new_stamp,
             clock.now_ns,
         )
-        self._begin()
-
-    def _begin(self) -> None:
-        self._left_out = 0
-        self._totals = Totals()
-        self._unreadable: list[bytes] = []
-        self._capture = EntryReader(self._store, self._clock.now_ns, self._progress)
-        self._owners: set[int] = set()
-        self._groups: set[int] = set()
-        self._writer = EntryWriter(compressed)
-        self._file_rows: list[SealedRecord] = []
+        self._notices = Notices(progress)
+        self._reader = EntryReader(self._store, clock.now_ns, self._notices)
 
     def run(self) -> Snapshot:
         """The snapshot that was committed. AzbackupError when there is none."""
@@ -107,14 +104,13 @@ class Backup:
         try:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
             parent = _parent(snapshots, self._job)
-            layers = self._read_source(root, parent)
-            if self._left_out > _NAMED_LEFT_OUT:
-                self._progress.note(f"and {self._left_out - _NAMED_LEFT_OUT:,} more vanished or were skipped")
+            read = self._read_source(root, parent)
+            self._notices.finish()
             pack_rows = self._store.finish()
             self._check_still_there(root)
         finally:
             os.close(root)
-        return self._commit(started, parent, layers, pack_rows, after=snapshots[-1].number if snapshots else 0)
+        return self._commit(started, parent, read, pack_rows, after=snapshots[-1].number if snapshots else 0)
 
     def _check_still_there(self, root: int) -> None:
         """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
@@ -128,151 +124,55 @@ class Backup:
                 "no snapshot was made; the earlier ones are as they were",
             )
 
-    def _read_source(self, root: int, parent: Snapshot | None) -> list[Layer]:
-        """Stores what is new; the layers that the snapshot's own one goes on top of, none when that one is full."""
-        totals = parent.totals if parent else Totals()
-        self._progress.stage("backing up", totals.files, totals.size)
+    def _read_source(self, root: int, parent: Snapshot | None) -> _Read:
+        """Stores what is new, beside the parent's entries where they can be read."""
         if parent is not None:
-            full = wants_full(parent.layers)
+            below = [] if wants_full(parent.layers) else parent.layers
             try:
-                self._write_entries(root, self._catalog.entries(parent), full)
-                return [] if full else parent.layers
+                return self._compare(root, parent, self._catalog.entries(parent), below)
             except Damaged as error:  # what the last snapshot held is lost in part: this one stands on its own
                 self._records.damage.append(error.message)
-                self._begin()
-        self._write_entries(root, iter(()), full=True)
-        return []
+        return self._compare(root, parent, iter(()), [])
 
-    def _write_entries(self, root: int, base: Iterator[Entry], full: bool) -> None:
-        for entry in self._entries(root, base, full):
-            self._keep(self._writer.add(entry))
-        self._keep(self._writer.finish())
+    def _compare(self, root: int, parent: Snapshot | None, base: Iterator[Entry], below: list[Layer]) -> _Read:
+        """One pass over the tree; `below` are the layers that the snapshot's own one goes on top of."""
+        expected = parent.totals if parent else Totals()
+        self._progress.stage("backing up", expected.files, expected.size)
+        comparison = Comparison(root, base, self._reader, self._notices, full=not below)
+        writer = EntryWriter(compressed)
+        rows: list[SealedRecord] = []
+        for entry in comparison.entries():
+            self._seal(writer.add(entry), rows)
+        self._seal(writer.finish(), rows)
+        own = [Layer(self._run, len(rows), writer.count)] if rows else []
+        return _Read([*below, *own], rows, comparison.tally)
 
-    # --- the stream of entries
-
-    def _entries(self, root: int, base: Iterator[Entry], full: bool) -> Iterator[Entry]:
-        """What goes into the file records: every entry when `full`, else the changes against the parent."""
-        kept = b"\0"  # below which nothing could be looked at, so that the last stored version stays
-        for found, old in pair(scan(root), base):
-            if found is None:
-                assert old is not None
-                if old.path.startswith(kept):
-                    if full:
-                        yield old
-                else:
-                    yield from self._removed(old, full)
-                continue
-            if found.error:
-                self._problem(found.path, found.error)
-                kept = found.path + b"/"
-            entry, same = self._entry(found, old)
-            if entry is None:
-                if old is not None:
-                    yield from self._removed(old, full)
-                continue
-            self._count(entry, old, same)
-            if full or not same:
-                yield entry
-
-    def _removed(self, old: Entry, full: bool) -> Iterator[Entry]:
-        self._totals.removed += old.kind != Kind.DIRECTORY
-        if not full:
-            yield Entry(old.path, int(Kind.REMOVED))
-
-    def _entry(self, found: ScannedPath, old: Entry | None) -> tuple[Entry | None, bool]:
-        """(the entry to keep, whether it is the old one); None when there is nothing at this path any more."""
-        now = found.entry
-        if now is None and found.error:
-            return old, True
-        why = _left_out(found)
-        if why or now is None:
-            self._leave_out(found, why)
-            return None, False
-        if old is not None and unchanged(now, old):
-            return old, True
-        try:
-            return self._capture.entry(found, now), False
-        except FileNotFoundError:
-            self._leave_out(found, _VANISHED)
-            return None, False
-        except Unreadable as error:
-            self._problem(found.path, str(error))
-        except OSError as error:
-            self._problem(found.path, f"cannot be read: {error.strerror}")
-        return old, True
-
-    # --- accounts
-
-    def _leave_out(self, found: ScannedPath, why: str) -> None:
-        """A line for each of the first that are left out; the others are counted at the end."""
-        self._left_out += 1
-        if self._left_out <= _NAMED_LEFT_OUT:
-            self._progress.note(f"{os.fsdecode(found.path)}: {why}")
-
-    def _problem(self, path: bytes, message: str) -> None:
-        self._totals.unreadable += 1
-        if len(self._unreadable) < _NAMED_UNREADABLE:
-            self._unreadable.append(path)
-        self._progress.problem(path, message)
-
-    def _count(self, entry: Entry, old: Entry | None, same: bool) -> None:
-        totals = self._totals
-        self._owners.add(entry.uid)
-        self._groups.add(entry.gid)
-        if entry.kind == Kind.DIRECTORY:
-            totals.directories += 1
-            return
-        totals.files += 1
-        totals.size += entry.size
-        if same:
-            totals.unchanged += 1
-        elif old is None:
-            totals.new += 1
-        else:
-            totals.changed += 1
-        self._progress.advance(entry.path, 1, entry.size)
-
-    # --- the commit
-
-    def _keep(self, payloads: Iterator[bytes]) -> None:
+    def _seal(self, payloads: Iterator[bytes], rows: list[SealedRecord]) -> None:
         for payload in payloads:
-            name = files_name(self._run, len(self._file_rows) + 1)
-            self._file_rows.append(self._records.seal_compressed(name, payload))
+            rows.append(self._records.seal_compressed(files_name(self._run, len(rows) + 1), payload))
 
     def _commit(
-        self, started: int, parent: Snapshot | None, layers: list[Layer], pack_rows: list[SealedRecord], after: int
+        self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord], after: int
     ) -> Snapshot:
-        self._totals.read = self._capture.read
-        self._totals.packs, self._totals.stored = self._store.packs, self._store.size
-        if self._file_rows:
-            layers = [*layers, Layer(self._run, len(self._file_rows), self._writer.count)]
+        totals = read.tally.totals
+        totals.read = self._reader.read
+        totals.packs, totals.stored = self._store.packs, self._store.size
         snapshot = Snapshot(
             source=self._job.source,
             host=self._job.host,
             run=self._run,
             started_ns=started,
             finished_ns=self._clock.now_ns(),
-            layers=layers,
-            totals=self._totals,
+            layers=read.layers,
+            totals=totals,
             parent=parent.number if parent else 0,
-            users=_names(self._owners, "passwd"),
-            groups=_names(self._groups, "group"),
-            unreadable=self._unreadable,
+            users=_names(read.tally.owners, "passwd"),
+            groups=_names(read.tally.groups, "group"),
+            unreadable=read.tally.unreadable,
         )
-        snapshot.number = self._catalog.commit([*pack_rows, *self._file_rows], self._copies, snapshot, after)
+        snapshot.number = self._catalog.commit([*pack_rows, *read.rows], self._copies, snapshot, after)
         self._store.committed()
         return snapshot
-
-
-def _left_out(found: ScannedPath) -> str:
-    """Why nothing is stored of what was found, '' when something is."""
-    if found.gone and found.entry is None:
-        return _VANISHED
-    if found.entry is None:
-        return "skipped: it is a socket"
-    if found.entry.kind == Kind.FILE and is_temporary(found.path.rpartition(b"/")[2]):
-        return "skipped: an unfinished file of a restore"
-    return ""
 
 
 def _parent(snapshots: list[Snapshot], job: Job) -> Snapshot | None:

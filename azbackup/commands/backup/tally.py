@@ -1,0 +1,44 @@
+"""The accounts of one pass over the tree: what was met, what became of it, and whom it belongs to. Pure."""
+
+from __future__ import annotations
+
+from azbackup.format.model import Entry, Kind, Totals
+
+_NAMED_UNREADABLE = 1000
+
+
+class Tally:
+    """Counts that are right when the pass has ended. `totals` lacks what was read and stored: the run knows that."""
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self.unreadable: list[bytes] = []  # the first of them
+        self.owners: set[int] = set()
+        self.groups: set[int] = set()
+
+    def count(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
+        """An entry of the snapshot; `same`: it is the old one."""
+        totals = self.totals
+        self.owners.add(entry.uid)
+        self.groups.add(entry.gid)
+        if entry.kind == Kind.DIRECTORY:
+            totals.directories += 1
+            return
+        totals.files += 1
+        totals.size += entry.size
+        if same:
+            totals.unchanged += 1
+        elif old is None:
+            totals.new += 1
+        else:
+            totals.changed += 1
+
+    def remove(self, old: Entry) -> None:
+        """An entry of the last snapshot that this one does not have."""
+        self.totals.removed += old.kind != Kind.DIRECTORY
+
+    def miss(self, path: bytes) -> None:
+        """A path that could not be read."""
+        self.totals.unreadable += 1
+        if len(self.unreadable) < _NAMED_UNREADABLE:
+            self.unreadable.append(path)
