@@ -123,7 +123,7 @@ class ScriptRunner:
         *arguments: str | os.PathLike[str],
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
-        timeout: float = 60,
+        timeout: float = 120,
     ) -> ScriptResult:
         """Run a script to its end. Raises subprocess.TimeoutExpired, the script being killed."""
         process = self.start(name, *arguments, env=env)

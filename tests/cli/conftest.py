@@ -47,7 +47,7 @@ def check_error(result: ScriptResult, script: str, status: int, *words: str) -> 
         assert word in result.stderr, result.stderr
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Returns as soon as the condition holds; fails when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -71,7 +71,7 @@ class Cli:
         env: Mapping[str, str] | None = None,
         user: int | None = None,
         stdin: str | None = None,
-        timeout: float = 60,
+        timeout: float = 120,
     ) -> ScriptResult:
         """Runs a script to its end and insists on its exit status, unless `expect` is None."""
         process = self.start(script, *arguments, env=env, user=user)

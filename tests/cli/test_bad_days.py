@@ -162,7 +162,7 @@ def test_home_that_cannot_be_used(cli: Cli, open_path: Path, bound_user: int | N
 def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> ScriptResult:
     """Sends the signal; the end has to come soon, whatever the request in hand does."""
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=20)
     return ScriptResult(process.returncode, stdout, stderr)
 
 
@@ -179,7 +179,7 @@ def test_interrupted_backup(
 ) -> None:
     """Ctrl-C or SIGTERM ends a backup at once with 130 and two lines; the same command goes on."""
     source, _ = victim_tree(tmp_path)
-    stuck = archive.add_fault("delay", method=moment[0], path=moment[1], times=1, seconds=60)
+    stuck = archive.add_fault("delay", method=moment[0], path=moment[1], times=1, seconds=600)
     process = pended.start("backup.py", source)
     until(lambda: stuck.hits)
     check_error(interrupt(process, number), "backup.py", 130, "interrupted")
@@ -191,7 +191,7 @@ def test_interrupted_while_packs_travel(pended: Cli, archive: ArchiveSimulator, 
     source = tmp_path / "source"
     source.mkdir()
     (source / "big").write_bytes(noise(3, 70 * MIB))
-    stuck = archive.add_fault("delay", method="PUT", path="/packs/", seconds=60)
+    stuck = archive.add_fault("delay", method="PUT", path="/packs/", seconds=600)
     process = pended.start("backup.py", source)
     until(lambda: stuck.hits)
     check_error(interrupt(process), "backup.py", 130, "interrupted")
@@ -201,7 +201,7 @@ def test_interrupted_restore(cli: Cli, archive: ArchiveSimulator, tmp_path: Path
     """Ctrl-C ends a restore at once with 130 and leaves no half file; the same command completes it."""
     source, _ = victim_tree(tmp_path)
     cli.backup(source, "--tier", "hot")
-    stuck = archive.add_fault("delay", method="GET", path="/packs/", times=1, seconds=60)
+    stuck = archive.add_fault("delay", method="GET", path="/packs/", times=1, seconds=600)
     process = cli.through(archive).start("restore.py", tmp_path / "restored")
     until(lambda: stuck.hits)
     check_error(interrupt(process), "restore.py", 130, "interrupted")

@@ -163,9 +163,11 @@ PARTITIONS = ["a/b", "a#b", "a\nb", "", "x" * 201]
 
 
 @pytest.mark.parametrize("name", PARTITIONS)
-def test_partition_that_azure_cannot_hold(cli: Cli, tree: Path, tmp_path: Path, name: str) -> None:
+def test_partition_that_azure_cannot_hold(cli: Cli, tree: Path, tmp_path: Path, closed_port: int, name: str) -> None:
     """Such a partition is 2, and nothing is sent."""
-    nowhere = cli.elsewhere(partition=name, endpoints=replace(cli.vault.endpoints, blob_port=1, table_port=1))
+    nowhere = cli.elsewhere(
+        partition=name, endpoints=replace(cli.vault.endpoints, blob_port=closed_port, table_port=closed_port)
+    )
     check_error(run(nowhere, "backup.py", tree, tmp_path), "backup.py", 2, "partition")
 
 
@@ -381,9 +383,9 @@ def test_help(cli: Cli, script: str) -> None:
         assert f" {status} " in result.stdout
 
 
-def test_secrets_of_a_command_line_are_not_repeated(cli: Cli, tree: Path) -> None:
+def test_secrets_of_a_command_line_are_not_repeated(cli: Cli, tree: Path, closed_port: int) -> None:
     """A password that was given as an option stands in no message, traceback or JSON line."""
-    nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=closed_port(), table_port=1))
+    nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=closed_port, table_port=closed_port))
     for options in (["-vv"], ["--json"], ["-vv", "--json"]):
         result = nowhere.backup(tree, *options, "--password", "open sesame", "--accesskey", OTHER_KEY, expect=None)
         assert result.returncode in (2, 14)

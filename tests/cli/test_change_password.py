@@ -93,7 +93,7 @@ def test_two_changes_at_once(cli: Cli, pended: Cli, archive: ArchiveSimulator, t
     slow = pended.start("change_password.py", env={"AZBACKUP_NEW_PASSWORD": "slow"})
     until(lambda: held.hits)
     change(cli, "fast")
-    _, stderr = slow.communicate(timeout=30)
+    _, stderr = slow.communicate(timeout=120)
     assert slow.returncode == 14, stderr
     assert "changed by somebody else meanwhile" in stderr
     assert "hint: " in stderr
@@ -137,7 +137,7 @@ def test_backup_while_the_password_changes(cli: Cli, pended: Cli, archive: Archi
     process = pended.start("backup.py", source)
     until(lambda: held.hits)
     change(cli, NEW)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     cli.restore(tmp_path / "restored", env={"AZBACKUP_PASSWORD": NEW})
     assert differences(source, tmp_path / "restored") == []

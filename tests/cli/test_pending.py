@@ -108,7 +108,7 @@ def test_wait_completes(pended: Cli, archive: ArchiveSimulator, tmp_path: Path) 
     until(lambda: len(archive.requests) > asked + 5)
     assert process.poll() is None
     archive.release()
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "looking again in" in stderr
     assert differences(source, tmp_path / "restored") == []

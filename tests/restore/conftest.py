@@ -41,7 +41,7 @@ def put(path: Path, data: bytes, age: int) -> None:
     os.utime(path, ns=(1_500_000_000_123_456_789 + age, 1_500_000_000_123_456_789 + age))
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Returns as soon as the condition holds; fails when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
