@@ -7,14 +7,16 @@ import socket
 import time
 
 from azbackup.cli.choice import open_records
-from azbackup.cli.output.terminal import JsonProgress, money_text, size_text, time_text
-from azbackup.cli.session import Session, Vault, cache_directory, outcome_status
+from azbackup.cli.output.text import count_text, money_text, size_text, time_text
+from azbackup.cli.session import Session, Vault
+from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.run import Backup, Clock, Job
 from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.errors import Status
 from azbackup.format.labels import stamp
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog
+from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Prices, backup_cost
@@ -28,7 +30,7 @@ def backup_command(session: Session, source: bytes, prices: Prices, fresh: bool)
         rebuild_table(records, vault.keystore, session.key, show)
     job = Job(source, socket.gethostname(), vault.partition, session.args.tier, fresh)
     clock = Clock(time.time_ns, _stamp)
-    seen = HighestSnapshot(cache_directory(), keys)
+    seen = HighestSnapshot(cache_directory(os.environ), keys)
     catalog = Catalog(records, seen.number())
     snapshot = Backup(job, catalog, vault.blobs, keys, clock, show, _journal(vault, source)).run()
     seen.note(snapshot.number)
@@ -50,29 +52,26 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
 
 
 def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
-    totals = snapshot.totals
-    source = os.fsdecode(snapshot.source)
-    show, seconds = session.show, session.seconds
-    once, monthly = backup_cost(prices, session.vault.account.requests, totals.packs, totals.stored, session.args.tier)
-    if isinstance(show, JsonProgress):
-        show.event(
-            "summary",
-            snapshot=snapshot.number,
-            source=source,
-            **{name: getattr(totals, name) for name in totals.__struct_fields__},
-            requests=session.requests,
-            cost=round(once, 6),
-            cost_month=round(monthly, 6),
-            currency=prices.currency,
-            seconds=round(seconds, 3),
-        )
-    elif not session.args.quiet:
-        packs = f" in {totals.packs} pack{'s' if totals.packs != 1 else ''}" if totals.packs else ""
-        unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
-        month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
-        cost = f"estimated cost {money_text(once, prices.currency)}{month}"
-        show.line(
-            f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
-            f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
-            f"stored {size_text(totals.stored)}{packs}; {session.requests} requests, {time_text(seconds)}; {cost}"
-        )
+    totals, tier = snapshot.totals, session.args.tier
+    once, monthly = backup_cost(prices, session.vault.account.requests, totals.packs, totals.stored, tier)
+    source, requests, seconds = os.fsdecode(snapshot.source), session.requests, session.seconds
+    values = {
+        "snapshot": snapshot.number,
+        "source": source,
+        **{name: getattr(totals, name) for name in totals.__struct_fields__},
+        "requests": requests,
+        "cost": round(once, 6),
+        "cost_month": round(monthly, 6),
+        "currency": prices.currency,
+        "seconds": round(seconds, 3),
+    }
+    packs = f" in {count_text(totals.packs, 'pack')}" if totals.packs else ""
+    unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
+    month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
+    line = (
+        f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
+        f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
+        f"stored {size_text(totals.stored)}{packs}; {requests} requests, {time_text(seconds)}; "
+        f"estimated cost {money_text(once, prices.currency)}{month}"
+    )
+    session.show.summary(values, line)

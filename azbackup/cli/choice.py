@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 
-from azbackup.cli.output.terminal import clean
-from azbackup.cli.session import Session, absolute, cache_directory
+from azbackup.cli.options import absolute_path
+from azbackup.cli.output.text import clean
+from azbackup.cli.session import Session
 from azbackup.crypto.sealing import Keys, derive
 from azbackup.errors import NothingStored
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog, choose, latest_by_source
 from azbackup.records.record_store import RecordStore
+from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.rollback import HighestSnapshot
 
 
@@ -29,7 +31,7 @@ def open_catalog(session: Session) -> tuple[Catalog, Keys]:
     if not session.key.in_table:
         session.show.note("the table has lost this partition: reading the records' copies")
     records, keys = open_records(session, rows=session.key.in_table)
-    return Catalog(records, HighestSnapshot(cache_directory(), keys).number()), keys
+    return Catalog(records, HighestSnapshot(cache_directory(os.environ), keys).number()), keys
 
 
 def one_of_each(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
@@ -40,7 +42,7 @@ def one_of_each(args: argparse.Namespace, snapshots: list[Snapshot], partition: 
 
 def all_meant(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
     """The snapshots that --snapshot and --source leave, by number. NothingStored where there is none."""
-    source = absolute(args.source, "--source") if args.source is not None else None
+    source = absolute_path(args.source, "--source") if args.source is not None else None
     if args.snapshot is not None:
         snapshot = choose(snapshots, args.snapshot)
         if source not in (None, snapshot.source):

@@ -1,7 +1,6 @@
 """The command line of the three scripts: what comes before a run, and the exit status of every outcome.
 
-This module, backing, restoring, looking, vault and terminal are the only ones that print, prompt, and read the
-environment and the clock.
+Only the modules of this room print, prompt, and read the environment and the clock.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from typing import NoReturn
 
 from azbackup.cli import options
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
-from azbackup.cli.session import Session, absolute, open_vault, password_of, say, utc_now
+from azbackup.cli.session import Session, open_vault, password_of, utc_now
+from azbackup.cli.status import print_error
 from azbackup.errors import AzbackupError, Status
 from azbackup.filesystem.scanner import open_source
 from azbackup.memory import collect_seldom, keep_freed_memory
@@ -57,11 +57,11 @@ def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Li
         show.close()
         if args.verbose >= 2:
             traceback.print_exception(error)
-        say(show, error.status, error.message, error.hint)
+        print_error(show, error.status, error.message, error.hint)
         status = error.status
     except KeyboardInterrupt:
         show.close()
-        say(show, Status.INTERRUPTED, "interrupted", "run the same command again: what was finished is kept")
+        print_error(show, Status.INTERRUPTED, "interrupted", "run the same command again: what was finished is kept")
         status = Status.INTERRUPTED
     # Taking the SDK's and the run's objects apart one by one would take a tenth of a short run. All that was said has
     # been written, and what is open is of no use to anybody: a killed process must leave it right as well.
@@ -97,7 +97,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     prices = load_prices(args.prices)
-    source = absolute(args.directory, "directory")
+    source = options.absolute_path(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
@@ -107,6 +107,12 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
         from azbackup.cli.backup import backup_command
 
         return backup_command(Session(args, show, vault, key, started), source, prices, fresh)
+
+
+def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
+    from azbackup.cli.change_password import change_password_command
+
+    return change_password_command(args, show)
 
 
 def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
@@ -119,7 +125,7 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
         return look_command(session, wanted)
     prices = load_prices(args.prices)
     selection = _selection(args, args.paths)
-    destination = absolute(args.destination, "destination") if args.destination is not None else None
+    destination = options.absolute_path(args.destination, "destination") if args.destination is not None else None
     session = _opened(args, show, started)
     from azbackup.cli.restore import restore_command
 
@@ -143,17 +149,3 @@ def _opened(args: argparse.Namespace, show: LineProgress, started: float) -> Ses
     vault = open_vault(args)
     vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
     return Session(args, show, vault, vault.keystore.open(vault.password), started)
-
-
-def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
-    vault = open_vault(args)
-    vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"))
-    new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
-    from azbackup.records.rekey import change_password
-
-    record = change_password(vault.keystore, vault.password, new, utc_now())
-    if isinstance(show, JsonProgress):
-        show.event("summary", partition=vault.partition, changed=record.changed)
-    elif not args.quiet:
-        show.line(f"partition {vault.partition} opens with the new password from now on")
-    return Status.DONE

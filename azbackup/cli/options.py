@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from typing import Any, NoReturn
 
 from azbackup.errors import UsageError
@@ -248,6 +249,13 @@ _OF_RESTORING = (
     *("--overwrite", "--check-existing", "--plan", "--dry-run", "--max-cost"),
     *("--wait", "--poll-interval", "--discard-thawed"),
 )
+
+
+def absolute_path(path: str, what: str) -> bytes:
+    """A path as an absolute one, as bytes. UsageError for an empty one: an unset variable, not the directory here."""
+    if not path:
+        raise UsageError(f"the {what} is empty", "give a directory; '.' is the one that you are in")
+    return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
 
 
 def looks(args: argparse.Namespace) -> str:

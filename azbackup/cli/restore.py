@@ -11,7 +11,6 @@ from collections.abc import Callable
 from azbackup.cli.choice import one_of_each, open_catalog
 from azbackup.cli.output.plan_report import (
     again_text,
-    count_text,
     done_text,
     outcome_values,
     pending_text,
@@ -20,8 +19,10 @@ from azbackup.cli.output.plan_report import (
     staged_text,
     start_text,
 )
-from azbackup.cli.output.terminal import JsonProgress, LineProgress, size_text, time_text, write
-from azbackup.cli.session import Session, outcome_status
+from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.output.text import count_text, size_text, time_text, write
+from azbackup.cli.session import Session
+from azbackup.cli.status import outcome_status
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.run import Restore, RestoreRequest, RestoreResult
 from azbackup.commands.restore.tree import Chosen
@@ -61,7 +62,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         plan_only=args.plan or args.dry_run,
         dry_run=args.dry_run,
         wait=_waiter(args.poll_interval, show) if args.wait else None,
-        tell=lambda plan: _tell_plan(args, show, plan),
+        tell=lambda plan: _show_plan(args, show, plan),
     )
     outcome = Restore(wish, catalog, thawing, keys, show).run()
     show.close()
@@ -102,9 +103,9 @@ def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | N
     return wait
 
 
-def _tell_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> None:
+def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> None:
     """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
-    if isinstance(show, JsonProgress):
+    if show.json:
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
         for line in plan_lines(plan, each=args.verbose > 0):
@@ -117,23 +118,18 @@ def _tell_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> 
 
 
 def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
-    args, show = session.args, session.show
-    seconds, requests = session.seconds, session.requests
-    if isinstance(show, JsonProgress):
-        values = outcome_values(outcome, again)
-        show.event("summary", **values, requests=requests, seconds=round(seconds, 3))
-        return
+    args, seconds, requests = session.args, session.seconds, session.requests
+    values = {**outcome_values(outcome, again), "requests": requests, "seconds": round(seconds, 3)}
+    pending = []
     if outcome.pending_files:
-        what = pending_text(outcome.pending, outcome.later_packs, time.time())
-        show.line(f"{count_text(outcome.pending_files, 'file')} not restored yet: {what}")
+        state = pending_text(outcome.pending, outcome.later_packs, time.time())
+        pending.append(f"{count_text(outcome.pending_files, 'file')} not restored yet: {state}")
         if outcome.refused is None:
-            show.line(f"to go on later, run again: {again}")
-    if args.quiet:
-        return
-    if text := staged_text(outcome):
-        show.line(text)
+            pending.append(f"to go on later, run again: {again}")
+    lines = [text] if (text := staged_text(outcome)) else []
     if not (args.plan or args.dry_run):
-        show.line(f"{done_text(outcome)}; {requests:,} requests, {time_text(seconds)}")
+        lines.append(f"{done_text(outcome)}; {requests:,} requests, {time_text(seconds)}")
+    session.show.summary(values, *lines, urgent=pending)
 
 
 def _status(show: LineProgress, outcome: RestoreResult) -> Status:
@@ -149,19 +145,15 @@ def _status(show: LineProgress, outcome: RestoreResult) -> Status:
 def _discard(catalog: Catalog, thawing: Thawing, show: LineProgress) -> Status:
     found = thawing.discard_all([PackLayout(pack_id, record) for pack_id, record in catalog.packs()])
     show.close()
-    if isinstance(show, JsonProgress):
-        show.event(
-            "summary",
-            discarded=found.copies,
-            size=found.size,
-            archived_again=found.archived_again,
-            still_thawing=found.still_thawing,
-        )
-        return Status.THAWING if found.still_thawing else Status.DONE
+    values = {
+        "discarded": found.copies,
+        "size": found.size,
+        "archived_again": found.archived_again,
+        "still_thawing": found.still_thawing,
+    }
     removed = f"removed {count_text(found.copies, 'copy')} ({size_text(found.size)}) from the staging container"
-    back = f"; {count_text(found.archived_again, 'pack')} put back into the archive tier"
-    show.note(removed + back * bool(found.archived_again))
-    if found.still_thawing:
-        show.line(f"{count_text(found.still_thawing, 'pack')} still thawing in place: run this again later")
-        return Status.THAWING
-    return Status.DONE
+    if found.archived_again:
+        removed += f"; {count_text(found.archived_again, 'pack')} put back into the archive tier"
+    still = [f"{count_text(found.still_thawing, 'pack')} still thawing in place: run this again later"]
+    show.summary(values, removed, urgent=still if found.still_thawing else [])
+    return Status.THAWING if found.still_thawing else Status.DONE

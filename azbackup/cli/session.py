@@ -1,4 +1,4 @@
-"""What every command begins with: the adapters of one partition, the password, and the status of what came out."""
+"""What every command begins with: a vault, which has the adapters of one partition, and the session once it is open."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azbackup.cli.output.terminal import JsonProgress, LineProgress, clean, write
+from azbackup.cli.output.terminal import LineProgress
 from azbackup.crypto.secret import Secret
-from azbackup.errors import Status, UsageError
+from azbackup.errors import UsageError
 from azbackup.format.labels import check_partition
 from azbackup.records.keystore import Keystore, Opened
 from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.throttle import Limits, Throttle
-from azbackup.storage.local.lock import digest
+from azbackup.storage.local.cache_file import cache_directory, digest
 from azbackup.storage.local.salt import RememberedSalt
 
 if TYPE_CHECKING:
@@ -32,18 +32,11 @@ if TYPE_CHECKING:
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.local.row_cache import CachedRows
 
-_NAMED_DAMAGE = 20
-# What to do about an error that does not say so itself.
-_HINTS = {
-    Status.DAMAGED: "keep the storage as it is; see docs/operations.md, damaged storage",
-    Status.UNAVAILABLE: "run the same command again later; if that does not help, check the rights of the credentials",
-}
-
 
 class Vault:
     """One partition of one account, its adapters, and the password.
 
-    The SDK is loaded when the first adapter is asked for, after the password was stretched: see headstart.
+    The SDK is loaded when the first adapter is asked for, after the password was stretched: see storage/local/salt.py.
     """
 
     def __init__(self, partition: str, connection: Connection, limits: Limits, container: str, table: str) -> None:
@@ -96,9 +89,9 @@ class Vault:
 
     def local_file(self, kind: str, source: str = "") -> Path:
         """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
-        return cache_directory() / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
+        return cache_directory(os.environ) / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
 
-    def unlock(self, password: Secret, creates: bool = False) -> None:
+    def unlock(self, password: Secret, *, creates: bool = False) -> None:
         """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
         self.password, self._head = password, RememberedSalt(self.local_file("salt"), password, creates)
 
@@ -158,21 +151,6 @@ def _pace(kib_per_second: float) -> Throttle | None:
     return Throttle(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
 
 
-def absolute(path: str, what: str) -> bytes:
-    """A path as an absolute one, as bytes. UsageError for an empty one: an unset variable, not the directory here."""
-    if not path:
-        raise UsageError(f"the {what} is empty", "give a directory; '.' is the one that you are in")
-    return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
-
-
-def cache_directory() -> Path:
-    """Where what is never needed is kept: locks, journals, the highest snapshot number seen."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # a relative one is to be ignored (XDG Base Directory Specification)
-        base = os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "azbackup"
-
-
 def password_of(
     args: argparse.Namespace, flag: str, variable: str, twice: Callable[[], bool] = lambda: False
 ) -> Secret:
@@ -196,24 +174,3 @@ def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     except EOFError:
         return None
     return first
-
-
-def say(show: LineProgress, status: Status, message: str, hint: str) -> None:
-    """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
-    hint = hint or _HINTS.get(status, "see --help")
-    write(sys.stderr, f"{show.program}: {clean(message)}\n")
-    write(sys.stderr, f"hint: {clean(hint)}\n")
-    if isinstance(show, JsonProgress):
-        show.event("error", status=int(status), message=message, hint=hint)
-
-
-def outcome_status(show: LineProgress, damage: list[str], problems: int) -> Status:
-    """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
-    if not damage:
-        return Status.INCOMPLETE if problems else Status.DONE
-    for line in damage[:_NAMED_DAMAGE]:
-        show.damage(line)
-    more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
-    message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
-    say(show, Status.DAMAGED, message, "")
-    return Status.DAMAGED

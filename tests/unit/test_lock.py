@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from azbackup.errors import AlreadyRunning, Status
-from azbackup.storage.local.lock import digest, only_one
+from azbackup.storage.local.cache_file import digest
+from azbackup.storage.local.lock import only_one
 
 
 def test_the_second_one_is_refused(tmp_path: Path) -> None:

@@ -4,40 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress, Results, clean, size_text, time_text
-from azbackup.errors import AzbackupError
+from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 
 NASTY = "a\x1b[2Jb\rc\nd\x07\x9b31m\u202egpj.\u2028\udcff\x00\t\x7f"
-
-
-def test_control_characters_are_escaped() -> None:
-    """Escapes, carriage returns, bells, bidirectional overrides, undecodable bytes: each visible, on one line."""
-    text = clean(NASTY)
-    assert text.isprintable()
-    assert text.startswith("a\\x1b[2Jb\\rc\\nd\\x07")
-    assert "\\u202e" in text
-    assert "\\udcff" in text
-
-
-@given(st.text(st.characters(), max_size=50))
-def test_clean_text_is_printable(text: str) -> None:
-    """Whatever the text: printable, one line, encodable, and unchanged if it was so before."""
-    shown = clean(text)
-    assert shown.isprintable()
-    shown.encode()
-    assert clean(shown) == shown
-
-
-@pytest.mark.parametrize("text", ["", "plain.txt", "Grüße, 東京 😀", "a b", "back\\slash", "-rf"])
-def test_ordinary_names_are_shown_as_they_are(text: str) -> None:
-    """Letters of any script and blanks."""
-    assert clean(text) == text
 
 
 def test_lines_are_clean() -> None:
@@ -94,91 +66,17 @@ def test_the_bar_is_one_clean_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "backup.py: a note\n" in drawn
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (47_395_635, "45.2 MiB"),
-        (2**40, "1.0 TiB"),
-        (2**50, "1024.0 TiB"),
-    ],
-)
-def test_sizes(size: int, text: str) -> None:
-    """As people read them."""
-    assert size_text(size) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0.0 s"), (3.21, "3.2 s"), (60, "1 min"), (719, "12 min"), (7500, "2 h 05 min"), (3599, "1 h 00 min")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    """As people read them."""
-    assert time_text(seconds) == text
-
-
-# --- results
-
-
-class Counted(io.StringIO):
-    """An output that counts how often it is written to and flushed."""
-
-    writes = flushes = 0
-
-    def write(self, text: str) -> int:
-        """Counted."""
-        self.writes += 1
-        return super().write(text)
-
-    def flush(self) -> None:
-        """Counted."""
-        self.flushes += 1
-
-
-def test_results_are_written_many_at_a_time() -> None:
-    """Nothing is held for long and nothing flushed line by line; what is left comes at the end, in order."""
-    out = Counted()
-    results = Results(out)
-    lines = [f"line {number}" for number in range(20_000)]
-    for line in lines:
-        results.add(line)
-    assert sum(map(len, lines)) - len(out.getvalue()) < 70_000
-    results.flush()
-    results.flush()
-    assert out.getvalue().splitlines() == lines
-    assert out.writes == out.flushes < 10
-
-
-def test_results_as_json() -> None:
-    """One object a line; bytes of a name that are no UTF-8 come as escaped surrogates."""
-    out = io.StringIO()
-    results = Results(out)
-    results.event("entry", path="a\udcff\n")
-    results.flush()
-    assert out.getvalue() == '{"event": "entry", "path": "a\\udcff\\n"}\n'
-
-
-def test_results_that_nobody_takes() -> None:
-    """A closed pipe is said once, and no more is written to it; a closed stdout is known from the start."""
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "w") as out:
-        results = Results(out)
-        assert not results.gone
-        for _ in range(3):
-            results.add("x" * 100_000)
-            assert results.gone
-    assert Results(None).gone
-    Results(None).add("x" * 100_000)
-
-
-def test_results_that_cannot_be_written() -> None:
-    """A full disk is an error that names it."""
-    with open("/dev/full", "w") as out:
-        results = Results(out)
-        results.add("x")
-        with pytest.raises(AzbackupError, match="No space left"):
-            results.flush()
-        assert results.gone
+def test_a_summary_is_for_its_reader() -> None:
+    """A summary is lines for people, of which quiet leaves the urgent ones, and one object for programs."""
+    shown = {}
+    for name, make, quiet in (
+        ("lines", LineProgress, False),
+        ("quiet", LineProgress, True),
+        ("json", JsonProgress, True),
+    ):
+        out = io.StringIO()
+        make("x.py", out, quiet).summary({"files": 2}, "2 files", urgent=["1 is missing"])
+        shown[name] = out.getvalue()
+    assert shown["lines"] == "x.py: 1 is missing\nx.py: 2 files\n"
+    assert shown["quiet"] == "x.py: 1 is missing\n"
+    assert json.loads(shown["json"]) == {"event": "summary", "files": 2}

@@ -6,13 +6,12 @@ The JSON values are an interface: docs/restore.md describes them.
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from azbackup.cli.output.terminal import clean, money_text, size_text
+from azbackup.cli.output.text import clean, clock_text, count_text, hours_text, money_text, size_text
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.run import RestoreResult
 from azbackup.packs.thaw.states import Pending
@@ -26,22 +25,6 @@ _HEADINGS = {
     "egress": "data sent out of Azure",
     "other": "listings, records and marks",
 }
-
-
-def count_text(number: int, noun: str) -> str:
-    """1 pack, 2 packs, 3 copies."""
-    plural = noun[:-1] + "ies" if noun == "copy" else noun + "s"
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-def clock_text(seconds: float) -> str:
-    """A Unix time, as people compare it with the wall clock."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
-
-
-def hours_text(hours: float) -> str:
-    """At most this long."""
-    return f"at most {hours:.0f} h" if hours else "nothing to wait for"
 
 
 # --- the plan

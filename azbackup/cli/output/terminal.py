@@ -1,73 +1,19 @@
 """How a run shows itself: a bar on a terminal, problems and one line from cron, or JSON lines.
 
-Text for people goes to stderr, JSON to stdout. Names are shown with control characters escaped: a file's name must not
-be able to drive a terminal.
+Text for people goes to stderr, JSON to stdout.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import time
+from collections.abc import Mapping, Sequence
+from json import dumps
 from typing import Any, TextIO
 
-from azbackup.errors import AzbackupError
+from azbackup.cli.output.text import clean, size_text, time_text, write
 
-_RESULT_CHARACTERS = 64 * 1024  # collected before they are written
 _REDRAW_SECONDS = 0.1
-
-
-def clean(text: str) -> str:
-    """The text with everything that is not printable escaped, on one line."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
-    )
-
-
-def size_text(size: float) -> str:
-    """Bytes as people read them: 512 B, 45.2 MiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
-
-
-def time_text(seconds: float) -> str:
-    """A duration as people read it: 3.2 s, 12 min, 2 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def money_text(amount: float, currency: str) -> str:
-    """12.30 USD; what rounds to nothing is `under 0.01 USD`."""
-    return f"{amount:.2f} {currency}" if amount >= 0.01 or not amount else f"under 0.01 {currency}"
-
-
-def write(out: TextIO | None, text: str) -> None:
-    """Writes at once. Output that nobody can take (closed, a broken pipe, a full disk) never stops the work."""
-    try:
-        if out is not None:
-            out.write(text)
-            out.flush()
-    except (OSError, ValueError):
-        _silence(out)
-
-
-def _silence(out: TextIO | None) -> None:
-    """Sends what is still to come, and what is left in the buffer, nowhere."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        if out is not None:
-            os.dup2(nowhere, out.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):
-        pass
 
 
 def _columns() -> int:
@@ -79,7 +25,12 @@ def _columns() -> int:
 
 
 class LineProgress:
-    """Problems and notes, a line each: what cron mails. `quiet` leaves the notes out."""
+    """Problems and notes, a line each: what cron mails. `quiet` leaves the notes out.
+
+    `json` is true where programs read the output: then every event is one object, and no line is written.
+    """
+
+    json = False
 
     def __init__(self, program: str, out: TextIO | None, quiet: bool) -> None:
         self.program = program
@@ -104,6 +55,19 @@ class LineProgress:
     def damage(self, text: str) -> None:
         """One line, also when quiet."""
         self.line(text)
+
+    def event(self, event: str, **values: Any) -> None:
+        """Nothing to show: events are for programs."""
+
+    def summary(self, values: Mapping[str, Any], *lines: str, urgent: Sequence[str] = ()) -> None:
+        """Ends the run: `values` for programs, lines for people; those of `urgent` come first, also when quiet."""
+        self.event("summary", **values)
+        if self.json:
+            return
+        for text in urgent:
+            self.line(text)
+        for text in lines:
+            self.note(text)
 
     def line(self, text: str) -> None:
         """Writes `program: text`."""
@@ -168,7 +132,9 @@ class BarProgress(LineProgress):
 
 
 class JsonProgress(LineProgress):
-    """One JSON object a line on stdout: `event` is problem, note, error or summary."""
+    """One JSON object a line on stdout: `event` is problem, note, damage, plan, error or summary."""
+
+    json = True
 
     def problem(self, path: bytes, message: str) -> None:
         """{"event": "problem", "path", "message"}."""
@@ -183,47 +149,5 @@ class JsonProgress(LineProgress):
         self.event("damage", message=text)
 
     def event(self, event: str, **values: Any) -> None:
-        """Any event."""
-        write(self.out, json.dumps({"event": event, **values}) + "\n")
-
-
-class Results:
-    """What was asked for, on stdout: lines that are collected, and written many at a time.
-
-    `gone`: nobody takes them any more (a closed pipe, as of `| head`, or a closed stdout), so no more need be made.
-    """
-
-    def __init__(self, out: TextIO | None) -> None:
-        self._out = out
-        self._lines: list[str] = []
-        self._size = 0
-        self.gone = out is None
-        if isinstance(out, io.TextIOWrapper):
-            out.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
-
-    def add(self, line: str) -> None:
-        """One line, whose names were cleaned. AzbackupError when it cannot be written."""
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= _RESULT_CHARACTERS:
-            self.flush()
-
-    def event(self, event: str, **values: Any) -> None:
-        """One line of JSON."""
-        self.add(json.dumps({"event": event, **values}))
-
-    def flush(self) -> None:
-        """Writes what is left. AzbackupError when it cannot be written (a full disk): a result is not done then."""
-        lines, self._lines, self._size = self._lines, [], 0
-        if self._out is None or self.gone or not lines:
-            return
-        try:
-            self._out.write("\n".join(lines) + "\n")
-            self._out.flush()
-        except BrokenPipeError:
-            self.gone = True
-            _silence(self._out)
-        except OSError as error:
-            self.gone = True
-            _silence(self._out)
-            raise AzbackupError(f"the result cannot be written: {error.strerror}", "look at where it goes") from None
+        """Writes {"event": event} with the values."""
+        write(self.out, dumps({"event": event, **values}) + "\n")

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Where what is never needed is kept: locks, journals, the highest snapshot number seen."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # a relative one is to be ignored (XDG Base Directory Specification)
+        base = os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "azbackup"
+
+
+def digest(*identity: str) -> str:
+    """A file name for a source of a partition."""
+    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 class CacheFile:

@@ -7,18 +7,12 @@ for the file runs without it.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from azbackup.errors import AlreadyRunning
-
-
-def digest(*identity: str) -> str:
-    """A file name for a source of a partition."""
-    return hashlib.sha256("\0".join(identity).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 @contextmanager

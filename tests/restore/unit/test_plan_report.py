@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.cli.output.plan_report import again_text, count_text, money_text, pending_text, staged_text
+from azbackup.cli.output.plan_report import again_text, pending_text, staged_text
+from azbackup.cli.output.text import count_text, money_text
 from azbackup.commands.restore.run import RestoreResult
 from azbackup.packs.thaw.states import Pending
 

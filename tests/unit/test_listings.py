@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from azbackup.cli.browse import (
+from azbackup.cli.output.listings import (
     entry_line,
     entry_values,
     found_line,
     found_values,
-    local_text,
     snapshot_lines,
     snapshots_text,
 )
+from azbackup.cli.output.text import local_text
 from azbackup.commands.browse.history import FoundVersion, Version
 from azbackup.format.model import Entry, Kind, Snapshot, Totals
 

@@ -1,0 +1,37 @@
+"""How a run ends: an error in two lines, and the exit status of an outcome."""
+
+from __future__ import annotations
+
+import sys
+
+from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.output.text import clean, write
+from azbackup.errors import Status
+
+_NAMED_DAMAGE = 20
+# What to do about an error that does not say so itself.
+_HINTS = {
+    Status.DAMAGED: "keep the storage as it is; see docs/operations.md, damaged storage",
+    Status.UNAVAILABLE: "run the same command again later; if that does not help, check the rights of the credentials",
+}
+
+
+def print_error(show: LineProgress, status: Status, message: str, hint: str) -> None:
+    """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
+    hint = hint or _HINTS.get(status, "see --help")
+    write(sys.stderr, f"{show.program}: {clean(message)}\n")
+    write(sys.stderr, f"hint: {clean(hint)}\n")
+    if show.json:
+        show.event("error", status=int(status), message=message, hint=hint)
+
+
+def outcome_status(show: LineProgress, damage: list[str], problems: int) -> Status:
+    """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
+    if not damage:
+        return Status.INCOMPLETE if problems else Status.DONE
+    for line in damage[:_NAMED_DAMAGE]:
+        show.damage(line)
+    more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
+    message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
+    print_error(show, Status.DAMAGED, message, "")
+    return Status.DAMAGED
