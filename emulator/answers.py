@@ -18,6 +18,7 @@ _MESSAGES = {
     "InternalError": "The server encountered an internal error. Please retry the request.",
     "NotImplemented": "The archive simulator does not play this operation.",
     "PendingCopyOperation": "There is currently a pending copy operation.",
+    "ResourceNotFound": "The specified resource does not exist.",
     "ServerBusy": "The server is currently unable to receive requests. Please retry your request.",
 }
 

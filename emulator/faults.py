@@ -3,6 +3,7 @@
     throttle  503 ServerBusy with Retry-After; nothing is done
     error     500 InternalError; nothing is done
     refuse    403 AuthorizationPermissionMismatch; nothing is done
+    gone      404 ResourceNotFound; nothing is done
     delay     wait before anything else; other faults may follow
     break     reset the connection; nothing is done
     lose      do it, then reset the connection instead of answering
@@ -22,7 +23,7 @@ from typing import Literal
 
 from emulator.traffic import Request, Service
 
-Kind = Literal["throttle", "error", "refuse", "delay", "break", "lose", "flip", "cut"]
+Kind = Literal["throttle", "error", "refuse", "gone", "delay", "break", "lose", "flip", "cut"]
 
 
 @dataclass

@@ -28,6 +28,7 @@ _REFUSALS = {
     "throttle": (503, "ServerBusy"),
     "error": (500, "InternalError"),
     "refuse": (403, "AuthorizationPermissionMismatch"),
+    "gone": (404, "ResourceNotFound"),
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.session import open_vault, password_of, utc_now
+from azbackup.cli.passwords import password_of
+from azbackup.cli.session import open_vault, utc_now
 from azbackup.errors import Status
 from azbackup.records.rekey import change_password
 

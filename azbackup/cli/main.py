@@ -17,7 +17,8 @@ from typing import NoReturn
 
 from azbackup.cli import options
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
-from azbackup.cli.session import Session, open_vault, password_of, utc_now
+from azbackup.cli.passwords import password_of
+from azbackup.cli.session import Session, open_vault, utc_now
 from azbackup.cli.status import print_error
 from azbackup.errors import AzbackupError, Status
 from azbackup.filesystem.scanner import open_source

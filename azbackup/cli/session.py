@@ -6,9 +6,7 @@ import argparse
 import math
 import os
 import re
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,28 +147,3 @@ def _pace(kib_per_second: float) -> Throttle | None:
     if not (math.isfinite(kib_per_second) and kib_per_second >= 0):
         raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
     return Throttle(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
-
-
-def password_of(
-    args: argparse.Namespace, flag: str, variable: str, twice: Callable[[], bool] = lambda: False
-) -> Secret:
-    """The password that the options, the environment or a prompt give. UsageError."""
-    name = flag.strip("-").replace("-", "_")
-    sources = credentials.PasswordSources(
-        flag, variable, getattr(args, name), getattr(args, f"{name}_file"), getattr(args, f"{name}_command")
-    )
-    return credentials.password(sources, os.environ, lambda: _prompt(name.replace("_", " "), twice))
-
-
-def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
-    if sys.stdin is None or not sys.stdin.isatty():
-        return None
-    import getpass  # 5 ms that most runs do without
-
-    try:
-        first = getpass.getpass(f"{what}: ")
-        if twice() and getpass.getpass(f"{what} again: ") != first:
-            raise UsageError("the two passwords differ", "type the same one twice")
-    except EOFError:
-        return None
-    return first

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 T = TypeVar("T")
+Pager = Callable[[], Any]  # makes one of the SDK's pagers anew
 
 _CONNECT_SECONDS = 5
 _SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
@@ -44,6 +46,7 @@ _OUTAGE_SECONDS = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)  # somebody had answered:
 _BUSY_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # the service asks for patience
 _BUSY = {408, 429, 500, 502, 503, 504}
 _LONGEST_WAIT = 120.0
+_GONE_HINT = "it was removed or made anew while it was read; run the same command again"
 
 _EXISTS = {
     "BlobAlreadyExists",
@@ -51,6 +54,7 @@ _EXISTS = {
     "ContainerAlreadyExists",
     "TableAlreadyExists",
 }
+_NO_PARENT = {"ContainerNotFound", "TableNotFound"}
 _CHANGED = {"ConditionNotMet", "UpdateConditionNotSatisfied", "TargetConditionNotMet"}
 
 
@@ -147,7 +151,7 @@ class Account:
         assert connection.sas is not None, "settings let no connection without a credential through"
         return AzureSasCredential(connection.sas.reveal().decode())
 
-    def call(self, what: str, action: Callable[[], T], table: bool = False) -> T:
+    def call(self, what: str, action: Callable[[], T], *, table: bool = False) -> T:
         """The action's value; `what` names its object in errors, `table` which service it asks.
 
         Exists, Missing, Changed, Unavailable.
@@ -172,6 +176,38 @@ class Account:
                 raise Unavailable(f"Azure's SDK failed: {what}: {type(error).__name__}") from None
             self._sleep(wait)
 
+    def pages(self, what: str, query: Pager, *, table: bool = False) -> Iterator[Any]:
+        """The items of a listing, page by page, one request each; none where there is nothing to list.
+
+        Only the first page may say that there is nothing. Raises Unavailable when a later one is not there: whoever
+        took that for the end would take a part of the list for all of it.
+        """
+        token: Any = None
+        while True:
+            try:
+                items, token_after = self.call(what, partial(_page, query, token), table=table)
+            except Missing as error:
+                if token is None:
+                    return
+                raise Unavailable(f"the rest of {what} is gone", _GONE_HINT, error.code) from None
+            yield from items
+            if not token_after:
+                return
+            token = token_after
+
+    def creating(self, what: str, create: Callable[[], object], action: Callable[[], T], *, table: bool = False) -> T:
+        """The action's value; `create` makes the container or table `what` when the action finds that there is none."""
+        try:
+            return action()
+        except Missing as error:
+            if error.code not in _NO_PARENT:
+                raise
+        try:
+            self.call(what, create, table=table)
+        except Exists:
+            pass  # another run was faster, or an answer was lost
+        return action()
+
     def _unreachable(self, error: AzureError, table: bool) -> Unavailable:
         endpoint = self._connection.table_endpoint if table else self._connection.blob_endpoint
         host = endpoint.split("//")[-1].split("/")[0]
@@ -179,6 +215,12 @@ class Account:
             f"cannot reach Azure storage at {host}: {_reason(error)}",
             "check the account name and the network, then run the same command again",
         )
+
+
+def _page(query: Pager, token: Any) -> tuple[list[Any], Any]:
+    """(items, token of the next page) of the page that a token stands for."""
+    pages = query().by_page(token)
+    return list(next(pages, ())), pages.continuation_token
 
 
 # For requests that carry a pack; sendall's time limit over plain HTTP is the connection's.

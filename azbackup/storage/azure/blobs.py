@@ -10,14 +10,16 @@ import base64
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from azbackup.errors import Exists, Missing, Unavailable
+from azbackup.errors import Exists, Unavailable
 from azbackup.storage.azure.account import SEND_OPTIONS, Account
 from azbackup.storage.protocols import BlobInfo
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
+
+T = TypeVar("T")
 
 
 def describe(blob: BlobProperties) -> BlobInfo:
@@ -51,6 +53,7 @@ class ReadableBlobs:
     def __init__(self, account: Account, container: str) -> None:
         self._account = account
         self._name = container
+        self._what = f"container {container}"
 
     @cached_property
     def _client(self) -> ContainerClient:
@@ -77,31 +80,19 @@ class ReadableBlobs:
 
     def names(self, prefix: str) -> Iterator[str]:
         """The names of the blobs under a prefix; none where there is no container."""
-        for name in self._pages(partial(self._client.list_blob_names, name_starts_with=prefix)):
+        for name in self._account.pages(self._what, partial(self._client.list_blob_names, name_starts_with=prefix)):
             yield str(name)
 
     def listed(self, prefix: str) -> Iterator[BlobInfo]:
         """The blobs under a prefix; none where there is no container."""
         details = list(self._listed_details)
-        for blob in self._pages(partial(self._client.list_blobs, name_starts_with=prefix, include=details)):
+        query = partial(self._client.list_blobs, name_starts_with=prefix, include=details)
+        for blob in self._account.pages(self._what, query):
             yield describe(blob)
 
-    def _pages(self, query: Callable[[], Any]) -> Iterator[Any]:
-        """What a listing gives, by pages of up to 5,000, one request each."""
-        token: str | None = None
-        while True:
-            try:
-                page, token = self._account.call(f"container {self._name}", partial(_page, query, token))
-            except Missing:
-                return
-            yield from page
-            if not token:
-                return
-
-
-def _page(query: Callable[[], Any], token: str | None) -> tuple[list[Any], str | None]:
-    pages = query().by_page(token)
-    return list(next(pages, ())), pages.continuation_token
+    def _creating(self, action: Callable[[], T]) -> T:
+        """The action's value; makes the container first where there is none."""
+        return self._account.creating(self._what, self._client.create_container, action)
 
 
 class AzureBlobs(ReadableBlobs):
@@ -110,10 +101,7 @@ class AzureBlobs(ReadableBlobs):
     def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
         """Creates the blob. Where the name is taken by the same bytes an earlier answer was lost: done. Exists."""
         try:
-            self._put(name, data, tier, md5)
-        except Missing:  # no container yet
-            self._create()
-            self._put(name, data, tier, md5)
+            self._creating(partial(self._put, name, data, tier, md5))
         except Exists:
             if not self._holds(name, len(data), md5):
                 raise
@@ -135,12 +123,6 @@ class AzureBlobs(ReadableBlobs):
                 **SEND_OPTIONS,
             ),
         )
-
-    def _create(self) -> None:
-        try:
-            self._account.call(f"container {self._name}", self._client.create_container)
-        except Exists:
-            pass
 
     def _holds(self, name: str, size: int, md5: bytes) -> bool:
         blob = self._client.get_blob_client(name)

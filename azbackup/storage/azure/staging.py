@@ -7,8 +7,7 @@ which priority it was asked for, so that any host can tell what the hour's budge
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.storage.blob import BlobClient, RehydratePriority, StandardBlobTier
@@ -16,8 +15,6 @@ from azure.storage.blob import BlobClient, RehydratePriority, StandardBlobTier
 from azbackup.errors import Changed, Exists, Missing, Unavailable
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import ReadableBlobs
-
-T = TypeVar("T")
 
 _UNDER_WAY = {"PendingCopyOperation", "BlobBeingRehydrated"}
 PRIORITIES = {"standard": RehydratePriority.STANDARD, "high": RehydratePriority.HIGH}
@@ -37,7 +34,7 @@ class AzureStaging(ReadableBlobs):
         source = self._account.source_url(self._packs.get_blob_client(name).url)
         copy = self._client.get_blob_client(name)
         try:
-            return bool(self._in_container(lambda: self._start(copy, source, name, priority)))
+            return bool(self._creating(lambda: self._start(copy, source, name, priority)))
         except (Exists, Changed):
             return False
         except Unavailable as error:
@@ -57,22 +54,6 @@ class AzureStaging(ReadableBlobs):
             ),
         )
         return str(answer.get("copy_status")) == "success"
-
-    def _in_container(self, action: Callable[[], T]) -> T:
-        """The action's value; the staging container is made when that is what is missing."""
-        try:
-            return action()
-        except Missing as error:
-            if error.code != "ContainerNotFound":
-                raise
-        self._create()
-        return action()
-
-    def _create(self) -> None:
-        try:
-            self._account.call("the staging container", self._client.create_container)
-        except Exists:
-            pass
 
     def raise_priority(self, name: str) -> None:
         """Set Tier on the pending copy: the same tier, high priority. Where Azure will not yet, a later run asks."""
@@ -100,9 +81,7 @@ class AzureStaging(ReadableBlobs):
         """Writes an empty blob, anew if it is there."""
         blob = self._client.get_blob_client(name)
         try:
-            self._in_container(
-                lambda: self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True))
-            )
+            self._creating(lambda: self._account.call(f"mark {name}", lambda: blob.upload_blob(b"", overwrite=True)))
         except Unavailable as error:
             raise _refused("the staging container cannot be written to", error) from None
 

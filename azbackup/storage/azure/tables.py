@@ -158,24 +158,13 @@ class AzureRows:
             yield SealedRecord(entity["RowKey"], from_properties(entity), _etag(entity))
 
     def _entities(self, first: str, last: str, select: list[str] | None) -> Iterator[Any]:
-        token: Any = None
-        while True:
-            try:
-                page, token = self._call(f"table {self._table}", partial(self._page, first, last, select, token))
-            except Missing:
-                return
-            yield from page
-            if not token:
-                return
-
-    def _page(self, first: str, last: str, select: list[str] | None, token: Any) -> tuple[list[Any], Any]:
-        pages = self._client.query_entities(
+        query = partial(
+            self._client.query_entities,
             "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last",
             parameters={"partition": self._partition, "first": first, "last": last},
             select=select,
-        ).by_page(token)
-        found = list(next(pages, ()))
-        return found, pages.continuation_token  # type: ignore[attr-defined]
+        )
+        return self._account.pages(f"table {self._table}", query, table=True)
 
     # ---
 
@@ -185,16 +174,11 @@ class AzureRows:
     def _keyed(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         return {"PartitionKey": self._partition, "RowKey": name, **values}
 
-    def _creating(self, action: Any, name: str) -> Any:
+    def _creating(self, action: Callable[[], Any], name: str) -> Any:
         """An insert's answer; makes the table first where there is none."""
-        try:
-            return self._call(f"row {name}", action)
-        except Missing:
-            try:
-                self._call(f"table {self._table}", self._client.create_table)
-            except Exists:
-                pass
-            return self._call(f"row {name}", action)
+        what = f"table {self._table}"
+        insert = partial(self._call, f"row {name}", action)
+        return self._account.creating(what, self._client.create_table, insert, table=True)
 
 
 def _etag(entity: Any) -> str:

@@ -1,16 +1,15 @@
-"""What was asked for, made exact: where options come from, which come first, and what cannot be right."""
+"""The account that was asked for, made exact: where options come from, which come first, what cannot be right."""
 
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import UsageError
-from azbackup.storage.azure.credentials import Connection, PasswordSources, account_key, connection, password
+from azbackup.storage.azure.credentials import Connection, account_key, connection
 
 KEY = base64.b64encode(bytes(range(64))).decode()
 OTHER_KEY = base64.b64encode(bytes(64)).decode()
@@ -224,101 +223,3 @@ def test_a_connection_never_shows_its_secret() -> None:
         text = repr(connection(options, {}))
         assert KEY not in text
         assert SAS not in text
-
-
-# --- the password
-
-
-def ask(
-    value: str | None = None,
-    file: Path | None = None,
-    command: str | None = None,
-    environ: dict[str, str] | None = None,
-    typed: str | None = None,
-) -> bytes:
-    """Return the password that these sources give."""
-    sources = PasswordSources("--password", "AZBACKUP_PASSWORD", value, str(file) if file else None, command)
-    return password(sources, environ or {}, lambda: typed).reveal()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """Give a password file that only its owner can read."""
-    path = tmp_path / "password"
-    path.write_bytes(b"from a file\nsecond line\n")
-    path.chmod(0o600)
-    return path
-
-
-def test_where_a_password_comes_from(file: Path) -> None:
-    """The option, the file's first line, the command's first line, the variable, the prompt: in this order."""
-    environ = {"AZBACKUP_PASSWORD": "from the environment"}
-    assert ask("given", environ=environ, typed="typed") == b"given"
-    assert ask(file=file, environ=environ) == b"from a file"
-    assert ask(command="printf 'from a command\\nmore'", environ=environ) == b"from a command"
-    assert ask(environ=environ, typed="typed") == b"from the environment"
-    assert ask(typed="typed") == b"typed"
-
-
-def test_no_password_and_no_terminal() -> None:
-    """The ways to give one are named."""
-    with pytest.raises(UsageError, match="no password") as caught:
-        ask()
-    assert "AZBACKUP_PASSWORD" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("given", "named"),
-    [
-        ({"value": "x", "file": Path("f")}, ["--password and", "--password-file"]),
-        ({"value": "x", "command": "c"}, ["--password and", "--password-command"]),
-        ({"file": Path("f"), "command": "c"}, ["--password-file", "--password-command"]),
-        ({"value": "", "command": "c"}, ["--password and", "--password-command"]),
-    ],
-)
-def test_two_sources_are_refused_by_name(given: dict[str, str], named: list[str]) -> None:
-    """Both options are named, even if one of them is empty."""
-    with pytest.raises(UsageError) as caught:
-        ask(**given)  # type: ignore[arg-type]
-    assert all(name in caught.value.message for name in named)
-
-
-@pytest.mark.parametrize("data", [b"", b"\n", b"\r\n", b"\nsecond"])
-def test_empty_passwords_are_refused(file: Path, data: bytes) -> None:
-    """From a file, a command, an option, a prompt."""
-    file.write_bytes(data)
-    for source in ({"file": file}, {"value": ""}, {"command": "true"}, {"typed": ""}):
-        with pytest.raises(UsageError, match="empty"):
-            ask(**source)
-
-
-def test_first_lines_of_any_system(file: Path) -> None:
-    """With LF, CR LF or no end; blanks and bytes that are no UTF-8 belong to the password."""
-    for data in (b" p\xff w \n", b" p\xff w \r\n", b" p\xff w "):
-        file.write_bytes(data)
-        assert ask(file=file) == b" p\xff w "
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o644, 0o601])
-def test_a_password_file_that_others_can_open_is_refused(file: Path, mode: int) -> None:
-    """The hint is the command that mends it."""
-    file.chmod(mode)
-    with pytest.raises(UsageError, match="read by others") as caught:
-        ask(file=file)
-    assert f"chmod 600 {file}" in caught.value.hint
-    file.chmod(0o400)
-    assert ask(file=file) == b"from a file"
-
-
-def test_password_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """Missing ones and directories are named."""
-    for path in (tmp_path / "missing", tmp_path):
-        with pytest.raises(UsageError, match=str(path)):
-            ask(file=path)
-
-
-def test_a_password_command_that_fails() -> None:
-    """Its status is said, and not what it printed."""
-    with pytest.raises(UsageError, match="status 3") as caught:
-        ask(command="echo secret; exit 3")
-    assert "secret" not in caught.value.message + caught.value.hint
