@@ -18,7 +18,7 @@ class Watch(Silent):
         super().__init__()
         self.stages: list[str] = []
 
-    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
+    def stage(self, name: str, files: int = 0, size: int = 0) -> None:  # noqa: ARG002  # the protocol names them
         """Keep it."""
         self.stages.append(name)
 
