@@ -1,19 +1,15 @@
-"""What a restore needs: for each file its chunks, for each pack the chunks that are wanted of it. Pure.
+"""A pack from inside: where its sealed chunks lie, and which ranges are read for the chunks that are wanted. Pure.
 
-A place is (pack number, chunk number in the pack); offsets in a file follow from the plain lengths before it.
+Promises that every wanted chunk is in exactly one span, whole, and that a span is no longer than its bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from azbackup.errors import Damaged
 from azbackup.format.labels import CHUNK_ID_BYTES, PACK_MAGIC
-from azbackup.format.model import ChunkId, Entry, PackId, PackRecord
-
-Piece = tuple[int, int, int]  # pack number, chunk number in the pack, offset in the file
+from azbackup.format.model import ChunkId, PackId, PackRecord
 
 SPAN_BYTES = 6 * 1024 * 1024  # read at once, at most, unless a single chunk is larger once it is sealed; ...
 LARGE_SPAN_BYTES = 24 * 1024 * 1024  # ... and of large chunks: few files, whose list takes little, and many requests
@@ -47,50 +43,6 @@ class PackLayout:
     def chunk_id(self, chunk: int) -> ChunkId:
         """The id of chunk number `chunk`."""
         return ChunkId(self.record.ids[chunk * CHUNK_ID_BYTES : (chunk + 1) * CHUNK_ID_BYTES])
-
-
-class ChunkIndex:
-    """Where chunks are: filled from pack records, only for the ids that are wanted."""
-
-    def __init__(self, wanted: set[ChunkId]) -> None:
-        self._missing = wanted
-        self._places: dict[ChunkId, tuple[int, int]] = {}
-        self.packs: list[PackLayout] = []
-
-    def add(self, records: Iterable[tuple[PackId, PackRecord]]) -> None:
-        """Takes pack records; a chunk that is in two packs is read from the first."""
-        for pack_id, record in records:
-            found = [(chunk, each) for chunk, each in enumerate(record.chunk_ids()) if each in self._missing]
-            if found:
-                number = len(self.packs)
-                self.packs.append(PackLayout(pack_id, record))
-                for chunk, each in found:
-                    self._places.setdefault(each, (number, chunk))
-                self._missing.difference_update(each for _, each in found)
-
-    @property
-    def missing(self) -> int:
-        """How many wanted chunks no pack is known for."""
-        return len(self._missing)
-
-    def forget(self) -> None:
-        """Keeps the packs alone: when all pieces are known, who asks where a chunk is takes memory for nothing."""
-        self._places.clear()
-
-    def pieces(self, entry: Entry) -> list[Piece]:
-        """(pack number, chunk number, offset in the file) of a file's chunks. Damaged when it is incomplete."""
-        found: list[Piece] = []
-        offset = 0
-        for chunk_id in entry.chunk_ids():
-            place = self._places.get(chunk_id)
-            if place is None:
-                raise Damaged("no pack holds one of its chunks")
-            pack, chunk = place
-            found.append((pack, chunk, offset))
-            offset += self.packs[pack].record.plain[chunk]
-        if offset != entry.size:
-            raise Damaged(f"its chunks hold {offset} bytes, its size is {entry.size}")
-        return found
 
 
 def spans(pack: PackLayout, chunks: list[int]) -> list[Span]:

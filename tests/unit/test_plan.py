@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from azbackup.errors import Damaged
 from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
 from azbackup.packs import layout
-from azbackup.packs.layout import ChunkIndex, PackLayout, spans
+from azbackup.packs.index import ChunkIndex
+from azbackup.packs.layout import PackLayout, spans
 
 
 def chunk_id(number: int) -> ChunkId:

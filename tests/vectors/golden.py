@@ -42,11 +42,11 @@ NOISE_BYTES = 24 << 20
 
 _RUN = """
 import socket, sys
-from azbackup.cli.main import main
+from azbackup.cli import main
 from azbackup.format import entries
 entries.MORE_CHUNKS = 2
 socket.gethostname = lambda: "golden"
-getattr(cli, sys.argv.pop(1))()
+getattr(main, sys.argv.pop(1))()
 """
 
 

@@ -6,28 +6,21 @@ written, and that a file which cannot be completed leaves nothing behind. The ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from azbackup.crypto.sealing import Keys, chunk_id, open_chunk
 from azbackup.errors import Damaged, Missing
 from azbackup.filesystem.destination import Destination
-from azbackup.format import compression
 from azbackup.format.model import Entry
-from azbackup.packs.layout import PackLayout, Piece, Span, spans
+from azbackup.packs.index import Piece
+from azbackup.packs.layout import PackLayout, Span, spans
+from azbackup.packs.reader import PackReader, Plain
 from azbackup.packs.thaw.states import NotOnline
 from azbackup.workers import ahead
 
 _AHEAD = 2  # spans that are read while one is written: what bounds the memory of a restore
-
-_GROUP_BYTES = 1024 * 1024  # of plaintext that is opened at once, ...
-_CHUNK_COST = 4 * 1024  # ... a small chunk counting as more than it holds
-_GROUPS_AHEAD = 1
-_SMALL_CHUNK = 256 * 1024  # larger ones, on average, are opened where they are written: that is where they are cached
-
-Plain = bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -67,11 +60,15 @@ class Fetcher:
     """Restores files from packs that can be read now."""
 
     def __init__(
-        self, read: Callable[[PackLayout, int, int], bytes], keys: Keys, destination: Destination, listener: Listener
+        self,
+        read: Callable[[PackLayout, int, int], bytes],
+        reader: PackReader,
+        destination: Destination,
+        listener: Listener,
     ) -> None:
+        """`read` gives the bytes of a pack from the place where they can be read now; `reader` opens them."""
         self._read_range = read
-        self._chunk_key = keys.chunk_key.reveal()
-        self._id_key = keys.id_key.reveal()
+        self._reader = reader
         self._destination = destination
         self._listener = listener
 
@@ -106,7 +103,7 @@ class Fetcher:
             for each in wanted:
                 self._put_off(each)
         else:
-            for (chunk, plain), each in zip(self._opened(pack, span, data), wanted, strict=True):
+            for (chunk, plain), each in zip(self._reader.chunks(pack, span, data), wanted, strict=True):
                 self._write_chunk(pack, chunk, plain, each)
 
     def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
@@ -114,40 +111,6 @@ class Fetcher:
             if not file.put_off and not file.failed:
                 file.put_off = True
                 self._destination.discard(file.entry.path)
-
-    def _opened(self, pack: PackLayout, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
-        """Each chunk and its plaintext, or what is wrong with it.
-
-        Small ones are decompressed while others are written, and nothing else is done beside: a thread that comes back
-        for every small chunk would wait longer for the interpreter than it works, and so would the one that writes.
-        """
-        sealed = memoryview(data)
-        large = sum(pack.record.plain[chunk] for chunk in span.chunks) >= len(span.chunks) * _SMALL_CHUNK
-        groups = [[chunk] for chunk in span.chunks] if large else _groups(pack, span)
-        calls = (self._decoding(pack, group, span, sealed) for group in groups)
-        decoded = (call() for call in calls) if large else ahead(calls, _GROUPS_AHEAD)
-        for group, plains in zip(groups, decoded, strict=True):
-            for chunk, plain in zip(group, plains, strict=True):
-                yield chunk, self._checked(pack, chunk, plain)
-
-    def _decoding(
-        self, pack: PackLayout, group: list[int], span: Span, sealed: memoryview
-    ) -> Callable[[], list[Plain | Damaged]]:
-        bodies = [self._body(pack, chunk, span, sealed) for chunk in group]
-        return partial(compression.decode_bodies, bodies, [pack.record.plain[chunk] for chunk in group])
-
-    def _body(self, pack: PackLayout, chunk: int, span: Span, sealed: memoryview) -> bytes | Damaged:
-        start = pack.starts[chunk] - span.start
-        try:
-            return open_chunk(self._chunk_key, pack.chunk_id(chunk), sealed[start : start + pack.record.sealed[chunk]])
-        except Damaged as error:
-            return error
-
-    def _checked(self, pack: PackLayout, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
-        """The plaintext of a chunk, if it has the chunk's id."""
-        if isinstance(plain, Damaged) or chunk_id(self._id_key, plain) == pack.chunk_id(chunk):
-            return plain
-        return Damaged("a chunk opens but is not what its id says")
 
     def _write_chunk(
         self, pack: PackLayout, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
@@ -182,16 +145,3 @@ class Fetcher:
             file.failed = True
             self._listener.failed(file.entry, why)
             self._destination.discard(file.entry.path)
-
-
-def _groups(pack: PackLayout, span: Span) -> list[list[int]]:
-    """The chunks of a span, as many at a time as are decompressed at once."""
-    groups: list[list[int]] = [[]]
-    size = 0
-    for chunk in span.chunks:
-        if size >= _GROUP_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(chunk)
-        size += pack.record.plain[chunk] + _CHUNK_COST
-    return groups

@@ -25,7 +25,9 @@ from azbackup.filesystem.destination import Destination, Unwritable, out_of_spac
 from azbackup.filesystem.destination_check import already_holds, open_destination
 from azbackup.filesystem.overwrite import Decision, decide, is_right
 from azbackup.format.model import Entry, Kind, PackId, PackRecord
-from azbackup.packs.layout import ChunkIndex, Piece, spans
+from azbackup.packs.index import ChunkIndex, Piece
+from azbackup.packs.layout import spans
+from azbackup.packs.reader import PackReader
 from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.states import Pending, Thawing
 from azbackup.progress import Progress
@@ -290,7 +292,7 @@ class Restore:
 
     def _files(self, todo: list[WantedFile], destination: Destination) -> set[bytes]:
         """Restores files as their packs come; the paths of those that still wait at the end."""
-        fetch = Fetcher(self._thawing.read, self._keys, destination, self)
+        fetch = Fetcher(self._thawing.read, PackReader(self._keys), destination, self)
         arrivals = Scheduler(self._thawing, fetch, self._places.packs, self._wish.thaw, self._wish.now)
         waiting = arrivals.run(todo, self, self._wish.wait)
         self._outcome.pending, self._outcome.later_packs = arrivals.pending, arrivals.later_packs
