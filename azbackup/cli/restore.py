@@ -24,14 +24,16 @@ from azbackup.cli.output.text import count_text, size_text, time_text, write
 from azbackup.cli.session import Session
 from azbackup.cli.status import outcome_status
 from azbackup.commands.restore.estimate import Estimate
-from azbackup.commands.restore.run import Restore, RestoreRequest, RestoreResult
+from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
+from azbackup.commands.restore.run import Restore
 from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import Status
 from azbackup.memory import keep_freed_spans
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import ThawOptions
-from azbackup.packs.thaw.states import Pending, Thawing
+from azbackup.packs.thaw.requests import ThawRequests
+from azbackup.packs.thaw.states import PackStates, Pending
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
 from azbackup.storage.prices import Prices
@@ -45,9 +47,10 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     args, show, vault = session.args, session.show, session.vault
     catalog, keys = open_catalog(session)
     keep_freed_spans()
-    thawing = Thawing(vault.blobs, vault.staging, vault.partition, _mark(keys, destination, args))
+    states = PackStates(vault.blobs, vault.staging, vault.partition)
+    thaw = ThawRequests(states, vault.staging, _mark(keys, destination, args))
     if args.discard_thawed:
-        return _discard(catalog, thawing, show)
+        return _discard(catalog, thaw, show)
     chosen = _chosen(session, catalog)
     wish = RestoreRequest(
         snapshots=chosen,
@@ -64,7 +67,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
     )
-    outcome = Restore(wish, catalog, thawing, keys, show).run()
+    outcome = Restore(wish, catalog, thaw, keys, show).run()
     show.close()
     again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
     _summary(session, outcome, again)
@@ -142,8 +145,8 @@ def _status(show: LineProgress, outcome: RestoreResult) -> Status:
     return Status.THAWING if outcome.pending_files else status
 
 
-def _discard(catalog: Catalog, thawing: Thawing, show: LineProgress) -> Status:
-    found = thawing.discard_all([PackLayout(pack_id, record) for pack_id, record in catalog.packs()])
+def _discard(catalog: Catalog, thaw: ThawRequests, show: LineProgress) -> Status:
+    found = thaw.discard_all([PackLayout(pack_id, record) for pack_id, record in catalog.packs()])
     show.close()
     values = {
         "discarded": found.copies,

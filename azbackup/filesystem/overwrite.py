@@ -45,7 +45,7 @@ def is_right(entry: Entry, status: os.stat_result) -> bool:
     return entry.kind in (Kind.SYMLINK, Kind.FIFO) or status.st_rdev == entry.rdev
 
 
-def decide(policy: str, entry: Entry, status: os.stat_result | None, right: bool | None = None) -> Decision:
+def decision(policy: str, entry: Entry, status: os.stat_result | None, right: bool | None = None) -> Decision:
     """The decision about a file or anything else that is no directory, given what stands there now.
 
     `right` says whether that is what it should be, where more was looked at than `is_right` does.

@@ -19,7 +19,8 @@ from typing import Any
 
 from azbackup.commands.backup.run import Backup, Clock, Job
 from azbackup.commands.maintenance.repair import rebuild_table
-from azbackup.commands.restore.run import Restore, RestoreRequest, RestoreResult
+from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
+from azbackup.commands.restore.run import Restore
 from azbackup.crypto.kdf import KdfCosts
 from azbackup.crypto.keywrap import wrap_data_key
 from azbackup.crypto.sealing import derive
@@ -28,7 +29,8 @@ from azbackup.errors import NothingStored
 from azbackup.filesystem.destination import is_temporary
 from azbackup.format.model import ChunkId, Snapshot
 from azbackup.packs.thaw.policy import ThawOptions
-from azbackup.packs.thaw.states import Thawing
+from azbackup.packs.thaw.requests import ThawRequests
+from azbackup.packs.thaw.states import PackStates
 from azbackup.progress import Silent
 from azbackup.records import keystore
 from azbackup.records.catalog import Catalog
@@ -179,7 +181,8 @@ class World:
             prices=load_prices(None),
             now=lambda: _NOW_NS / 1e9,
         )
-        return Restore(wish, catalog, Thawing(blobs, staging, PARTITION, "mark"), keys, Silent()).run()
+        thaw = ThawRequests(PackStates(blobs, staging, PARTITION), staging, "mark")
+        return Restore(wish, catalog, thaw, keys, Silent()).run()
 
     # --- what there is
 

@@ -13,7 +13,7 @@ import msgspec
 
 from azbackup.cli.output.text import clean, clock_text, count_text, hours_text, money_text, size_text
 from azbackup.commands.restore.estimate import Estimate
-from azbackup.commands.restore.run import RestoreResult
+from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
 _SECRETS = ("--password", "--accesskey", "--sas-token", "--connection-string")

@@ -7,6 +7,7 @@ refuses ends the asking but not the restoring; and that a restore which stays su
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from azbackup.commands.restore.fetcher import Fetcher, WantedFile
@@ -14,9 +15,12 @@ from azbackup.errors import Unavailable
 from azbackup.format.model import Entry
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import State, ThawOptions
-from azbackup.packs.thaw.states import Pending, Thawing
+from azbackup.packs.thaw.requests import ThawRequests
+from azbackup.packs.thaw.states import Pending
 
 _MARK_AGAIN_SECONDS = 24 * 3600.0  # long before others forget a mark
+
+Now = Callable[[], float]  # Unix seconds
 
 
 class Listener(Protocol):
@@ -29,70 +33,78 @@ class Listener(Protocol):
         """Worth a line."""
 
 
-class Scheduler:
-    """One restore's files, round by round.
+@dataclass(frozen=True)
+class Waiting:
+    """What still waits at the end of a run: the files, and why.
 
-    After `run`: `pending` is what is on its way, `later_packs` how many wait for the next hour's budget, `refused` why
-    Azure would not thaw.
+    `pending` is what is on its way, `later_packs` how many packs wait for the next hour's budget, `refused` why Azure
+    would not thaw.
     """
 
+    files: list[WantedFile] = field(default_factory=list)
+    pending: Pending | None = None
+    later_packs: int = 0
+    refused: Unavailable | None = None
+
+
+class Scheduler:
+    """One restore's files, round by round. Made once, run once."""
+
     def __init__(
-        self, thawing: Thawing, fetch: Fetcher, packs: list[PackLayout], wish: ThawOptions, now: Callable[[], float]
+        self, thaw: ThawRequests, fetcher: Fetcher, packs: list[PackLayout], options: ThawOptions, now: Now
     ) -> None:
-        self._thawing = thawing
-        self._fetch = fetch
+        self._thaw = thaw
+        self._fetcher = fetcher
         self._packs = packs
-        self._wish = wish
+        self._options = options
         self._now = now
         self._marked_at = 0.0
-        self.pending: Pending | None = None
-        self.later_packs = 0
-        self.refused: Unavailable | None = None
+        self._pending: Pending | None = None
+        self._later_packs = 0
 
     def run(
         self, todo: list[WantedFile], listener: Listener, wait: Callable[[Pending | None, int], None] | None
-    ) -> list[WantedFile]:
-        """The files that still wait at the end; `wait` is called between two looks, None: do not stay."""
+    ) -> Waiting:
+        """Restores what comes; what still waits. `wait` is called between two looks, None: do not stay."""
         retried = False
+        refused: Unavailable | None = None
         while todo:
             try:
                 self._ask(self._needed(todo))
             except Unavailable as error:
                 if wait is None or not error.passing:
-                    self.refused = error
+                    refused = error
                 else:
                     listener.note(f"{error.message}; trying again")
             now, todo = self._sort(todo, listener)
-            put_off = self._fetch.run(now, self._packs)
+            put_off = self._fetcher.run(now, self._packs)
             todo += put_off
-            if not todo or self.refused is not None:
+            if not todo or refused is not None:
                 break
             if put_off and not retried:
                 retried = True
             elif wait is not None:
-                wait(self.pending, self.later_packs)
+                wait(self._pending, self._later_packs)
             else:
                 break
-            self._look_again(listener, bool(put_off), stays=wait is not None)
-        if not todo:
-            self.pending, self.later_packs, self.refused = None, 0, None
-        return todo
+            self._look_again(listener, packs_too=bool(put_off), stays=wait is not None)
+        return Waiting(todo, self._pending, self._later_packs, refused) if todo else Waiting()
 
     def _ask(self, needed: list[PackLayout]) -> None:
         """Asks for what is archived, after leaving the mark that keeps others from removing the copies."""
-        wish, now = self._wish, self._now()
-        asks, later = self._thawing.asks(needed, wish, now)
-        self.pending, self.later_packs = self._thawing.pending(needed), len(later)
-        copies = self._thawing.has_copies(needed) or bool(asks and not wish.in_place)
+        states, options, now = self._thaw.states, self._options, self._now()
+        asks, later = self._thaw.asks(needed, options, now)
+        self._pending, self._later_packs = states.pending(needed), len(later)
+        copies = states.has_copies(needed) or bool(asks and not options.in_place)
         if copies and now - self._marked_at > _MARK_AGAIN_SECONDS:
-            self._thawing.claim()
+            self._thaw.claim()
             self._marked_at = now
-        self._thawing.ask(asks, wish.in_place)
-        self.pending = self._thawing.pending(needed)
+        self._thaw.ask(asks, in_place=options.in_place)
+        self._pending = states.pending(needed)
 
-    def _look_again(self, listener: Listener, packs_too: bool, stays: bool) -> None:
+    def _look_again(self, listener: Listener, *, packs_too: bool, stays: bool) -> None:
         try:
-            self._thawing.refresh(packs_too or self._wish.in_place)
+            self._thaw.states.refresh(packs_too=packs_too or self._options.in_place)
         except Unavailable as error:
             if not stays or not error.passing:
                 raise
@@ -105,7 +117,7 @@ class Scheduler:
 
     def _sort(self, todo: list[WantedFile], listener: Listener) -> tuple[list[WantedFile], list[WantedFile]]:
         """(the files whose packs can all be read now, those that wait); one with a missing pack is named and gone."""
-        states = [self._thawing.state(pack) for pack in self._packs]
+        states = [self._thaw.states.state(pack) for pack in self._packs]
         now, later = [], []
         for file in todo:
             met = {states[pack] for pack, _, _ in file.pieces}

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from azbackup.errors import Damaged, NothingStored
 from azbackup.filesystem.destination import check_path
-from azbackup.format.model import Entry, Kind, Snapshot, order
+from azbackup.format.model import Entry, Snapshot, order
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
 
 Chosen = Sequence[tuple[Snapshot, bytes]]  # each snapshot with its prefix in the destination, '' for none
 
 
-def gather(catalog: Catalog, chosen: Chosen, selection: Selection, with_paths: bool) -> tuple[list[Entry], set[bytes]]:
+def target_entries(
+    catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool
+) -> tuple[list[Entry], set[bytes]]:
     """(the entries that are meant, in path order; all paths that may be in the destination, if asked for).
 
     Where two snapshots both have a path the newer one counts. NothingStored where nothing is meant: mostly a slip.
@@ -79,13 +81,3 @@ def _check(meant: bool, unknown: set[bytes], chosen: Chosen) -> None:
 def _parents(path: bytes) -> list[bytes]:
     parts = path.split(b"/")
     return [b"/".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def hard_links(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The files; those that are hard links to one of them stand with it."""
-    groups: dict[object, list[Entry]] = {}
-    for entry in entries:
-        if entry.kind == Kind.FILE:
-            linked = (entry.device, entry.inode, entry.size, entry.mtime_ns, entry.chunks)
-            groups.setdefault(linked if entry.links > 1 else entry.path, []).append(entry)
-    return list(groups.values())

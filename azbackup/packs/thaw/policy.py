@@ -41,7 +41,7 @@ class ThawRequest:
     raises: bool = False
 
 
-def decide(
+def choose_requests(
     needed: Sequence[tuple[PackLayout, State, str]], wish: ThawOptions, used: int
 ) -> tuple[list[ThawRequest], list[PackLayout]]:
     """(what to ask for, what waits for the next hour's budget), from (pack, state, priority it was asked for with).

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from azbackup.commands.restore.fetcher import Fetcher, WantedFile
-from azbackup.commands.restore.scheduler import Scheduler
+from azbackup.commands.restore.scheduler import Scheduler, Waiting
 from azbackup.errors import Unavailable
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.thaw.policy import ThawOptions
@@ -54,7 +54,7 @@ class Run:
         self.waits = 0
         files = range(len(tiers))
         self.todo = [WantedFile(Entry(b"%d" % n, int(Kind.FILE)), [(n, 0, 0)]) for n in files]
-        self.arrivals = Scheduler(
+        self.scheduler = Scheduler(
             self.world.thawing(), cast(Fetcher, self), self.world.packs, ThawOptions(), lambda: NOW
         )
 
@@ -82,9 +82,8 @@ def test_waiting_outlives_the_network() -> None:
     """Looks that meet nobody are notes; nothing is asked for twice, and all comes in the end."""
     run = Run("archive")
     run.staging.failures = [LOST, LOST, None]
-    assert run.arrivals.run(run.todo, run, run.wait) == []
+    assert run.scheduler.run(run.todo, run, run.wait) == Waiting()
     assert (run.restored, run.waits, len(run.notes)) == ([b"0"], 3, 2)
-    assert run.arrivals.refused is None
 
 
 def test_waiting_ends_at_a_refusal() -> None:
@@ -92,7 +91,7 @@ def test_waiting_ends_at_a_refusal() -> None:
     run = Run("archive")
     run.staging.failures = [None, REFUSED]
     with pytest.raises(Unavailable, match="not allowed"):
-        run.arrivals.run(run.todo, run, run.wait)
+        run.scheduler.run(run.todo, run, run.wait)
 
 
 @pytest.mark.parametrize("error", [LOST, REFUSED])
@@ -100,9 +99,9 @@ def test_what_is_online_is_restored_when_a_thaw_is_refused(error: Unavailable) -
     """The refusal is kept for the end; what is online comes first. Nobody waits for what will not come."""
     run = Run("archive", "hot")
     run.staging.refusal = error
-    waiting = run.arrivals.run(run.todo, run, None if error is LOST else run.wait)
-    assert [file.entry.path for file in waiting] == [b"0"]
-    assert (run.restored, run.waits, run.arrivals.refused) == ([b"1"], 0, error)
+    waiting = run.scheduler.run(run.todo, run, None if error is LOST else run.wait)
+    assert [file.entry.path for file in waiting.files] == [b"0"]
+    assert (run.restored, run.waits, waiting.refused) == ([b"1"], 0, error)
 
 
 def test_refusal_that_does_not_matter() -> None:
@@ -110,11 +109,11 @@ def test_refusal_that_does_not_matter() -> None:
     run = Run("archive")
     run.staging.thaw("user/packs/p0", "standard")
     run.staging.release()
-    run.arrivals._thawing.look(run.world.packs)
+    run.scheduler._thaw.states.look(run.world.packs)
 
     def refuse(_: str) -> None:
         raise REFUSED
 
     run.staging.mark = refuse  # type: ignore[method-assign]
-    assert run.arrivals.run(run.todo, run, None) == []
-    assert (run.restored, run.arrivals.refused) == ([b"0"], None)
+    assert run.scheduler.run(run.todo, run, None) == Waiting()
+    assert run.restored == [b"0"]

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from azbackup.filesystem.overwrite import POLICIES, Decision, decide, is_right
+from azbackup.filesystem.overwrite import POLICIES, Decision, decision, is_right
 from azbackup.format.model import Entry, Kind
 
 WRITE, RIGHT, KEEP = Decision.WRITE, Decision.RIGHT, Decision.KEEP
@@ -42,12 +42,12 @@ def test_policies(
     there: os.stat_result | None, never: Decision, changed: Decision, newer: Decision, always: Decision
 ) -> None:
     """Absent, right, wrong in size, newer, older, another kind."""
-    assert [decide(policy, FILE, there) for policy in POLICIES] == [never, changed, newer, always]
+    assert [decision(policy, FILE, there) for policy in POLICIES] == [never, changed, newer, always]
 
 
 def test_checked_contents_count_more_than_size_and_time() -> None:
     """A file that was compared and is wrong is written by if-changed, and kept by never."""
-    assert [decide(policy, FILE, status(), right=False) for policy in POLICIES] == [KEEP, WRITE, KEEP, WRITE]
+    assert [decision(policy, FILE, status(), right=False) for policy in POLICIES] == [KEEP, WRITE, KEEP, WRITE]
 
 
 @pytest.mark.parametrize(("kind", "mode"), [(Kind.CHARACTER_DEVICE, stat.S_IFCHR), (Kind.BLOCK_DEVICE, stat.S_IFBLK)])

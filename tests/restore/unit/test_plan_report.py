@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from azbackup.cli.output.plan_report import again_text, pending_text, staged_text
 from azbackup.cli.output.text import count_text, money_text
-from azbackup.commands.restore.run import RestoreResult
+from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
 FLAGS = ["--password", "--accesskey", "--sas-token", "--connection-string"]

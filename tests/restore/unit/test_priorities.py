@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from azbackup.format.model import PackId, PackRecord
 from azbackup.packs.layout import PackLayout
-from azbackup.packs.thaw.policy import State, ThawOptions, ThawRequest, decide
+from azbackup.packs.thaw.policy import State, ThawOptions, ThawRequest, choose_requests
 
 Needed = list[tuple[PackLayout, State, str]]
 
@@ -30,7 +30,7 @@ def asked(asks: list[ThawRequest]) -> dict[str, str]:
 
 def test_standard_asks_for_all() -> None:
     """At standard priority there is no budget."""
-    asks, later = decide(archived(a=5, b=50), ThawOptions("standard", budget=1), used=100)
+    asks, later = choose_requests(archived(a=5, b=50), ThawOptions("standard", budget=1), used=100)
     assert (asked(asks), later) == ({"a": "standard", "b": "standard"}, [])
 
 
@@ -45,23 +45,23 @@ def test_standard_asks_for_all() -> None:
 )
 def test_high_fills_the_budget_in_the_order_of_need(used: int, expected: dict[str, str], waiting: list[str]) -> None:
     """What does not fit waits; smaller ones behind it may still go."""
-    asks, later = decide(archived(a=30, b=20, c=5), ThawOptions("high", budget=40), used)
+    asks, later = choose_requests(archived(a=30, b=20, c=5), ThawOptions("high", budget=40), used)
     assert (asked(asks), [each.pack_id for each in later]) == (expected, waiting)
 
 
 def test_mixed_takes_the_smallest_first() -> None:
     """The smallest go at high within the budget, of equal ones the first needed; the rest at standard."""
-    asks, later = decide(archived(a=20, b=10, c=10, d=10), ThawOptions("mixed", budget=25), 0)
+    asks, later = choose_requests(archived(a=20, b=10, c=10, d=10), ThawOptions("mixed", budget=25), 0)
     assert (asked(asks), later) == ({"b": "high", "c": "high", "d": "standard", "a": "standard"}, [])
 
 
 def test_pending_is_raised_by_high_alone() -> None:
     """A pending standard thaw is raised when high is asked for, within the budget; high ones stay as they are."""
     needed = [(pack("a", 10), State.PENDING, "standard"), (pack("b", 10), State.PENDING, "high")]
-    assert asked(decide(needed, ThawOptions("high", 10), 0)[0]) == {"a": "high!"}
-    assert decide(needed, ThawOptions("high", 10), 5)[0] == []
-    assert decide(needed, ThawOptions("mixed", 10), 0)[0] == []
-    assert decide(needed, ThawOptions("standard", 10), 0)[0] == []
+    assert asked(choose_requests(needed, ThawOptions("high", 10), 0)[0]) == {"a": "high!"}
+    assert choose_requests(needed, ThawOptions("high", 10), 5)[0] == []
+    assert choose_requests(needed, ThawOptions("mixed", 10), 0)[0] == []
+    assert choose_requests(needed, ThawOptions("standard", 10), 0)[0] == []
 
 
 needed_packs = st.lists(
@@ -73,7 +73,7 @@ wishes = st.builds(ThawOptions, st.sampled_from(["standard", "high", "mixed"]), 
 @given(needed_packs, wishes, st.integers(0, 300))
 def test_always(needed: Needed, wish: ThawOptions, used: int) -> None:
     """Archived packs are asked for or wait, once each; only pending ones are raised; the budget holds."""
-    asks, later = decide(needed, wish, used)
+    asks, later = choose_requests(needed, wish, used)
     fresh = [ask.pack.pack_id for ask in asks if not ask.raises] + [each.pack_id for each in later]
     assert sorted(fresh) == sorted(each.pack_id for each, state, _ in needed if state is State.ARCHIVED)
     raised = {ask.pack.pack_id for ask in asks if ask.raises}

@@ -12,7 +12,8 @@ from azbackup.format.labels import pack_blob
 from azbackup.format.model import PackId, PackRecord
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import State, ThawOptions
-from azbackup.packs.thaw.states import NotOnline, Pending, Thawing
+from azbackup.packs.thaw.requests import ThawRequests
+from azbackup.packs.thaw.states import NotOnline, PackStates, Pending
 from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import MemoryBlobs, MemoryThaw
 
@@ -33,11 +34,11 @@ class World:
             self.blobs.put_new(pack_blob("user", name), data, tier, md5)
             self.packs.append(PackLayout(PackId(name), PackRecord(len(data), md5, tier, b"", [], [])))
 
-    def thawing(self, mark: str = "me", partition: str = "user") -> Thawing:
+    def thawing(self, mark: str = "me", partition: str = "user") -> ThawRequests:
         """The state as a run sees it that begins now."""
-        found = Thawing(self.blobs, self.staging, partition, mark)
-        found.look(self.packs)
-        return found
+        states = PackStates(self.blobs, self.staging, partition)
+        states.look(self.packs)
+        return ThawRequests(states, self.staging, mark)
 
 
 def listed(name: str, **values: object) -> BlobInfo:
@@ -63,8 +64,8 @@ def test_state_by_the_copy(copy: dict[str, object] | None, state: State) -> None
     world = World("a")
     thawing = world.thawing()
     if copy is not None:
-        thawing._staged = {pack_blob("user", "a"): listed("a", **copy)}
-    assert thawing.state(world.packs[0]) is state
+        thawing.states.staged = {pack_blob("user", "a"): listed("a", **copy)}
+    assert thawing.states.state(world.packs[0]) is state
 
 
 def test_states_without_copies() -> None:
@@ -72,9 +73,9 @@ def test_states_without_copies() -> None:
     world = World("a", tier="cool")
     gone = PackLayout(PackId("b"), PackRecord(1, b"", "archive", b"", [], []))
     thawing = world.thawing()
-    assert thawing.state(world.packs[0]) is State.ONLINE
-    assert thawing.state(gone) is State.MISSING
-    assert thawing.look([gone]) == ["pack b is missing"]
+    assert thawing.states.state(world.packs[0]) is State.ONLINE
+    assert thawing.states.state(gone) is State.MISSING
+    assert thawing.states.look([gone]) == ["pack b is missing"]
 
 
 def test_size_and_md5_are_compared() -> None:
@@ -83,7 +84,7 @@ def test_size_and_md5_are_compared() -> None:
     record = world.packs[0].record
     for size, md5 in ((record.size + 1, record.md5), (record.size, bytes(16))):
         changed = PackLayout(PackId("a"), PackRecord(size, md5, "archive", b"", [], []))
-        assert world.thawing().look([changed]) == ["pack a does not have the size and MD5 of its record"]
+        assert world.thawing().states.look([changed]) == ["pack a does not have the size and MD5 of its record"]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,9 @@ def test_what_the_hour_has_spent(copy: dict[str, object], spent: int, whose: str
     thawing = world.thawing()
     line = replace(listed("b", **copy), name=pack_blob(whose, "b"))
     if whose == "user":
-        thawing._staged = {line.name: line}
+        thawing.states.staged = {line.name: line}
     else:
-        thawing._strangers = [line]
+        thawing.states.strangers = [line]
     size = world.packs[0].record.size
     asks, later = thawing.asks(world.packs[:1], ThawOptions("high", budget=size + 9), NOW)
     assert (len(asks), len(later)) == ((0, 1) if spent else (1, 0))
@@ -115,7 +116,7 @@ def test_pending_says_since_when_and_until_when() -> None:
     """The first ask, and the latest end by each thaw's own priority."""
     world = World("a", "b", "c")
     thawing = world.thawing()
-    thawing._staged = {
+    thawing.states.staged = {
         line.name: line
         for line in (
             listed("a", pending=True, priority="standard", created=NOW),
@@ -123,8 +124,8 @@ def test_pending_says_since_when_and_until_when() -> None:
             listed("c", priority="standard", created=NOW - 90),
         )
     }
-    assert thawing.pending(world.packs) == Pending(2, 20, NOW - 60, NOW + 15 * HOUR)
-    assert thawing.pending(world.packs[2:]) is None
+    assert thawing.states.pending(world.packs) == Pending(2, 20, NOW - 60, NOW + 15 * HOUR)
+    assert thawing.states.pending(world.packs[2:]) is None
 
 
 def test_last_one_out_removes_the_copies() -> None:
@@ -137,7 +138,7 @@ def test_last_one_out_removes_the_copies() -> None:
     world.staging.release()
     [mark] = world.staging.listed("user/restores/other")
     assert mine.leave(mark.modified + 60) == 1
-    assert world.thawing().state(world.packs[0]) is State.THAWED
+    assert world.thawing().states.state(world.packs[0]) is State.THAWED
     assert world.thawing("third").leave(mark.modified + 8 * 24 * HOUR) == 0
     assert list(world.staging.listed("")) == []
 
@@ -157,12 +158,12 @@ def test_copy_that_vanished_is_not_online() -> None:
     """A thawed copy that is gone is not damage; an online pack that is gone is missing."""
     world = World("a")
     thawing = world.thawing()
-    thawing._staged = {pack_blob("user", "a"): listed("a")}
+    thawing.states.staged = {pack_blob("user", "a"): listed("a")}
     with pytest.raises(NotOnline):
-        thawing.read(world.packs[0], 0, 1)
+        thawing.states.read(world.packs[0], 0, 1)
     world = World("b", tier="hot")
     thawing = world.thawing()
     world.blobs = MemoryBlobs()
-    thawing._blobs = world.blobs
+    thawing.states._blobs = world.blobs
     with pytest.raises(Missing):
-        thawing.read(world.packs[0], 0, 1)
+        thawing.states.read(world.packs[0], 0, 1)

@@ -1,0 +1,123 @@
+"""What a restore was asked for, and what it did: the request, the result, and the one listener that keeps count.
+
+Promises that every path which could not be restored is counted once and named, and that a full disk ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.tree import Chosen
+from azbackup.errors import Unavailable
+from azbackup.filesystem.destination import Unwritable, out_of_space
+from azbackup.format.model import Entry
+from azbackup.packs.thaw.policy import ThawOptions
+from azbackup.packs.thaw.states import Pending, Staged
+from azbackup.progress import Progress
+from azbackup.records.selection import Selection
+from azbackup.storage.prices import Prices
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """What is restored where, and how. Each snapshot goes below its prefix, '' for the destination itself.
+
+    `overwrite` is a policy, None for the default one in a directory that holds nothing else. `wait` is called between
+    two looks, with what is pending and how many packs wait for the budget; None: do not stay. `tell` hears the plan
+    before anything is done. `now` is the clock, Unix seconds.
+    """
+
+    snapshots: Chosen
+    destination: bytes | None
+    selection: Selection
+    thaw: ThawOptions
+    prices: Prices
+    now: Callable[[], float]
+    overwrite: str | None = None
+    check_existing: bool = False
+    max_cost: float | None = None
+    plan_only: bool = False
+    dry_run: bool = False
+    tell: Callable[[Estimate], None] | None = None
+    wait: Callable[[Pending | None, int], None] | None = None
+
+    @property
+    def policy(self) -> str:
+        """What happens to a file that is in the way."""
+        return self.overwrite or "if-changed"
+
+
+@dataclass
+class RestoreResult:
+    """What a run did.
+
+    `already` counts files that were there and right, `kept` those that the policy left as they were, `problems` paths
+    that could not be restored. `pending` is what still thaws; `refused` why Azure would not thaw; `staged` the copies
+    that lie in the staging container, for which `others` restores wait too.
+    """
+
+    files: int = 0
+    size: int = 0
+    already: int = 0
+    kept: int = 0
+    problems: int = 0
+    pending: Pending | None = None
+    pending_files: int = 0
+    later_packs: int = 0
+    refused: Unavailable | None = None
+    staged: Staged = field(default_factory=Staged)
+    others: int = 0
+    estimate: Estimate | None = None
+    damage: list[str] = field(default_factory=list)
+
+
+class Recorder:
+    """Counts for the result what becomes of each path, and tells the progress. Called from the run's own thread."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.result = RestoreResult()
+
+    def note(self, message: str) -> None:
+        """Tells the user something that changes nothing."""
+        self.progress.note(message)
+
+    def already(self, entry: Entry) -> None:
+        """The file was there, and right."""
+        self.result.already += 1
+        self.progress.advance(entry.path, 1, entry.size)
+
+    def kept(self, entry: Entry) -> None:
+        """Another file was there, and the policy left it."""
+        self.result.kept += 1
+        self.progress.advance(entry.path, 1, entry.size)
+
+    def done(self, entry: Entry) -> None:
+        """The file is there."""
+        self.result.files += 1
+        self.result.size += entry.size
+        self.progress.advance(entry.path, 1, entry.size)
+
+    def failed(self, entry: Entry, why: str) -> None:
+        """The path could not be restored."""
+        self.result.problems += 1
+        self.progress.problem(entry.path, why)
+
+    def damaged(self, what: str) -> None:
+        """Stored data is not what it should be."""
+        self.result.damage.append(what)
+
+    def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:
+        """Whether the action worked; a failure is named and counted. Raises OSError when the disk is full."""
+        try:
+            action()
+            return True
+        except Unwritable as error:
+            self.failed(entry, str(error))
+        except OSError as error:
+            if out_of_space(error):
+                raise
+            self.failed(entry, f"cannot be restored: {error.strerror}")
+        return False
