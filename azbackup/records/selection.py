@@ -7,7 +7,7 @@ from that. Directories above something that is meant come along, so that it has 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from azbackup.errors import UsageError
@@ -34,11 +34,11 @@ class Selection:
         """Whether nothing is left out."""
         return not self._paths and self._include is None and self._exclude is None
 
-    def unknown(self, known: Collection[bytes], source: bytes) -> list[bytes]:
-        """The paths, as they were given, that are not among the `known` ones of a source."""
-        return [path for path in self._paths if _relative(path, source) not in known]
+    def watch(self, entries: Iterable[Entry], source: bytes) -> Watched:
+        """The same entries, which know at their end which of the selection's paths were not among them."""
+        return Watched(entries, {path: _relative(path, source) for path in self._paths})
 
-    def roots(self, source: bytes) -> set[bytes]:
+    def _roots(self, source: bytes) -> set[bytes]:
         """The paths as a snapshot of the source knows them."""
         return {root for path in self._paths if (root := _relative(path, source)) is not None}
 
@@ -46,7 +46,7 @@ class Selection:
         """The entries that are meant, in their order; none when nothing matches. Holds no more than those."""
         if self.everything:
             return list(entries)
-        roots = self.roots(source)
+        roots = self._roots(source)
         chosen: list[Entry] = []
         above: list[Entry] = []  # directories on the way to the entry in hand that are not chosen so far
         for entry in entries:
@@ -62,7 +62,7 @@ class Selection:
 
     def among(self, entries: Iterable[Entry], source: bytes) -> Iterator[Entry]:
         """The entries that are meant, without the directories above them, as they come."""
-        roots = self.roots(source)
+        roots = self._roots(source)
         return (entry for entry in entries if self._means(entry, roots))
 
     def _means(self, entry: Entry, roots: Collection[bytes]) -> bool:
@@ -72,6 +72,28 @@ class Selection:
         if self._include is not None and not _matches(self._include, entry):
             return False
         return self._exclude is None or not path or not _matches(self._exclude, entry)
+
+
+class Watched:
+    """Entries on their way through, and which of some paths were met. Made once, gone through once."""
+
+    def __init__(self, entries: Iterable[Entry], paths: Mapping[bytes, bytes | None]) -> None:
+        """`paths`: as they were given, and as the entries have them, None where they cannot."""
+        self._entries = entries
+        self._paths = paths
+        self._met: set[bytes] = set()
+
+    def __iter__(self) -> Iterator[Entry]:
+        roots = set(self._paths.values())
+        for entry in self._entries:
+            if entry.path in roots:
+                self._met.add(entry.path)
+            yield entry
+
+    @property
+    def unknown(self) -> set[bytes]:
+        """The paths, as they were given, that none of the entries so far had."""
+        return {path for path, root in self._paths.items() if root not in self._met}
 
 
 def matcher(flag: str, patterns: Sequence[str]) -> Matcher:

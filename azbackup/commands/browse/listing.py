@@ -27,23 +27,15 @@ class Listing:
 
     def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
         """The entries that are meant, in path order, as they come."""
-        roots = self._selection.roots(snapshot.source)
-        known: set[bytes] = set()
-
-        def watched() -> Iterator[Entry]:
-            for entry in self._catalog.entries(snapshot):
-                if entry.path in roots:
-                    known.add(entry.path)
-                yield entry
-
+        watched = self._selection.watch(self._catalog.entries(snapshot), snapshot.source)
         try:
-            yield from self._selection.among(watched(), snapshot.source)
+            yield from self._selection.among(watched, snapshot.source)
         except Damaged as error:
             self._whole = False
             text = f"snapshot {snapshot.number} of {os.fsdecode(snapshot.source)} is not listed to its end"
             self._catalog.records.damage.append(f"{text}: {error.message}")
             return
-        self._unknown.append(set(self._selection.unknown(known, snapshot.source)))
+        self._unknown.append(watched.unknown)
 
     @property
     def unknown(self) -> list[bytes]:

@@ -26,7 +26,9 @@ def target_entries(
     paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
     unknown: list[set[bytes]] = []
     for snapshot, prefix in sorted(chosen, key=lambda pair: pair[0].number):
-        watched = _Watched(catalog.entries(snapshot), selection.roots(snapshot.source), with_paths)
+        seen: list[bytes] = []
+        entries = _checked(catalog.entries(snapshot), seen if with_paths else None)
+        watched = selection.watch(entries, snapshot.source)
         try:
             wanted = selection.of(watched, snapshot.source)
         except Damaged as error:
@@ -34,34 +36,23 @@ def target_entries(
                 raise
             catalog.records.damage.append(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
             continue
-        unknown.append(set(selection.unknown(watched.found, snapshot.source)))
+        unknown.append(watched.unknown)
         for entry in wanted:
             entry.path = _under(prefix, entry.path)
         meant.update((entry.path, entry) for entry in wanted)
-        paths.update(_under(prefix, path) for path in watched.paths)
+        paths.update(_under(prefix, path) for path in seen)
     _check(bool(meant), set.intersection(*unknown) if unknown else set(), chosen)
     ordered = meant if len(chosen) == 1 else sorted(meant, key=order)
     return [meant[path] for path in ordered], paths
 
 
-class _Watched:
-    """Entries on their way through: checked, and what is to be known of all of them noted."""
-
-    def __init__(self, entries: Iterator[Entry], roots: set[bytes], with_paths: bool) -> None:
-        self._entries = entries
-        self._roots = roots
-        self._with_paths = with_paths
-        self.found: set[bytes] = set()  # those of the roots that are there
-        self.paths: list[bytes] = []
-
-    def __iter__(self) -> Iterator[Entry]:
-        for entry in self._entries:
-            check_path(entry.path)
-            if entry.path in self._roots:
-                self.found.add(entry.path)
-            if self._with_paths:
-                self.paths.append(entry.path)
-            yield entry
+def _checked(entries: Iterator[Entry], paths: list[bytes] | None) -> Iterator[Entry]:
+    """The entries, whose paths were checked; each path is added to `paths`, where one is given."""
+    for entry in entries:
+        check_path(entry.path)
+        if paths is not None:
+            paths.append(entry.path)
+        yield entry
 
 
 def _under(prefix: bytes, path: bytes) -> bytes:

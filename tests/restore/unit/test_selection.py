@@ -75,9 +75,10 @@ def test_paths_and_patterns() -> None:
 
 def test_unknown_paths() -> None:
     """Paths that the snapshot does not have are told, as they were given."""
-    known = {path for path, _ in TREE}
     paths = [b"a", b"b/", SOURCE + b"/a", b"/home/user/docsa", b"/", b"a/../ab"]
-    assert Selection(paths, (), ()).unknown(known, SOURCE) == [b"b/", b"/home/user/docsa", b"/", b"a/../ab"]
+    watched = Selection(paths, (), ()).watch(entries(), SOURCE)
+    assert list(watched) == entries()
+    assert watched.unknown == {b"b/", b"/home/user/docsa", b"/", b"a/../ab"}
 
 
 def test_source_is_the_root() -> None:
