@@ -1,9 +1,8 @@
 """The last step of a restore: entries become files below one directory, and nowhere else.
 
-Promises: every step of a path is opened relative to its parent without following links, and names that could lead
-elsewhere are refused as damaged; a file appears under its name only when all of its bytes and its metadata are right,
-by rename from a temporary name; directories get their metadata last. A run that was killed leaves temporary names
-behind that the next run takes over. Refuses to remove what it did not make.
+Promises: a file appears under its name only when all of its bytes and its metadata are right, by rename from a
+temporary name; directories get their metadata last. A run that was killed leaves temporary names behind that the next
+run takes over. Refuses to remove what it did not make.
 """
 
 from __future__ import annotations
@@ -11,41 +10,24 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import stat
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from azbackup.errors import AzbackupError, Damaged
+from azbackup.errors import AzbackupError
+from azbackup.filesystem.directories import Directories, Unwritable, split
+from azbackup.filesystem.metadata import TYPES, MetadataWriter
+from azbackup.filesystem.scanner import scan
 from azbackup.format.model import ChunkId, Entry, Kind
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY = (b".azbackup-", b".part")
-_OPEN_DIRECTORIES = 64
 _OPEN_FILES = 32
 _HOLE = 4096
-_FORMATS = {
-    Kind.FIFO: stat.S_IFIFO,
-    Kind.CHARACTER_DEVICE: stat.S_IFCHR,
-    Kind.BLOCK_DEVICE: stat.S_IFBLK,
-}
 _ZEROS = bytes(_HOLE)
-_WRONG = (b"//", b"/./", b"/../", b"\0")  # in a path between slashes
 
 
 Identify = Callable[[bytes], ChunkId]  # the id of a chunk with these contents
-
-
-class Unwritable(Exception):
-    """One path could not be restored; the text says why. The run goes on with the others."""
-
-
-def check_path(path: bytes) -> None:
-    """Damaged unless every component of a stored path is a plain name."""
-    inside = b"/" + path + b"/"
-    if path and any(wrong in inside for wrong in _WRONG):
-        raise Damaged(f"a stored path leads elsewhere: {os.fsdecode(path)!r}")
 
 
 def is_temporary(name: bytes) -> bool:
@@ -53,23 +35,38 @@ def is_temporary(name: bytes) -> bool:
     return name.startswith(_TEMPORARY[0]) and name.endswith(_TEMPORARY[1])
 
 
-def out_of_space(error: OSError) -> AzbackupError | None:
-    """The error that ends a restore when the disk is full, None for any other."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return AzbackupError(
-            f"the destination is full: {error.strerror}",
-            "free some space and run the same command again: it goes on",
-        )
-    return None
-
-
 def _temporary_name(name: bytes) -> bytes:
     return _TEMPORARY[0] + blake2b(name, digest_size=8).hexdigest().encode() + _TEMPORARY[1]
 
 
-def _split(path: bytes) -> tuple[bytes, bytes]:
-    parent, _, name = path.rpartition(b"/")
-    return parent, name
+def open_destination(path: bytes | None) -> Destination:
+    """The directory, made when it is not there. AzbackupError when it cannot be made or written to."""
+    assert path is not None, "only a plan has no destination"
+    shown = os.fsdecode(path)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        raise AzbackupError(f"the destination is not a directory: {shown}", "give a directory") from None
+    except OSError as error:
+        raise AzbackupError(
+            f"cannot make the destination {shown}: {error.strerror}", "give another directory"
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK | os.R_OK):
+        raise AzbackupError(f"the destination is not writable: {shown}", "check its permissions, or give another one")
+    return Destination(path, owner=os.geteuid() == 0)
+
+
+def already_holds(path: bytes, own: set[bytes]) -> bytes | None:
+    """The first path below the destination that is not in `own`; None when there is none but the writer's leftovers."""
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for found in scan(root):
+            name = found.path.rpartition(b"/")[2]
+            if found.path and found.path not in own and not found.gone and not is_temporary(name):
+                return found.path
+    finally:
+        os.close(root)
+    return None
 
 
 @dataclass(slots=True)
@@ -85,86 +82,47 @@ class _Partial:
 class Destination:
     """The directory that is restored into."""
 
-    def __init__(self, directory: bytes, owner: bool) -> None:
+    def __init__(self, directory: bytes, *, owner: bool) -> None:
         """Opens the directory, which exists. `owner`: whether uid and gid are set (only root may)."""
-        self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._owner = owner
+        self._directories = Directories(directory, owner=owner)
+        self._metadata = MetadataWriter(owner=owner)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most_directories = max(4, min(_OPEN_DIRECTORIES, descriptors // 4))
         self._most_files = max(2, min(_OPEN_FILES, descriptors // 8))
-        self._descriptors: OrderedDict[bytes, int] = OrderedDict()
         self._partial: dict[bytes, _Partial] = {}  # by the path that it is to appear under
         self._open: OrderedDict[bytes, _Partial] = OrderedDict()  # those that are open, the least recently used first
-        self.skipped_xattrs: set[str] = set()
+
+    @property
+    def skipped_xattrs(self) -> set[str]:
+        """The names of extended attributes that could not be set."""
+        return self._metadata.skipped_xattrs
 
     def close(self) -> None:
         """Removes the temporary files of what was not finished, and lets go of the directory."""
         for path in list(self._partial):
             self.discard(path)
-        for descriptor in self._descriptors.values():
-            os.close(descriptor)
-        self._descriptors.clear()
-        os.close(self._root)
+        self._directories.close()
 
     # --- directories
 
-    def _directory(self, path: bytes, make: bool = True) -> int:
-        """A descriptor of a directory below the root, made on the way when missing; valid until the next call."""
-        names: list[bytes] = []
-        while path and path not in self._descriptors:
-            path, name = _split(path)
-            names.append(name)
-        descriptor = self._root
-        if path:
-            descriptor = self._descriptors[path]
-            self._descriptors.move_to_end(path)
-        for name in reversed(names):
-            descriptor = self._enter(descriptor, name) if make else os.open(name, _DIRECTORY_FLAGS, dir_fd=descriptor)
-            path = path + b"/" + name if path else name
-            self._descriptors[path] = descriptor
-            if len(self._descriptors) > self._most_directories:
-                _, oldest = self._descriptors.popitem(last=False)
-                os.close(oldest)
-        return descriptor
-
-    def _enter(self, above: int, name: bytes) -> int:
-        try:
-            os.mkdir(name, 0o700, dir_fd=above)
-        except FileExistsError:
-            pass
-        try:
-            return os.open(name, _DIRECTORY_FLAGS, dir_fd=above)
-        except PermissionError:  # from an earlier run, which has given it its final mode
-            os.chmod(name, 0o700, dir_fd=above)
-            return os.open(name, _DIRECTORY_FLAGS, dir_fd=above)
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise Unwritable("something that is not a directory is in the way") from None
-            raise
-
     def make_directory(self, entry: Entry) -> None:
         """The directory, writable for now; `finish_directory` gives it its metadata when all is in it."""
-        descriptor = self._directory(entry.path)
-        status = os.fstat(descriptor)
-        if not self._owner and entry.path and stat.S_IMODE(status.st_mode) & 0o700 != 0o700:
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) | 0o700)
+        self._directories.make(entry)
 
     def finish_directory(self, entry: Entry) -> None:
         """The directory's own metadata. To be called for the deepest directories first."""
-        self._describe(entry, self._directory(entry.path))
+        self._metadata.describe(entry, self._directories.at(entry.path))
 
     # --- what is there already
 
     def is_empty(self) -> bool:
         """Whether nothing at all is there."""
-        with os.scandir(self._root) as found:
-            return next(found, None) is None
+        return self._directories.is_empty()
 
     def look(self, path: bytes) -> os.stat_result | None:
         """What stands at a path now, None if nothing does that could be seen; nothing is made."""
-        parent, name = _split(path)
+        parent, name = split(path)
         try:
-            return os.stat(name, dir_fd=self._directory(parent, make=False), follow_symlinks=False)
+            return os.stat(name, dir_fd=self._directories.at(parent, make=False), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         except OSError as error:
@@ -174,14 +132,14 @@ class Destination:
 
     def read(self, path: bytes) -> int:
         """A descriptor of the file at a path, for reading."""
-        parent, name = _split(path)
+        parent, name = split(path)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(name, flags, dir_fd=self._directory(parent, make=False))
+        return os.open(name, flags, dir_fd=self._directories.at(parent, make=False))
 
     def target(self, path: bytes) -> bytes:
         """Where the symlink at a path points."""
-        parent, name = _split(path)
-        return os.readlink(name, dir_fd=self._directory(parent))
+        parent, name = split(path)
+        return os.readlink(name, dir_fd=self._directories.at(parent))
 
     def holds(self, entry: Entry, lengths: Sequence[int], identify: Identify) -> bool:
         """Whether the file at an entry's path has its chunks, of these lengths."""
@@ -204,7 +162,7 @@ class Destination:
         partial = self._open.get(entry.path) or self._open_partial(entry.path)
         if entry.sparse:
             os.ftruncate(partial.descriptor, entry.size)
-        self._describe(entry, partial.descriptor)
+        self._metadata.describe(entry, partial.descriptor)
         self._close(entry.path)
         self._appear(entry.path, partial)
 
@@ -215,7 +173,7 @@ class Destination:
         if partial is None:
             partial = _new_partial(path)
             flags |= os.O_CREAT | os.O_EXCL
-        directory = self._directory(partial.parent)
+        directory = self._directories.at(partial.parent)
         try:
             partial.descriptor = os.open(partial.temporary, flags, 0o600, dir_fd=directory)
         except FileExistsError:  # left by a run that was killed
@@ -234,7 +192,7 @@ class Destination:
 
     def _appear(self, path: bytes, partial: _Partial) -> None:
         """The temporary gets its name."""
-        directory = self._directory(partial.parent)
+        directory = self._directories.at(partial.parent)
         try:
             os.rename(partial.temporary, partial.name, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as error:
@@ -249,34 +207,34 @@ class Destination:
         self._close(path)
         partial = self._partial.pop(path, None)
         if partial is not None:
-            _unlink_if_there(partial.temporary, self._directory(partial.parent))
+            _unlink_if_there(partial.temporary, self._directories.at(partial.parent))
 
     # --- everything else
 
     def make_special(self, entry: Entry) -> None:
         """A symlink, fifo or device, with its metadata, by rename."""
         partial = _new_partial(entry.path)
-        directory = self._directory(partial.parent)
+        directory = self._directories.at(partial.parent)
         _unlink_if_there(partial.temporary, directory)
         self._partial[entry.path] = partial
         if entry.kind == Kind.SYMLINK:
             os.symlink(entry.target, partial.temporary, dir_fd=directory)
         else:
             try:
-                os.mknod(partial.temporary, _FORMATS[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
+                os.mknod(partial.temporary, TYPES[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
             except PermissionError:
                 raise Unwritable("only root can make a device") from None
-        self._describe_unopened(entry, partial.temporary, directory)
+        self._metadata.describe_unopened(entry, partial.temporary, directory)
         self._appear(entry.path, partial)
 
     def make_link(self, path: bytes, leader: bytes) -> None:
         """A hard link to a file that was restored before."""
-        above, leader_name = _split(leader)
+        above, leader_name = split(leader)
         # Two descriptors at once: the second call may let go of the first one's, so that one is held apart.
-        source = os.dup(self._directory(above))
+        source = os.dup(self._directories.at(above))
         try:
             partial = _new_partial(path)
-            directory = self._directory(partial.parent)
+            directory = self._directories.at(partial.parent)
             _unlink_if_there(partial.temporary, directory)
             self._partial[path] = partial
             os.link(leader_name, partial.temporary, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
@@ -284,44 +242,9 @@ class Destination:
         finally:
             os.close(source)
 
-    # --- metadata: owner, attributes, mode, times, in this order. A change of owner drops setuid and capabilities; an
-    # attribute needs the write permission that the mode may take away; and every step moves the times.
-
-    def _describe(self, entry: Entry, descriptor: int) -> None:
-        if self._owner:
-            os.fchown(descriptor, entry.uid, entry.gid)
-        for name, value in entry.xattrs:
-            self._set_xattr(descriptor, name, value, follow=True)
-        os.fchmod(descriptor, entry.mode)
-        os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-
-    def _describe_unopened(self, entry: Entry, name: bytes, directory: int) -> None:
-        if self._owner:
-            os.chown(name, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
-        where = b"/proc/self/fd/%d/%s" % (directory, name)
-        for attribute, value in entry.xattrs:
-            self._set_xattr(where, attribute, value, follow=False)
-        if entry.kind != Kind.SYMLINK:
-            os.chmod(name, entry.mode, dir_fd=directory)
-        os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=directory, follow_symlinks=False)
-
-    def _set_xattr(self, where: int | bytes, name: bytes, value: bytes, follow: bool) -> None:
-        if not hasattr(os, "setxattr"):
-            self.skipped_xattrs.add(os.fsdecode(name))
-            return
-        try:
-            if follow:
-                os.setxattr(where, name, value)
-            else:
-                os.setxattr(where, name, value, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EACCES, errno.ENOTSUP):
-                raise
-            self.skipped_xattrs.add(os.fsdecode(name))
-
 
 def _new_partial(path: bytes) -> _Partial:
-    parent, name = _split(path)
+    parent, name = split(path)
     return _Partial(parent, name, _temporary_name(name))
 
 

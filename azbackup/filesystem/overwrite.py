@@ -10,6 +10,7 @@ import enum
 import os
 import stat
 
+from azbackup.filesystem.metadata import TYPES
 from azbackup.format.model import Entry, Kind
 
 
@@ -24,21 +25,12 @@ class Decision(enum.Enum):
 POLICIES = ("never", "if-changed", "if-newer", "always")
 
 
-_FORMATS = {
-    Kind.FILE: stat.S_IFREG,
-    Kind.SYMLINK: stat.S_IFLNK,
-    Kind.FIFO: stat.S_IFIFO,
-    Kind.CHARACTER_DEVICE: stat.S_IFCHR,
-    Kind.BLOCK_DEVICE: stat.S_IFBLK,
-}
-
-
 def is_right(entry: Entry, status: os.stat_result) -> bool:
     """Whether something is there as it should be: kind, mtime, and size or device number.
 
     A finished file got its mtime before it got its name. A symlink's target is for others to compare.
     """
-    if stat.S_IFMT(status.st_mode) != _FORMATS[Kind(entry.kind)] or status.st_mtime_ns != entry.mtime_ns:
+    if stat.S_IFMT(status.st_mode) != TYPES[Kind(entry.kind)] or status.st_mtime_ns != entry.mtime_ns:
         return False
     if entry.kind == Kind.FILE:
         return status.st_size == entry.size

@@ -13,17 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from azbackup.errors import AzbackupError
+from azbackup.filesystem.directories import DIRECTORY_FLAGS
+from azbackup.filesystem.metadata import KINDS
 from azbackup.format.model import Entry, Kind
-
-_KINDS = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFCHR: Kind.CHARACTER_DEVICE,
-    stat.S_IFBLK: Kind.BLOCK_DEVICE,
-}
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -45,7 +37,7 @@ class ScannedPath:
 
 def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
     """The entry that a stat result describes; None for a socket."""
-    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    kind = KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
         return None
     is_file = kind is Kind.FILE
@@ -151,7 +143,7 @@ def _descend(found: ScannedPath) -> _Level | None:
     """The level below a directory; None, with the reason in `found`, when it cannot be listed."""
     descriptor = -1
     try:
-        descriptor = os.open(found.name, _DIRECTORY_FLAGS, dir_fd=found.parent)
+        descriptor = os.open(found.name, DIRECTORY_FLAGS, dir_fd=found.parent)
         return _Level(descriptor, found.path + b"/", _listing(descriptor))
     except OSError as error:
         if descriptor >= 0:

@@ -39,7 +39,15 @@ ROOMS = {
     "commands.maintenance": _COMMAND,
     "cli": (*_COMMAND, "storage.local", "commands", "cli"),
     "cli.session": (*_COMMAND, "storage.local", "storage.azure", "commands", "cli"),
-    "cli.output": (".", "format", "commands.restore", "commands.browse", "packs.thaw", "packs.layout"),
+    "cli.output": (
+        ".",
+        "format",
+        "filesystem.metadata",
+        "commands.restore",
+        "commands.browse",
+        "packs.thaw",
+        "packs.layout",
+    ),
 }
 
 LINES_OF_A_FILE = 400

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from azbackup.filesystem import reader
-from azbackup.filesystem.reader import Replaced, open_file, read_target, read_xattrs
+from azbackup.filesystem import metadata
+from azbackup.filesystem.metadata import read_xattrs
+from azbackup.filesystem.reader import Replaced, open_file, read_target
 from azbackup.filesystem.scanner import entry_of, same_moment
 from azbackup.format.model import Entry, Kind
 
@@ -146,7 +147,7 @@ def test_attributes_of_the_source_itself(tagged: Path, parent: int) -> None:
 @pytest.mark.usefixtures("tagged")
 def test_too_many_attributes_are_an_error(parent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the limit is said, not cut."""
-    monkeypatch.setattr(reader, "XATTR_BYTES", 10)
+    monkeypatch.setattr(metadata, "XATTR_BYTES", 10)
     with pytest.raises(OSError, match="extended attributes") as caught:
         read_xattrs("f", parent)
     assert caught.value.errno == errno.E2BIG

@@ -12,16 +12,9 @@ from typing import Any
 
 from azbackup.cli.output.text import clean, local_text, size_text
 from azbackup.commands.browse.history import FoundVersion
+from azbackup.filesystem.metadata import TYPES
 from azbackup.format.model import Entry, Kind, Snapshot
 
-_TYPES = {
-    Kind.FILE: stat.S_IFREG,
-    Kind.DIRECTORY: stat.S_IFDIR,
-    Kind.SYMLINK: stat.S_IFLNK,
-    Kind.FIFO: stat.S_IFIFO,
-    Kind.CHARACTER_DEVICE: stat.S_IFCHR,
-    Kind.BLOCK_DEVICE: stat.S_IFBLK,
-}
 _DEVICES = (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE)
 _HEADINGS = ("number", "time", "host", "files", "size", "new", "changed", "removed", "unreadable", "source")
 _TO_THE_LEFT = ("time", "host", "source")
@@ -103,7 +96,7 @@ def _kind(kind: int) -> str:
 
 def entry_line(entry: Entry, snapshot: Snapshot) -> str:
     """An entry as `ls -l` shows it, under its absolute path."""
-    mode = stat.filemode(_TYPES[Kind(entry.kind)] | entry.mode)
+    mode = stat.filemode(TYPES[Kind(entry.kind)] | entry.mode)
     owner = f"{_owner(snapshot.users, entry.uid):<8} {_owner(snapshot.groups, entry.gid):<8}"
     size = f"{os.major(entry.rdev)}, {os.minor(entry.rdev)}" if entry.kind in _DEVICES else str(entry.size)
     path = _path_text(snapshot.source, entry.path, entry.kind, entry.target)

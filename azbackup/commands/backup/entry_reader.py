@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable
 
 from azbackup.commands.backup.notices import Notices
-from azbackup.filesystem.reader import Replaced, open_file, read_target, read_xattrs
+from azbackup.filesystem.metadata import read_xattrs
+from azbackup.filesystem.reader import Replaced, open_file, read_target
 from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
 from azbackup.format.labels import PATH_BYTES
 from azbackup.format.model import Entry, Kind

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.tree import Chosen
 from azbackup.errors import Unavailable
-from azbackup.filesystem.destination import Unwritable, out_of_space
+from azbackup.filesystem.directories import Unwritable, out_of_space
 from azbackup.format.model import Entry
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.states import Pending, Staged

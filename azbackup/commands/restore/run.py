@@ -20,8 +20,8 @@ from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.tree import target_entries
 from azbackup.crypto.sealing import Keys, chunk_id
 from azbackup.errors import AzbackupError, Unavailable
-from azbackup.filesystem.destination import Destination, Unwritable, out_of_space
-from azbackup.filesystem.destination_check import already_holds, open_destination
+from azbackup.filesystem.destination import Destination, already_holds, open_destination
+from azbackup.filesystem.directories import Unwritable, out_of_space
 from azbackup.filesystem.overwrite import Decision, decision, is_right
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.reader import PackReader

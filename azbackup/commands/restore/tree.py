@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from azbackup.errors import Damaged, NothingStored
-from azbackup.filesystem.destination import check_path
+from azbackup.filesystem.directories import check_path
 from azbackup.format.model import Entry, Snapshot, order
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection

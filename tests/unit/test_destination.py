@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from azbackup.errors import AzbackupError, Damaged, Status
 from azbackup.filesystem import destination as module
-from azbackup.filesystem.destination import Destination, Unwritable, check_path, is_temporary, out_of_space
+from azbackup.filesystem.destination import Destination, is_temporary
+from azbackup.filesystem.directories import OPEN_DIRECTORIES, Unwritable, check_path, out_of_space
 from azbackup.format.model import Entry, Kind
 
 TIME = 1_600_000_000_123_456_789
@@ -134,7 +135,7 @@ def test_more_files_and_directories_than_stay_open(root: Path, destination: Dest
     for offset in (2, 0):
         for number, entry in enumerate(entries):
             destination.write(entry, offset, b"%02d" % number)
-    assert len(os.listdir("/proc/self/fd")) - before <= module._OPEN_DIRECTORIES + module._OPEN_FILES
+    assert len(os.listdir("/proc/self/fd")) - before <= OPEN_DIRECTORIES + module._OPEN_FILES
     for entry in entries:
         destination.finish_file(entry)
     assert [(root / f"{n:03d}/f").read_bytes() for n in range(100)] == [b"%02d%02d" % (n, n) for n in range(100)]
