@@ -6,9 +6,8 @@ import os
 import socket
 import time
 
-from azbackup.cli.choice import open_records
 from azbackup.cli.output.text import count_text, money_text, size_text, time_text
-from azbackup.cli.session import Session, Vault
+from azbackup.cli.session import Session, Vault, open_records
 from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.run import Backup, Clock, Job
 from azbackup.commands.maintenance.repair import rebuild_table

@@ -9,7 +9,6 @@ import os
 import sys
 from dataclasses import dataclass
 
-from azbackup.cli.choice import all_meant, one_of_each, open_catalog
 from azbackup.cli.output.listings import (
     entry_line,
     entry_values,
@@ -20,13 +19,14 @@ from azbackup.cli.output.listings import (
 )
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.text import local_text
-from azbackup.cli.session import Session
+from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.browse.listing import Listing, search
 from azbackup.errors import Status
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Matcher, Selection
+from azbackup.records.snapshots import latest_of_each_source
 
 
 def look_command(session: Session, wanted: Selection | Matcher | None) -> Status:
@@ -54,9 +54,9 @@ class _Look:
     def json(self) -> bool:
         return self.session.show.json
 
-    def all_meant(self) -> list[Snapshot]:
+    def snapshots(self) -> list[Snapshot]:
         """The snapshots that the options leave."""
-        return all_meant(self.session.args, self.catalog.snapshots(), self.session.vault.partition)
+        return chosen_snapshots(self.session.args, self.catalog.snapshots(), self.session.vault.partition)
 
 
 def _show(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:
@@ -71,7 +71,7 @@ def _show(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:
 
 def _show_snapshots(look: _Look) -> tuple[int, int]:
     """(snapshots that were shown, problems)."""
-    snapshots = look.all_meant()
+    snapshots = look.snapshots()
     if look.json:
         for snapshot in snapshots:
             look.results.event("snapshot", **snapshot_values(snapshot))
@@ -88,7 +88,7 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     """(entries that were shown, paths that are not there)."""
     listing = Listing(look.catalog, selection)
     count = 0
-    for snapshot in one_of_each(look.session.args, look.catalog.snapshots(), look.session.vault.partition):
+    for snapshot in latest_of_each_source(look.snapshots()):
         if not look.json:
             look.results.flush()
             look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
@@ -117,7 +117,7 @@ def _name_of(snapshot: Snapshot) -> str:
 
 def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     """(versions that were shown, problems)."""
-    snapshots = look.all_meant()
+    snapshots = look.snapshots()
     count = 0
     for found in search(look.catalog, snapshots, matches):
         if look.json:

@@ -8,7 +8,7 @@ from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import open_vault, utc_now
 from azbackup.errors import Status
-from azbackup.records.rekey import change_password
+from azbackup.records.keystore import change_password
 
 
 def change_password_command(args: argparse.Namespace, show: LineProgress) -> Status:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from azbackup.cli.choice import one_of_each, open_catalog
 from azbackup.cli.output.plan_report import (
     again_text,
     done_text,
@@ -21,7 +20,7 @@ from azbackup.cli.output.plan_report import (
 )
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import count_text, size_text, time_text, write
-from azbackup.cli.session import Session
+from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
@@ -36,6 +35,7 @@ from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, Pending
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
+from azbackup.records.snapshots import latest_of_each_source
 from azbackup.storage.prices import Prices
 
 _FIRST_POLL_SECONDS = 30.0
@@ -84,7 +84,7 @@ def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> st
 def _chosen(session: Session, catalog: Catalog) -> Chosen:
     """The snapshots to restore, each with its prefix in the destination."""
     partition = session.vault.partition
-    snapshots = one_of_each(session.args, catalog.snapshots(), partition)
+    snapshots = latest_of_each_source(chosen_snapshots(session.args, catalog.snapshots(), partition))
     if len(snapshots) == 1:
         return [(snapshot, b"") for snapshot in snapshots]
     sources = f"partition {partition} has {len(snapshots)} sources"

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from azbackup.cli.options import absolute_path
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
@@ -24,6 +25,10 @@ from azbackup.storage.local.cache_file import cache_directory, digest
 from azbackup.storage.local.salt import RememberedSalt
 
 if TYPE_CHECKING:
+    from azbackup.crypto.sealing import Keys
+    from azbackup.format.model import Snapshot
+    from azbackup.records.catalog import Catalog
+    from azbackup.records.record_store import RecordStore
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
     from azbackup.storage.azure.staging import AzureStaging
@@ -120,6 +125,37 @@ class Session:
     def requests(self) -> int:
         """How many requests have left."""
         return self.vault.account.requests.total()
+
+
+def open_records(session: Session, *, rows: bool = True) -> tuple[RecordStore, Keys]:
+    """The records under the password, by way of the table's rows or without; what was wrong with the key is damage."""
+    from azbackup.crypto.sealing import derive
+    from azbackup.records.record_store import RecordStore
+
+    vault = session.vault
+    keys = derive(session.key.data_key)
+    records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition)
+    records.damage += [session.key.damage] if session.key.damage else []
+    return records, keys
+
+
+def open_catalog(session: Session) -> tuple[Catalog, Keys]:
+    """The catalog under the password; read from the records' copies when the table has lost the partition."""
+    from azbackup.records.catalog import Catalog
+    from azbackup.storage.local.rollback import HighestSnapshot
+
+    if not session.key.in_table:
+        session.show.note("the table has lost this partition: reading the records' copies")
+    records, keys = open_records(session, rows=session.key.in_table)
+    return Catalog(records, HighestSnapshot(cache_directory(os.environ), keys).number()), keys
+
+
+def chosen_snapshots(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
+    """The snapshots that --snapshot and --source leave, by number. Raises NothingStored if there is none."""
+    from azbackup.records.snapshots import matching_snapshots
+
+    source = absolute_path(args.source, "--source") if args.source is not None else None
+    return matching_snapshots(snapshots, partition, args.snapshot, source)
 
 
 def utc_now() -> str:

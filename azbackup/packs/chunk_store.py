@@ -20,7 +20,7 @@ from azbackup.packs.hasher import Hasher
 from azbackup.packs.packer import Packer
 from azbackup.packs.uploader import PackUploader
 from azbackup.records.catalog import Catalog
-from azbackup.records.record_store import RunCopies
+from azbackup.records.commit import RunCopies
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import BlobStore
 

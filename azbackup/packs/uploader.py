@@ -18,7 +18,8 @@ from azbackup.format.model import SealedRecord
 from azbackup.format.payloads import encode_pack
 from azbackup.memory import give_back_memory
 from azbackup.packs.packer import Pack
-from azbackup.records.record_store import RecordStore, RunCopies
+from azbackup.records.commit import RunCopies
+from azbackup.records.record_store import RecordStore
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import BlobStore
 from azbackup.workers import Workers

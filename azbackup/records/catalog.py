@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from azbackup.errors import Damaged, Exists, Missing, NothingStored
+from azbackup.errors import Damaged
 from azbackup.format.entries import merge, read_entries
 from azbackup.format.labels import (
     PACK_PREFIX,
@@ -17,8 +17,8 @@ from azbackup.format.labels import (
     snapshot_name,
 )
 from azbackup.format.model import Entry, Layer, PackId, PackRecord, SealedRecord, Snapshot
-from azbackup.format.payloads import decode_pack, decode_snapshot, encode_snapshot
-from azbackup.records.record_store import RecordStore, RunCopies
+from azbackup.format.payloads import decode_pack, decode_snapshot
+from azbackup.records.record_store import RecordStore
 
 
 class Catalog:
@@ -116,52 +116,3 @@ class Catalog:
                     yield decode_pack(name, self.records.missing(name))
                 except Damaged as error:
                     self.records.damage.append(error.message)
-
-    # --- commits
-
-    def commit(self, before: list[SealedRecord], copies: RunCopies, snapshot: Snapshot, after: int) -> int:
-        """Writes the last records of a run and its snapshot, under the first free number past `after`.
-
-        Copies first, the snapshot's last; it takes the number. Then all rows, in as few transactions as hold them.
-        Who finds the number taken finishes the other's commit, so that numbers have no gap.
-        """
-        copies.put(before)
-        snapshot.copies = copies.count
-        number = after + 1
-        while True:
-            row = self.records.seal(snapshot_name(number), encode_snapshot(snapshot))
-            try:
-                self.records.copies.put(row.name, [row])
-                break
-            except Exists:
-                self._finish_commit(number)
-                number += 1
-        self.records.insert([*before, row])
-        return number
-
-    def _finish_commit(self, number: int) -> None:
-        """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable."""
-        name = snapshot_name(number)
-        try:
-            row = self.records.copied(name)
-            snapshot = decode_snapshot(name, self.records.open_sealed(row))
-            rows = self.records.copies.of_run(snapshot.run, snapshot.copies)
-            for each in rows:
-                self.records.open_sealed(each)
-            self.records.insert([*rows, row])
-        except (Damaged, Missing, Exists) as error:
-            self.records.damage.append(f"snapshot {number} has a copy that cannot be committed: {error.message}")
-
-
-def latest_by_source(snapshots: list[Snapshot]) -> dict[bytes, Snapshot]:
-    """The newest snapshot of every source."""
-    return {snapshot.source: snapshot for snapshot in snapshots}
-
-
-def choose(snapshots: list[Snapshot], number: int) -> Snapshot:
-    """The snapshot of a number. NothingStored names the ones that there are."""
-    for snapshot in snapshots:
-        if snapshot.number == number:
-            return snapshot
-    there = f"there are {snapshots[0].number} to {snapshots[-1].number}" if snapshots else "there is none"
-    raise NothingStored(f"no snapshot {number}; {there}", "check --snapshot and --partition")

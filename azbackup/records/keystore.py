@@ -17,7 +17,7 @@ import msgspec
 from azbackup.crypto.kdf import KdfCosts, Stretch, stretch
 from azbackup.crypto.keywrap import WrappedKey, new_data_key, unwrap_data_key, wrap_data_key
 from azbackup.crypto.secret import Secret
-from azbackup.errors import AzbackupError, Damaged, Exists, Missing, NothingStored, WrongPassword
+from azbackup.errors import AzbackupError, Changed, Damaged, Exists, Missing, NothingStored, UsageError, WrongPassword
 from azbackup.format import labels
 from azbackup.format.labels import (
     KEY_COPY_PREFIX,
@@ -50,6 +50,23 @@ class Opened:
     record: KeyRecord
     in_table: bool
     damage: str = ""
+
+
+def change_password(keystore: Keystore, old: Secret, new: Secret, now: str) -> KeyRecord:
+    """One run of change_password.py: the data key under a new password; the key record that is in force from now on.
+
+    No data is touched, no other row is, and no other blob appears but one new copy of the key record. Raises UsageError
+    if the new password is empty, Changed if somebody else changed it meanwhile, and whatever Keystore.change raises.
+    """
+    if not new.reveal():
+        raise UsageError("the new password is empty", "give a password with --new-password")
+    try:
+        return keystore.change(old, new, now)
+    except Changed:
+        raise Changed(
+            "the password was changed by somebody else meanwhile",
+            "run the command again with the password of now",
+        ) from None
 
 
 def to_values(record: KeyRecord) -> dict[str, RowValue]:

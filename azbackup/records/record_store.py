@@ -14,8 +14,7 @@ from collections.abc import Container, Iterator, Sequence
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
 from azbackup.format import compression
-from azbackup.format.framing import groups
-from azbackup.format.labels import RECORD_BYTES, copy_name
+from azbackup.format.labels import RECORD_BYTES
 from azbackup.format.model import SealedRecord
 from azbackup.records.copies import Copies
 from azbackup.storage.protocols import BlobStore, RowStore
@@ -105,18 +104,3 @@ class RecordStore:
         """Inserts the rows, whose copies are there. Exists when one of the names is taken by other bytes."""
         assert self._table is not None, "a lost table is rebuilt before anything is written"
         self._table.insert(rows)
-
-
-class RunCopies:
-    """The copies that one run writes, numbered as they come. Calls of two threads are the caller's to keep apart."""
-
-    def __init__(self, records: RecordStore, run: str) -> None:
-        self._records = records
-        self._run = run
-        self.count = 0
-
-    def put(self, rows: Sequence[SealedRecord]) -> None:
-        """Writes copies of the rows, as few as hold them."""
-        for group in groups(rows):
-            self.count += 1
-            self._records.copies.put(copy_name(self._run, self.count), group)

@@ -16,8 +16,10 @@ from azbackup.format.compression import encode_payload
 from azbackup.format.labels import PACK_BYTES, snapshot_name
 from azbackup.format.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
 from azbackup.format.payloads import decode_pack, decode_snapshot, encode_pack, encode_snapshot
-from azbackup.records.catalog import Catalog, choose, latest_by_source
-from azbackup.records.record_store import RecordStore, RunCopies, compressed
+from azbackup.records.catalog import Catalog
+from azbackup.records.commit import RunCopies, commit
+from azbackup.records.record_store import RecordStore, compressed
+from azbackup.records.snapshots import latest_by_source, snapshot_by_number
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
 RUN = "20261122T210800Z-%016x"
@@ -112,12 +114,12 @@ def test_runs_that_are_no_names_are_damaged(run: str) -> None:
 def test_choosing() -> None:
     """By number, and the newest of each source; what is not there is named with what is."""
     found = [snapshot(1), snapshot(2, b"/etc"), snapshot(3)]
-    assert choose(found, 2) is found[1]
+    assert snapshot_by_number(found, 2) is found[1]
     assert latest_by_source(found) == {b"/home": found[2], b"/etc": found[1]}
     with pytest.raises(NothingStored, match="1 to 3"):
-        choose(found, 9)
+        snapshot_by_number(found, 9)
     with pytest.raises(NothingStored, match="there is none"):
-        choose([], 1)
+        snapshot_by_number([], 1)
 
 
 # --- a partition in memory
@@ -139,7 +141,7 @@ class Partition:
         catalog = self.catalog()
         made = snapshot(number)
         row = catalog.records.seal(f"files-{made.run}-0001", msgspec.msgpack.encode([Entry(b"", int(Kind.DIRECTORY))]))
-        return catalog.commit([row], RunCopies(catalog.records, made.run), made, after)
+        return commit(catalog.records, [row], RunCopies(catalog.records, made.run), made, after).number
 
     def lose(self, number: int, copy: bool = True) -> None:
         """Remove a snapshot's row, and its copy."""

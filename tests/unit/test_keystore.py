@@ -16,7 +16,7 @@ from azbackup.crypto.keywrap import wrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
 from azbackup.format.labels import RECORD_MAGIC
-from azbackup.records import keystore, rekey
+from azbackup.records import keystore
 from azbackup.records.keystore import Keystore, Opened, from_values, to_values
 from azbackup.storage.protocols import PlainRow
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
@@ -129,7 +129,7 @@ def test_an_empty_new_password_is_refused(account: Account) -> None:
     """It protects nothing."""
     account.create()
     with pytest.raises(UsageError):
-        rekey.change_password(account.keys(), OLD, Secret(b""), NOW)
+        keystore.change_password(account.keys(), OLD, Secret(b""), NOW)
 
 
 # --- an altered row
@@ -373,7 +373,7 @@ def test_a_change_that_comes_late_changes_nothing(account: Account) -> None:
             super().replace_plain(*args)
 
     with pytest.raises(Changed) as caught:
-        rekey.change_password(Keystore(Late(account.table, PARTITION), account.blobs, PARTITION), OLD, NEW, NOW)
+        keystore.change_password(Keystore(Late(account.table, PARTITION), account.blobs, PARTITION), OLD, NEW, NOW)
     assert caught.value.hint
     assert account.keys().open(OTHER).data_key.reveal() == data_key
 

@@ -19,7 +19,8 @@ from azbackup.format.entries import MORE_CHUNKS, EntryWriter
 from azbackup.format.labels import CHUNK_ID_BYTES, files_name
 from azbackup.format.model import Entry, Kind, Layer, SealedRecord, Snapshot, Totals, order
 from azbackup.records.catalog import Catalog
-from azbackup.records.record_store import RecordStore, RunCopies
+from azbackup.records.commit import RunCopies, commit
+from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection, matcher
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
@@ -80,7 +81,7 @@ class Partition:
         rows = [catalog.records.seal(files_name(run, at), payload) for at, payload in enumerate(payloads, 1)]
         layers = [*on, *([Layer(run, len(rows), writer.count)] if rows else [])]
         made = Snapshot(source, "host", run, 1, 2, layers, Totals())
-        catalog.commit(rows, RunCopies(catalog.records, run), made, after=self._count - 1)
+        commit(catalog.records, rows, RunCopies(catalog.records, run), made, after=self._count - 1)
         return layers
 
     def lose(self, layer: Layer) -> None:

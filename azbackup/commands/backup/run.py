@@ -29,7 +29,8 @@ from azbackup.format.model import Entry, Layer, RunId, SealedRecord, Snapshot, T
 from azbackup.packs.chunk_store import ChunkStore
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
-from azbackup.records.record_store import RecordStore, RunCopies, compressed
+from azbackup.records.commit import RunCopies, commit
+from azbackup.records.record_store import RecordStore, compressed
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import BlobStore
 
@@ -170,9 +171,9 @@ class Backup:
             groups=_names(read.tally.groups, "group"),
             unreadable=read.tally.unreadable,
         )
-        snapshot.number = self._catalog.commit([*pack_rows, *read.rows], self._copies, snapshot, after)
+        finished = commit(self._records, [*pack_rows, *read.rows], self._copies, snapshot, after)
         self._store.committed()
-        return snapshot
+        return finished
 
 
 def _parent(snapshots: list[Snapshot], job: Job) -> Snapshot | None:

@@ -1,0 +1,74 @@
+"""The commit of a run: its last records and its snapshot, in an order that a kill between two writes cannot spoil.
+
+    copies of packs and file records -> the snapshot's copy, which takes the number -> all rows, the snapshot's last
+
+Promises that a snapshot is visible only when everything that it needs is stored, and that numbers have no gap: a run
+that finds its number taken first completes the other run's commit from the stored copies, then tries the next number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from azbackup.errors import Damaged, Exists, Missing
+from azbackup.format.framing import groups
+from azbackup.format.labels import copy_name, snapshot_name
+from azbackup.format.model import SealedRecord, Snapshot
+from azbackup.format.payloads import decode_snapshot, encode_snapshot
+from azbackup.records.record_store import RecordStore
+
+
+class RunCopies:
+    """The copies that one run writes, numbered as they come; `count` is final once the commit has put the last ones.
+
+    Two threads may use it if the caller keeps their calls apart.
+    """
+
+    def __init__(self, records: RecordStore, run: str) -> None:
+        self._records = records
+        self._run = run
+        self.count = 0
+
+    def put(self, rows: Sequence[SealedRecord]) -> None:
+        """Writes copies of the rows, as few as hold them."""
+        for group in groups(rows):
+            self.count += 1
+            self._records.copies.put(copy_name(self._run, self.count), group)
+
+
+def commit(
+    records: RecordStore, before: list[SealedRecord], copies: RunCopies, snapshot: Snapshot, after: int
+) -> Snapshot:
+    """Writes the last records of a run, `before`, and its snapshot; returns the snapshot as it was stored.
+
+    It gets the first free number past `after`: creating the copy under that number is what reserves it. Then all rows,
+    in as few transactions as hold them.
+    """
+    copies.put(before)
+    finished = msgspec.structs.replace(snapshot, copies=copies.count, number=after + 1)
+    while True:
+        row = records.seal(snapshot_name(finished.number), encode_snapshot(finished))
+        try:
+            records.copies.put(row.name, [row])
+            break
+        except Exists:
+            finish_commit(records, finished.number)
+            finished = msgspec.structs.replace(finished, number=finished.number + 1)
+    records.insert([*before, row])
+    return finished
+
+
+def finish_commit(records: RecordStore, number: int) -> None:
+    """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable."""
+    name = snapshot_name(number)
+    try:
+        row = records.copied(name)
+        snapshot = decode_snapshot(name, records.open_sealed(row))
+        rows = records.copies.of_run(snapshot.run, snapshot.copies)
+        for each in rows:
+            records.open_sealed(each)
+        records.insert([*rows, row])
+    except (Damaged, Missing, Exists) as error:
+        records.damage.append(f"snapshot {number} has a copy that cannot be committed: {error.message}")
