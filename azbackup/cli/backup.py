@@ -7,13 +7,14 @@ import socket
 import time
 
 from azbackup.cli.output.text import count_text, money_text, size_text, time_text
-from azbackup.cli.session import Session, Vault, open_records
+from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.status import outcome_status
-from azbackup.commands.backup.run import Backup, Clock, Job
+from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.errors import Status
 from azbackup.format.labels import stamp
 from azbackup.format.model import Snapshot
+from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.journal import Journal
@@ -24,18 +25,19 @@ from azbackup.storage.prices import Prices, backup_cost
 def backup_command(session: Session, source: bytes, prices: Prices, fresh: bool) -> Status:
     """backup.py, once the vault is open; `fresh` where this run made the key."""
     vault, show = session.vault, session.show
-    records, keys = open_records(session)
+    partition = open_partition(session)
     if not session.key.in_table:
-        rebuild_table(records, vault.keystore, session.key, show)
-    job = Job(source, socket.gethostname(), vault.partition, session.args.tier, fresh)
+        rebuild_table(partition.records, vault.keystore, session.key, show)
+    job = Job(source, socket.gethostname(), fresh)
     clock = Clock(time.time_ns, _stamp)
-    seen = HighestSnapshot(cache_directory(os.environ), keys)
-    catalog = Catalog(records, seen.number())
-    snapshot = Backup(job, catalog, vault.blobs, keys, clock, show, _journal(vault, source)).run()
+    seen = HighestSnapshot(cache_directory(os.environ), partition.keys)
+    catalog = Catalog(partition.records, seen.number())
+    run = new_run(partition, clock, session.args.tier, _journal(vault, source))
+    snapshot = Backup(job, partition, catalog, run, show).run()
     seen.note(snapshot.number)
     show.close()
     _summary(session, snapshot, prices)
-    return outcome_status(show, records.damage, snapshot.totals.unreadable)
+    return outcome_status(show, partition.records.damage, snapshot.totals.unreadable)
 
 
 def _stamp() -> str:

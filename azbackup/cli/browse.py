@@ -31,7 +31,7 @@ from azbackup.records.snapshots import latest_of_each_source
 
 def look_command(session: Session, wanted: Selection | Matcher | None) -> Status:
     """restore.py where it only looks: what is wanted is what --list selects, what --find matches, or --snapshots."""
-    catalog, _ = open_catalog(session)
+    _, catalog = open_catalog(session)
     results = Results(sys.stdout)
     try:
         count, problems = _show(_Look(session, catalog, results), wanted)

@@ -45,10 +45,10 @@ _LAST_POLL_SECONDS = 900.0
 def restore_command(session: Session, selection: Selection, destination: bytes | None, prices: Prices) -> Status:
     """restore.py, where it restores."""
     args, show, vault = session.args, session.show, session.vault
-    catalog, keys = open_catalog(session)
+    partition, catalog = open_catalog(session)
     keep_freed_spans()
     states = PackStates(vault.blobs, vault.staging, vault.partition)
-    thaw = ThawRequests(states, vault.staging, _mark(keys, destination, args))
+    thaw = ThawRequests(states, vault.staging, _mark(partition.keys, destination, args))
     if args.discard_thawed:
         return _discard(catalog, thaw, show)
     chosen = _chosen(session, catalog)
@@ -67,7 +67,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
     )
-    outcome = Restore(wish, catalog, thaw, keys, show).run()
+    outcome = Restore(wish, partition, catalog, thaw, show).run()
     show.close()
     again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
     _summary(session, outcome, again)

@@ -25,10 +25,9 @@ from azbackup.storage.local.cache_file import cache_directory, digest
 from azbackup.storage.local.salt import RememberedSalt
 
 if TYPE_CHECKING:
-    from azbackup.crypto.sealing import Keys
     from azbackup.format.model import Snapshot
     from azbackup.records.catalog import Catalog
-    from azbackup.records.record_store import RecordStore
+    from azbackup.records.partition import Partition
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
     from azbackup.storage.azure.staging import AzureStaging
@@ -127,27 +126,32 @@ class Session:
         return self.vault.account.requests.total()
 
 
-def open_records(session: Session, *, rows: bool = True) -> tuple[RecordStore, Keys]:
-    """The records under the password, by way of the table's rows or without; what was wrong with the key is damage."""
+def open_partition(session: Session, *, rows: bool = True) -> Partition:
+    """The partition under the password, its records by way of the table's rows or without.
+
+    What was wrong with the key record is damage.
+    """
     from azbackup.crypto.sealing import derive
+    from azbackup.records.partition import Partition
     from azbackup.records.record_store import RecordStore
 
     vault = session.vault
     keys = derive(session.key.data_key)
     records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition)
     records.damage += [session.key.damage] if session.key.damage else []
-    return records, keys
+    return Partition(vault.partition, keys, vault.blobs, records)
 
 
-def open_catalog(session: Session) -> tuple[Catalog, Keys]:
-    """The catalog under the password; read from the records' copies when the table has lost the partition."""
+def open_catalog(session: Session) -> tuple[Partition, Catalog]:
+    """The partition and its catalog; read from the records' copies when the table has lost the partition."""
     from azbackup.records.catalog import Catalog
     from azbackup.storage.local.rollback import HighestSnapshot
 
     if not session.key.in_table:
         session.show.note("the table has lost this partition: reading the records' copies")
-    records, keys = open_records(session, rows=session.key.in_table)
-    return Catalog(records, HighestSnapshot(cache_directory(os.environ), keys).number()), keys
+    partition = open_partition(session, rows=session.key.in_table)
+    seen = HighestSnapshot(cache_directory(os.environ), partition.keys).number()
+    return partition, Catalog(partition.records, seen)
 
 
 def chosen_snapshots(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:

@@ -8,9 +8,9 @@ file never asks. Packs that a killed run had uploaded are adopted from the journ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from azbackup.crypto.sealing import SEAL_BYTES, Keys, seal_chunk
+from azbackup.crypto.sealing import SEAL_BYTES, seal_chunk
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_PREFIX, pack_blob
 from azbackup.format.model import ChunkId, PackId, SealedRecord, split_ids
@@ -18,43 +18,27 @@ from azbackup.format.payloads import decode_pack
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
 from azbackup.packs.packer import Packer
+from azbackup.packs.run import Run
 from azbackup.packs.uploader import PackUploader
 from azbackup.records.catalog import Catalog
-from azbackup.records.commit import RunCopies
-from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import BlobStore
+from azbackup.records.partition import Partition
 
 
 class ChunkStore:
     """The chunks of one partition, as one run sees and extends them. Not for use by two threads."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        blobs: BlobStore,
-        keys: Keys,
-        copies: RunCopies,
-        partition: str,
-        tier: str,
-        fresh: bool,
-        journal: Journal | None,
-        new_stamp: Callable[[], str],
-        now_ns: Callable[[], int],
-    ) -> None:
-        """`fresh`: nothing is stored yet, so nothing needs to be read. `journal` None: records follow at once."""
-        self._catalog = catalog
-        self._blobs = blobs
+    def __init__(self, partition: Partition, catalog: Catalog, run: Run, *, fresh: bool) -> None:
+        """`fresh`: nothing is stored yet, so nothing needs to be read."""
         self._partition = partition
-        self._journal = journal
-        self._hasher = Hasher(keys)
-        self._chunk_key = keys.chunk_key.reveal()
+        self._catalog = catalog
+        self._journal = run.journal
+        self._hasher = Hasher(partition.keys)
+        self._chunk_key = partition.keys.chunk_key.reveal()
         self._compressor = Compressor()
-        self._packer = Packer(lambda: PackId(new_stamp()))
-        self._uploads = PackUploader(
-            blobs, catalog.records, copies, partition, tier, journal, now_ns, self._packer.recycle
-        )
+        self._packer = Packer(lambda: PackId(run.clock.new_stamp()))
+        self._uploads = PackUploader(partition, run, self._packer.recycle)
         self._known: set[ChunkId] | None = set() if fresh else None
-        if journal is not None and not fresh and journal.rows():
+        if self._journal is not None and not fresh and self._journal.rows():
             self._chunks()  # before the journal is forgotten, even if this run stores nothing
 
     @property
@@ -106,12 +90,12 @@ class ChunkStore:
             self._known = set()
             recorded = [(pack_id, record.ids) for pack_id, record in self._catalog.packs()]
             # After the records: a pack that another run adds meanwhile is there before its record is.
-            there = set(self._blobs.names(pack_blob(self._partition, "")))
+            there = set(self._partition.blobs.names(pack_blob(self._partition.name, "")))
             for pack_id, ids in recorded:
-                if pack_blob(self._partition, pack_id) in there:
+                if pack_blob(self._partition.name, pack_id) in there:
                     self._known.update(split_ids(ids))
                 else:  # what was in it is stored again wherever a file still has it
-                    self._catalog.records.damage.append(f"pack {pack_id} is missing")
+                    self._partition.records.damage.append(f"pack {pack_id} is missing")
             packs = {PACK_PREFIX + pack_id for pack_id, _ in recorded}
             self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
         return self._known
@@ -121,11 +105,11 @@ class ChunkStore:
         adopted = []
         for row in rows:
             try:
-                pack_id, record = decode_pack(row.name, self._catalog.records.open_sealed(row))
+                pack_id, record = decode_pack(row.name, self._partition.records.open_sealed(row))
             except Damaged:
                 continue  # of another partition, or from before its table was lost
-            name = pack_blob(self._partition, pack_id)
-            if any(info.size == record.size and info.md5 == record.md5 for info in self._blobs.listed(name)):
+            name = pack_blob(self._partition.name, pack_id)
+            if any(info.size == record.size and info.md5 == record.md5 for info in self._partition.blobs.listed(name)):
                 adopted.append(row)
                 self._chunks().update(record.chunk_ids())
         self._uploads.adopt(adopted)

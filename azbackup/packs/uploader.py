@@ -18,10 +18,8 @@ from azbackup.format.model import SealedRecord
 from azbackup.format.payloads import encode_pack
 from azbackup.memory import give_back_memory
 from azbackup.packs.packer import Pack
-from azbackup.records.commit import RunCopies
-from azbackup.records.record_store import RecordStore
-from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import BlobStore
+from azbackup.packs.run import Run
+from azbackup.records.partition import Partition
 from azbackup.workers import Workers
 
 _IN_FLIGHT = 2  # packs of 64 MiB: what bounds the memory of a backup
@@ -32,31 +30,17 @@ _GROUP_NS = 60_000_000_000
 class PackUploader:
     """The packs of one run. Its methods are called from one thread."""
 
-    def __init__(
-        self,
-        blobs: BlobStore,
-        records: RecordStore,
-        copies: RunCopies,
-        partition: str,
-        tier: str,
-        journal: Journal | None,
-        now_ns: Callable[[], int],
-        recycle: Callable[[BytesIO], None],
-    ) -> None:
+    def __init__(self, partition: Partition, run: Run, recycle: Callable[[BytesIO], None]) -> None:
         """`recycle` takes the buffer of a pack that has been uploaded, while others travel: they fill up that fast."""
-        self._blobs = blobs
-        self._records = records
-        self._copies = copies
         self._partition = partition
-        self._tier = tier
-        self._journal = journal
-        self._now_ns = now_ns
+        self._run = run
+        self._journal = run.journal
         self._recycle = recycle
         self._workers: Workers[SealedRecord | None] = Workers(_IN_FLIGHT, _IN_FLIGHT)
         self._lock = threading.Lock()
         self._travelling = 0
         self._unwritten: list[SealedRecord] = []
-        self._written_ns = now_ns()
+        self._written_ns = run.clock.now_ns()
         self.packs = 0
         self.size = 0
 
@@ -93,10 +77,11 @@ class PackUploader:
 
     def _upload(self, pack: Pack) -> SealedRecord:
         record = pack.record
-        record.tier = self._tier
+        record.tier = self._run.tier
         record.md5 = hashlib.md5(pack.data, usedforsecurity=False).digest()  # what Azure lists; the tags protect
-        self._blobs.put_new(pack_blob(self._partition, pack.pack_id), pack.data, self._tier, record.md5)
-        return self._records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))
+        name = pack_blob(self._partition.name, pack.pack_id)
+        self._partition.blobs.put_new(name, pack.data, record.tier, record.md5)
+        return self._partition.records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))
 
     def _upload_and_note(self, pack: Pack) -> None:
         row = self._upload(pack)
@@ -109,12 +94,13 @@ class PackUploader:
 
     def _note(self, row: SealedRecord) -> None:
         self._unwritten.append(row)
-        if self._in_journal(row) and len(self._unwritten) < _GROUP and self._now_ns() - self._written_ns < _GROUP_NS:
+        waited = self._run.clock.now_ns() - self._written_ns
+        if self._in_journal(row) and len(self._unwritten) < _GROUP and waited < _GROUP_NS:
             return
-        self._copies.put(self._unwritten)
-        self._records.insert(self._unwritten)
+        self._run.copies.put(self._unwritten)
+        self._partition.records.insert(self._unwritten)
         self._unwritten = []
-        self._written_ns = self._now_ns()
+        self._written_ns = self._run.clock.now_ns()
 
     def _in_journal(self, row: SealedRecord) -> bool:
         """Whether the journal has the row. A local disk that is full ends the journal, never the backup."""

@@ -187,16 +187,16 @@ def test_every_property_of_the_key_record_altered(whole: World) -> None:
     """Whatever is wrong with its row, the data key is the right one and the damage is said, or it is refused."""
     row = whole.table.rows[PARTITION, "key"]
     assert isinstance(row, PlainRow)
-    right = whole.opened()[1].record_key.reveal()
+    right = whole.opened()[1].keys.record_key.reveal()
     for number, other in enumerate(values_of(row)):
         world = whole.clone()
         world.table.rows[PARTITION, "key"] = other
         with telling(f"alteration {number}"):
             try:
-                catalog, keys, _ = world.opened()
+                catalog, partition = world.opened()
             except AzbackupError:
                 continue
-            assert keys.record_key.reveal() == right
+            assert partition.keys.record_key.reveal() == right
             same = {name: other.values.get(name) for name in KEPT} == {name: row.values[name] for name in KEPT}
             assert catalog.records.damage or same
 
@@ -204,14 +204,14 @@ def test_every_property_of_the_key_record_altered(whole: World) -> None:
 def test_a_chunk_that_is_sealed_and_wrong(whole: World, story: Story, tmp_path: Path) -> None:
     """Other contents under a chunk's own seal, as only a holder of the key could make them: the id tells."""
     tried = 0
-    catalog, keys, _ = whole.opened()
+    catalog, partition = whole.opened()
     for pack_id, record in catalog.packs():
         world = whole.clone()
         name = f"{PARTITION}/packs/{pack_id}"
         data = world.blobs.blobs[name].data
         body = bytes(1 + record.plain[0])  # codec 0, and zeros
         sealed = bytearray(len(body) + SEAL_BYTES)
-        seal_chunk(keys.chunk_key.reveal(), record.chunk_ids()[0], [body], memoryview(sealed))
+        seal_chunk(partition.keys.chunk_key.reveal(), record.chunk_ids()[0], [body], memoryview(sealed))
         if len(sealed) == record.sealed[0]:
             altered_data = data[:8] + sealed + data[8 + len(sealed) :]
             world.blobs.blobs[name] = replace(world.blobs.blobs[name], data=altered_data, md5=record.md5)

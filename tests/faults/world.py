@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from azbackup.commands.backup.run import Backup, Clock, Job
+from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.run import Restore
@@ -28,6 +28,7 @@ from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored
 from azbackup.filesystem.destination import is_temporary
 from azbackup.format.model import ChunkId, Snapshot
+from azbackup.packs.run import Clock, new_run
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates
@@ -35,6 +36,7 @@ from azbackup.progress import Silent
 from azbackup.records import keystore
 from azbackup.records.catalog import Catalog
 from azbackup.records.keystore import Keystore
+from azbackup.records.partition import Partition
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection
 from azbackup.storage.local.journal import Journal
@@ -141,12 +143,13 @@ class World:
         opened, fresh = keys_of.open_or_create(PASSWORD, "2026-11-22T00:00:00Z")
         keys = derive(opened.data_key)
         records = RecordStore(rows, blobs, keys, PARTITION)
+        partition = Partition(PARTITION, keys, blobs, records)
         if not opened.in_table:
             rebuild_table(records, keys_of, opened, Silent())
-        job = Job(os.fsencode(source or self.source), "host", PARTITION, self.tier, fresh)
+        job = Job(os.fsencode(source or self.source), "host", fresh)
         clock = Clock(lambda: _NOW_NS, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
-        run = Backup(job, Catalog(records), blobs, keys, clock, show or Silent(), journal)
+        run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show or Silent())
         try:
             return run.run(), [*records.damage, *([opened.damage] if opened.damage else [])]
         finally:
@@ -154,20 +157,20 @@ class World:
             if journal is not None:
                 os.close(journal._file)
 
-    def opened(self, fuse: Fuse | None = None) -> tuple[Catalog, Any, Any]:
-        """Open the partition; return the catalog, the keys and what was wrong with the key record."""
+    def opened(self, fuse: Fuse | None = None) -> tuple[Catalog, Partition]:
+        """Open the partition; return its catalog and itself; what was wrong with the key record is damage."""
         fuse = fuse or Fuse()
         rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
         blobs: Any = Fused(self.blobs, fuse)
         opened = Keystore(rows, blobs, PARTITION).open(PASSWORD)
         keys = derive(opened.data_key)
-        catalog = Catalog(RecordStore(rows if opened.in_table else None, blobs, keys, PARTITION))
-        catalog.records.damage += [opened.damage] if opened.damage else []
-        return catalog, keys, blobs
+        records = RecordStore(rows if opened.in_table else None, blobs, keys, PARTITION)
+        records.damage += [opened.damage] if opened.damage else []
+        return Catalog(records), Partition(PARTITION, keys, blobs, records)
 
     def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> RestoreResult:
         """Restore a snapshot, the newest for 0."""
-        catalog, keys, blobs = self.opened(fuse)
+        catalog, partition = self.opened(fuse)
         snapshots = [each for each in catalog.snapshots() if number in (0, each.number)]
         if not snapshots:
             raise NothingStored("no snapshot")
@@ -181,8 +184,8 @@ class World:
             prices=load_prices(None),
             now=lambda: _NOW_NS / 1e9,
         )
-        thaw = ThawRequests(PackStates(blobs, staging, PARTITION), staging, "mark")
-        return Restore(wish, catalog, thaw, keys, Silent()).run()
+        thaw = ThawRequests(PackStates(partition.blobs, staging, PARTITION), staging, "mark")
+        return Restore(wish, partition, catalog, thaw, Silent()).run()
 
     # --- what there is
 

@@ -13,26 +13,25 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from azbackup.commands.backup.changes import Comparison, wants_full
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
-from azbackup.crypto.sealing import Keys
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.filesystem.scanner import open_source
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
-from azbackup.format.model import Entry, Layer, RunId, SealedRecord, Snapshot, Totals
+from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
 from azbackup.packs.chunk_store import ChunkStore
+from azbackup.packs.run import Run
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
-from azbackup.records.commit import RunCopies, commit
-from azbackup.records.record_store import RecordStore, compressed
-from azbackup.storage.local.journal import Journal
-from azbackup.storage.protocols import BlobStore
+from azbackup.records.commit import commit
+from azbackup.records.partition import Partition
+from azbackup.records.record_store import compressed
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,7 @@ class Job:
 
     source: bytes
     host: str
-    partition: str
-    tier: str
     fresh: bool
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Where time and names come from: Unix nanoseconds, and fresh ids of packs and runs."""
-
-    now_ns: Callable[[], int]
-    new_stamp: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -66,41 +55,19 @@ class _Read:
 class Backup:
     """One run. Made once, run once."""
 
-    def __init__(
-        self,
-        job: Job,
-        catalog: Catalog,
-        blobs: BlobStore,
-        keys: Keys,
-        clock: Clock,
-        progress: Progress,
-        journal: Journal | None = None,
-    ) -> None:
+    def __init__(self, job: Job, partition: Partition, catalog: Catalog, run: Run, progress: Progress) -> None:
         self._job = job
         self._catalog = catalog
-        self._records: RecordStore = catalog.records
-        self._clock = clock
+        self._records = partition.records
+        self._run = run
         self._progress = progress
-        self._run = RunId(clock.new_stamp())
-        self._copies = RunCopies(self._records, self._run)
-        self._store = ChunkStore(
-            catalog,
-            blobs,
-            keys,
-            self._copies,
-            job.partition,
-            job.tier,
-            job.fresh,
-            journal,
-            clock.new_stamp,
-            clock.now_ns,
-        )
+        self._store = ChunkStore(partition, catalog, run, fresh=job.fresh)
         self._notices = Notices(progress)
-        self._reader = EntryReader(self._store, clock.now_ns, self._notices)
+        self._reader = EntryReader(self._store, run.clock.now_ns, self._notices)
 
     def run(self) -> Snapshot:
         """The snapshot that was committed. AzbackupError when there is none."""
-        started = self._clock.now_ns()
+        started = self._run.clock.now_ns()
         root = open_source(self._job.source)
         try:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
@@ -145,12 +112,12 @@ class Backup:
         for entry in comparison.entries():
             self._seal(writer.add(entry), rows)
         self._seal(writer.finish(), rows)
-        own = [Layer(self._run, len(rows), writer.count)] if rows else []
+        own = [Layer(self._run.id, len(rows), writer.count)] if rows else []
         return _Read([*below, *own], rows, comparison.tally)
 
     def _seal(self, payloads: Iterator[bytes], rows: list[SealedRecord]) -> None:
         for payload in payloads:
-            rows.append(self._records.seal_compressed(files_name(self._run, len(rows) + 1), payload))
+            rows.append(self._records.seal_compressed(files_name(self._run.id, len(rows) + 1), payload))
 
     def _commit(
         self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord], after: int
@@ -161,9 +128,9 @@ class Backup:
         snapshot = Snapshot(
             source=self._job.source,
             host=self._job.host,
-            run=self._run,
+            run=self._run.id,
             started_ns=started,
-            finished_ns=self._clock.now_ns(),
+            finished_ns=self._run.clock.now_ns(),
             layers=read.layers,
             totals=totals,
             parent=parent.number if parent else 0,
@@ -171,7 +138,7 @@ class Backup:
             groups=_names(read.tally.groups, "group"),
             unreadable=read.tally.unreadable,
         )
-        finished = commit(self._records, [*pack_rows, *read.rows], self._copies, snapshot, after)
+        finished = commit(self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after)
         self._store.committed()
         return finished
 

@@ -18,7 +18,7 @@ from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreR
 from azbackup.commands.restore.planner import Plan, Planner, check_plan
 from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.tree import target_entries
-from azbackup.crypto.sealing import Keys, chunk_id
+from azbackup.crypto.sealing import chunk_id
 from azbackup.errors import AzbackupError, Unavailable
 from azbackup.filesystem.destination import Destination, already_holds, open_destination
 from azbackup.filesystem.directories import Unwritable, out_of_space
@@ -28,18 +28,19 @@ from azbackup.packs.reader import PackReader
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
+from azbackup.records.partition import Partition
 
 
 class Restore:
     """One run. Made once, run once."""
 
     def __init__(
-        self, request: RestoreRequest, catalog: Catalog, thaw: ThawRequests, keys: Keys, progress: Progress
+        self, request: RestoreRequest, partition: Partition, catalog: Catalog, thaw: ThawRequests, progress: Progress
     ) -> None:
         self._request = request
+        self._keys = partition.keys
         self._catalog = catalog
         self._thaw = thaw
-        self._keys = keys
         self._recorder = Recorder(progress)
 
     def run(self) -> RestoreResult:

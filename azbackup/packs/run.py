@@ -1,0 +1,42 @@
+"""One execution of backup.py, as the packs and records that it writes see it. Holds values, does nothing.
+
+The clock and fresh ids are arguments, so that tests decide them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from azbackup.format.model import RunId
+from azbackup.records.commit import RunCopies
+from azbackup.records.partition import Partition
+from azbackup.storage.local.journal import Journal
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where time and names come from: Unix nanoseconds, and fresh ids of packs and runs."""
+
+    now_ns: Callable[[], int]
+    new_stamp: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its id, the clock, the tier of its packs, the copies of its records, and its journal.
+
+    Without a journal (None) every pack's record follows the pack at once.
+    """
+
+    id: RunId
+    clock: Clock
+    tier: str
+    copies: RunCopies
+    journal: Journal | None
+
+
+def new_run(partition: Partition, clock: Clock, tier: str, journal: Journal | None) -> Run:
+    """A run that begins now, under a fresh id."""
+    run_id = RunId(clock.new_stamp())
+    return Run(run_id, clock, tier, RunCopies(partition.records, run_id), journal)
