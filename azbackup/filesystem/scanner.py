@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import DIRECTORY_FLAGS
 from azbackup.filesystem.metadata import KINDS
 from azbackup.format.model import Entry, Kind
+
+_FIRST_NS, _LAST_NS = -(2**63), 2**64 - 1  # what msgpack has room for
+_NO_SNAPSHOT = "no snapshot was made; the earlier ones are as they were"
 
 
 @dataclass(slots=True)
@@ -24,7 +28,9 @@ class ScannedPath:
 
     `entry` has no chunks, target or xattrs yet, and is None for a socket or what could not be looked at. `parent` is
     the descriptor of the directory that holds `name`, valid until the next ScannedPath is asked for. `error` says why
-    an entry, or what is below it, could not be read; `gone` that it vanished between the listing and the look.
+    an entry, or what is below it, could not be read; `gone` that it vanished between the listing and the look;
+    `twice` that its directory's listing names it more than once; `odd` what of it does not fit an entry, which has the
+    nearest that does. Whoever sets `skip` does not get what is below it.
     """
 
     path: bytes
@@ -33,20 +39,27 @@ class ScannedPath:
     entry: Entry | None = None
     error: str = ""
     gone: bool = False
+    twice: bool = False
+    odd: str = ""
+    skip: bool = False
 
 
 def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
-    """The entry that a stat result describes; None for a socket."""
+    """The entry that a stat result describes, each field within its range; None for a socket.
+
+    A ctime out of range is 0, which matches nothing: of two of them nothing could tell which is which.
+    """
     kind = KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
         return None
     is_file = kind is Kind.FILE
+    ctime_ns = status.st_ctime_ns
     return Entry(
         path=path,
         kind=int(kind),
-        size=status.st_size if is_file else 0,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
+        size=max(0, status.st_size) if is_file else 0,
+        mtime_ns=min(max(status.st_mtime_ns, _FIRST_NS), _LAST_NS),
+        ctime_ns=ctime_ns if _FIRST_NS <= ctime_ns <= _LAST_NS else 0,
         inode=status.st_ino,
         device=status.st_dev,
         links=status.st_nlink if kind is not Kind.DIRECTORY else 1,
@@ -56,6 +69,13 @@ def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
         sparse=is_file and status.st_blocks * 512 < status.st_size,
         rdev=status.st_rdev if kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE) else 0,
     )
+
+
+def _oddity(status: os.stat_result) -> str:
+    """What of a stat result does not fit an entry, '' for nothing."""
+    if _FIRST_NS <= status.st_mtime_ns <= _LAST_NS:
+        return ""
+    return "its modification time is before 1678 or after 2554: the nearest time that can be stored stands for it"
 
 
 def same_moment(before: Entry, after: Entry) -> bool:
@@ -89,19 +109,24 @@ class _Level:
 
     descriptor: int
     prefix: bytes
-    left: Iterator[tuple[bytes, os.DirEntry[str]]] = field(default_factory=lambda: iter(()))
+    left: Iterator[tuple[bytes, os.DirEntry[str]]]
+    twice: frozenset[bytes]
 
 
 def scan(root: int) -> Iterator[ScannedPath]:
     """Everything below the directory descriptor `root`, itself first with path ''. `root` stays open.
 
     The descriptors of the directories between the source and the entry in hand stay open: depth is bounded by
-    RLIMIT_NOFILE, and a directory too deep for it is yielded with its error.
+    RLIMIT_NOFILE, and a directory too deep for it is yielded with its error. AzbackupError when the source itself
+    cannot be listed: then nothing is known of it.
     """
-    yield ScannedPath(b"", ".", root, entry_of(b"", os.fstat(root)))
-    levels = [_Level(root, b"")]
+    status = os.fstat(root)
+    yield ScannedPath(b"", ".", root, entry_of(b"", status), odd=_oddity(status))
     try:
-        levels[0].left = _listing(root)
+        levels = [_listing(root, b"")]
+    except OSError as error:
+        raise AzbackupError(f"cannot list the directory to back up: {error.strerror}", _NO_SNAPSHOT) from None
+    try:
         while levels:
             level = levels[-1]
             item = next(level.left, None)
@@ -111,27 +136,35 @@ def scan(root: int) -> Iterator[ScannedPath]:
                     os.close(level.descriptor)
                 continue
             found = _look(level, *item)
-            if found.entry is not None and found.entry.kind == Kind.DIRECTORY and (below := _descend(found)):
+            is_directory = found.entry is not None and found.entry.kind == Kind.DIRECTORY
+            below = _descend(found) if is_directory else None
+            if below:
                 levels.append(below)
             yield found
+            if below and found.skip:
+                os.close(levels.pop().descriptor)
     finally:
         for level in levels[1:]:
             os.close(level.descriptor)
 
 
-def _listing(descriptor: int) -> Iterator[tuple[bytes, os.DirEntry[str]]]:
-    """(name as bytes, item) in the order of the names as bytes."""
+def _listing(descriptor: int, prefix: bytes) -> _Level:
+    """A directory's names, in their order as bytes and each of them once, whatever the file system says."""
     fsencode = os.fsencode
     with os.scandir(descriptor) as items:
-        named = [(fsencode(item.name), item) for item in items]
-    named.sort(key=lambda pair: pair[0])
-    return iter(named)
+        listed = [(fsencode(item.name), item) for item in items]
+    once = dict(listed)
+    twice: frozenset[bytes] = frozenset()
+    if len(once) < len(listed):
+        twice = frozenset(name for name, count in Counter(name for name, _ in listed).items() if count > 1)
+    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), twice)
 
 
 def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
-    found = ScannedPath(level.prefix + name, item.name, level.descriptor)
+    found = ScannedPath(level.prefix + name, item.name, level.descriptor, twice=name in level.twice)
     try:
-        found.entry = entry_of(found.path, item.stat(follow_symlinks=False))
+        status = item.stat(follow_symlinks=False)
+        found.entry, found.odd = entry_of(found.path, status), _oddity(status)
     except FileNotFoundError:
         found.gone = True
     except OSError as error:
@@ -144,7 +177,7 @@ def _descend(found: ScannedPath) -> _Level | None:
     descriptor = -1
     try:
         descriptor = os.open(found.name, DIRECTORY_FLAGS, dir_fd=found.parent)
-        return _Level(descriptor, found.path + b"/", _listing(descriptor))
+        return _listing(descriptor, found.path + b"/")
     except OSError as error:
         if descriptor >= 0:
             os.close(descriptor)

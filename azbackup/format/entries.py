@@ -8,11 +8,12 @@ record. A removal is an entry of kind REMOVED. Refuses streams out of order: who
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from azbackup.errors import Damaged
+from azbackup.errors import AzbackupError, Damaged
 from azbackup.format.labels import CHUNK_ID_BYTES
 from azbackup.format.model import Entry, Kind, order
 
@@ -33,10 +34,18 @@ class EntryWriter:
         self._compress = compress
         self._items: list[bytes] = []
         self._size = 0
+        self._last: bytes | None = None
         self.count = 0
 
     def add(self, entry: Entry) -> Iterator[bytes]:
-        """Takes an entry; gives the payloads that are full."""
+        """Takes an entry; gives the payloads that are full. AzbackupError for one that no reader would take."""
+        now = order(entry.path)
+        if self._last is not None and now <= self._last:
+            raise AzbackupError(
+                f"{os.fsdecode(entry.path)} came twice, or out of order",
+                "no snapshot was made, since nothing could read it; please report this",
+            )
+        self._last = now
         for item in _pieces(entry):
             encoded = _encoder.encode(item)
             self._items.append(encoded)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.crypto.sealing import SEAL_BYTES
-from azbackup.errors import Damaged
+from azbackup.errors import AzbackupError, Damaged
 from azbackup.format import entries
 from azbackup.format.compression import decode_payload
 from azbackup.format.entries import MORE_CHUNKS, EntryWriter, merge, read_entries
@@ -98,7 +98,7 @@ def test_records_of_small_files_are_compressed_once(name: bytes) -> None:
     now = 1_795_000_000_000_000_000
     found = [
         Entry(name % at, int(Kind.FILE), at * 7 % 20_000, now + at**2, now + at**3, 10**6 + at, chunks=os.urandom(32))
-        for at in range(40_000)
+        for at in sorted(range(40_000), key=str)
     ]
     assert len(write(found, compress)) == len(payloads) > 2
 
@@ -236,3 +236,12 @@ def test_a_merge_that_is_not_final_keeps_removals(below: list[Entry], above: lis
     model = {entry.path: entry for entry in [*below, *above]}
     merged = list(merge(iter(in_order(below)), iter(in_order(above)), final=False))
     assert merged == in_order(list(model.values()))
+
+
+@pytest.mark.parametrize("second", [b"a", b"a.txt", b"a/b", b""])
+def test_a_writer_refuses_what_no_reader_takes(second: bytes) -> None:
+    """A path that comes twice or out of order ends the run: a snapshot that cannot be read must not be made."""
+    writer = EntryWriter(compressed)
+    list(writer.add(Entry(b"a/b" if second != b"a.txt" else b"b", int(Kind.FILE))))
+    with pytest.raises(AzbackupError, match="came twice, or out of order"):
+        list(writer.add(Entry(second, int(Kind.FILE))))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace as Stat
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.scanner import ScannedPath, entry_of, open_source, scan
-from azbackup.format.model import Kind, order
+from azbackup.format.model import Entry, Kind, order
 
 NAMES = st.sampled_from(["a", "A", "a.txt", "a b", "b", "B", "ä", "\udcff", "-", "x" * 200])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=15)
@@ -56,6 +61,67 @@ def test_everything_once_in_path_order(tmp_path_factory: pytest.TempPathFactory,
     expected = {b""} | {os.fsencode("/".join(path[:end])) for path in paths for end in range(1, len(path) + 1)}
     found = [each.path for each in scanned(root)]
     assert found == sorted(expected, key=order)
+
+
+def test_a_name_that_is_listed_twice_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the file system's listing says, in whatever order: each path once, in path order, those marked."""
+    for name in ("b", "a/one", "a/two", "c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    real = os.scandir
+
+    @contextmanager
+    def scandir(descriptor: int) -> Iterator[list[os.DirEntry[str]]]:
+        with real(descriptor) as items:
+            listed = sorted(items, key=lambda item: item.name, reverse=True)
+        yield [*listed, *(item for item in listed if item.name in ("a", "two")), *listed[:1]]
+
+    monkeypatch.setattr("os.scandir", scandir)
+    found = scanned(tmp_path)
+    assert [each.path for each in found] == [b"", b"a", b"a/one", b"a/two", b"b", b"c"]
+    assert [each.path for each in found if each.twice] == [b"a", b"a/two", b"c"]
+
+
+def test_what_is_below_a_skipped_directory_is_not_found(tmp_path: Path) -> None:
+    """Whoever takes a directory from the scan may leave out what is in it, and no descriptor stays open."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "c").touch()
+    root = os.open(tmp_path, os.O_RDONLY)
+    before = len(os.listdir("/proc/self/fd"))
+    paths = []
+    for found in scan(root):
+        paths.append(found.path)
+        found.skip = found.path == b"a"
+    assert paths == [b"", b"a", b"c"]
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(root)
+
+
+def test_a_source_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An I/O error of the source itself is an expected failure: nothing is known of it, and nothing is committed."""
+
+    def scandir(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(AzbackupError, match="Input/output error"):
+        scanned(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"),
+    [(-11_676_096_000, -(2**63)), (20_000_000_000, 2**64 - 1), (253_402_300_799, 2**64 - 1), (4_000_000_000, None)],
+)
+def test_a_time_that_does_not_fit(seconds: int, kept: int | None) -> None:
+    """Years such as 1600, 2603 and 9999: the nearest time that fits stands for it; such a ctime matches none."""
+    times = {"st_mtime_ns": seconds * 10**9, "st_ctime_ns": seconds * 10**9}
+    real = os.stat("/dev/null")
+    status = Stat(**{name: getattr(real, name) for name in dir(real) if name.startswith("st_")} | times)
+    entry = entry_of(b"f", status)  # type: ignore[arg-type]
+    assert entry is not None
+    assert entry.mtime_ns == (seconds * 10**9 if kept is None else kept)
+    assert entry.ctime_ns == (seconds * 10**9 if kept is None else 0)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(entry), type=Entry) == entry
 
 
 def test_kinds_and_metadata(tmp_path: Path) -> None:

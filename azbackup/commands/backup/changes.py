@@ -64,43 +64,50 @@ class Comparison:
         self._reader = reader
         self._notices = notices
         self._full = full
+        self._kept = b"\0"  # what the paths begin with that could not be looked at; no path begins with this
 
     def entries(self) -> Iterator[Entry]:
         """What goes into the file records, in path order; removals too when not `full`."""
-        kept = b"\0"  # below which nothing could be looked at, so that the last stored version stays
         for found, old in pair(scan(self._root), self._base):
             if found is None:
                 assert old is not None
-                if old.path.startswith(kept):
-                    if self._full:
-                        yield old
-                else:
-                    yield from self._removed(old)
+                yield from self._unseen(old)
                 continue
-            if found.error:
-                self._problem(found.path, found.error)
-                kept = found.path + b"/"
+            self._complain(found)
             entry, same = self._entry(found, old)
-            if entry is None:
-                if old is not None:
-                    yield from self._removed(old)
-                continue
-            self.tally.count(entry, old, same=same)
-            if entry.kind != Kind.DIRECTORY:
-                self._notices.done(entry.path, entry.size)
-            if self._full or not same:
-                yield entry
+            if entry is not None:
+                self._count(entry, old, same=same)
+                if self._full or not same:
+                    yield entry
+            elif old is not None:
+                yield from self._removed(old)
+
+    def _unseen(self, old: Entry) -> Iterator[Entry]:
+        """An entry of the base at whose path the scan found nothing: it is gone, or could not be looked at."""
+        if not old.path.startswith(self._kept):
+            yield from self._removed(old)
+            return
+        self._count(old, old, same=True)
+        if self._full:
+            yield old
 
     def _removed(self, old: Entry) -> Iterator[Entry]:
         self.tally.remove(old)
         if not self._full:
             yield Entry(old.path, int(Kind.REMOVED))
 
+    def _count(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
+        self.tally.count(entry, old, same=same)
+        if entry.kind != Kind.DIRECTORY:
+            self._notices.done(entry.path, entry.size)
+
     def _entry(self, found: ScannedPath, old: Entry | None) -> tuple[Entry | None, bool]:
         """(the entry to keep, whether it is the old one); None when there is nothing at this path any more."""
         now = found.entry
-        if now is None and found.error:
-            return old, True
+        if found.error:
+            self._keep_below(found.path)
+            if now is None or (old is not None and old.kind != now.kind):
+                return old, True
         why = _left_out(found)
         if why or now is None:
             self._notices.left_out(found.path, why)
@@ -110,13 +117,27 @@ class Comparison:
         try:
             return self._reader.entry(found, now), False
         except FileNotFoundError:
+            found.skip = True  # nothing can be below it
             self._notices.left_out(found.path, _VANISHED)
             return None, False
         except Unreadable as error:
             self._problem(found.path, str(error))
         except OSError as error:
             self._problem(found.path, f"cannot be read: {error.strerror}")
+        self._keep_below(found.path)
         return old, True
+
+    def _keep_below(self, path: bytes) -> None:
+        """What the base has below a path stays, as far as the scan does not find it: it could not be looked at."""
+        self._kept = path + b"/"
+
+    # --- what is said
+
+    def _complain(self, found: ScannedPath) -> None:
+        if found.twice:
+            self._notices.note(found.path, "the file system lists it more than once; it is stored once")
+        if found.error or found.odd:
+            self._problem(found.path, found.error or found.odd)
 
     def _problem(self, path: bytes, message: str) -> None:
         self.tally.miss(path)
@@ -125,7 +146,7 @@ class Comparison:
 
 def _left_out(found: ScannedPath) -> str:
     """Why nothing is stored of what was found, '' when something is."""
-    if found.gone and found.entry is None:
+    if found.gone:
         return _VANISHED
     if found.entry is None:
         return "skipped: it is a socket"

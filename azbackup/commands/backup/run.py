@@ -33,6 +33,8 @@ from azbackup.records.commit import commit
 from azbackup.records.partition import Partition
 from azbackup.records.record_store import compressed
 
+_NONE = "no snapshot was made; the earlier ones are as they were"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -82,15 +84,17 @@ class Backup:
 
     def _check_still_there(self, root: int) -> None:
         """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
+        shown = os.fsdecode(self._job.source)
         try:
             same = os.path.samestat(os.fstat(root), os.stat(self._job.source))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             same = False
-        if not same:
+        except OSError as error:
             raise AzbackupError(
-                f"the directory vanished while it was read: {os.fsdecode(self._job.source)}",
-                "no snapshot was made; the earlier ones are as they were",
-            )
+                f"the directory cannot be looked at any more: {shown}: {error.strerror}", _NONE
+            ) from None
+        if not same:
+            raise AzbackupError(f"the directory vanished while it was read: {shown}", _NONE)
 
     def _read_source(self, root: int, parent: Snapshot | None) -> _Read:
         """Stores what is new, beside the parent's entries where they can be read."""

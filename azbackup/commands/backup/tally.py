@@ -5,6 +5,7 @@ from __future__ import annotations
 from azbackup.format.model import Entry, Kind, Totals
 
 _NAMED_UNREADABLE = 1000
+_MOST_BYTES = 2**63 - 1
 
 
 class Tally:
@@ -15,6 +16,7 @@ class Tally:
         self.unreadable: list[bytes] = []  # the first of them
         self.owners: set[int] = set()
         self.groups: set[int] = set()
+        self._missed: bytes | None = None  # the last one
 
     def count(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
         """An entry of the snapshot; `same`: it is the old one."""
@@ -25,7 +27,7 @@ class Tally:
             totals.directories += 1
             return
         totals.files += 1
-        totals.size += entry.size
+        totals.size = min(totals.size + entry.size, _MOST_BYTES)  # files of sizes that nobody has
         if same:
             totals.unchanged += 1
         elif old is None:
@@ -38,7 +40,10 @@ class Tally:
         self.totals.removed += old.kind != Kind.DIRECTORY
 
     def miss(self, path: bytes) -> None:
-        """A path that could not be read."""
+        """A path that could not be read, or not all of it; once for each, however much there is to be said."""
+        if path == self._missed:
+            return
+        self._missed = path
         self.totals.unreadable += 1
         if len(self.unreadable) < _NAMED_UNREADABLE:
             self.unreadable.append(path)

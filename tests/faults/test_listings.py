@@ -1,0 +1,103 @@
+"""A snapshot that is made can be read: whatever a file system lists, and whatever becomes unreadable."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azbackup.progress import Silent
+from emulator.trees import differences
+from tests.faults.world import World, assert_restores, change_source, keep, make_small, make_source
+
+
+def test_names_that_come_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings that name each entry twice, last names first: two snapshots that hold the tree, and a note."""
+    make_small(monkeypatch)
+    source = tmp_path / "source"
+    source.mkdir()
+    make_source(source, unit=100)
+    real = os.scandir
+
+    @contextmanager
+    def scandir(descriptor: int) -> Iterator[list[os.DirEntry[str]]]:
+        with real(descriptor) as items:
+            listed = sorted(items, key=lambda item: item.name, reverse=True)
+        yield [*listed, *listed]
+
+    world, show = World(source), Silent()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", scandir)
+        world.backup()
+    first = keep(source, "first")
+    change_source(source, unit=100)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", scandir)
+        world.backup(show=show)
+    assert "changes: the file system lists it more than once; it is stored once" in show.notes
+    assert_restores(world, first, tmp_path / "restored", 1)
+    assert_restores(world, source, tmp_path / "restored", 2)
+
+
+def fail(patch: pytest.MonkeyPatch, path: Path) -> None:
+    """Make a file that cannot be opened, or a directory that cannot be listed, whoever tries."""
+    name, inode, real_open, real_scandir = path.name, path.lstat().st_ino, os.open, os.scandir
+
+    def broken_open(name_or_path: Any, flags: int, *arguments: Any, **more: Any) -> int:
+        if name_or_path == name and not flags & os.O_DIRECTORY:
+            raise OSError(errno.EIO, "Input/output error")
+        return real_open(name_or_path, flags, *arguments, **more)
+
+    def broken_scandir(descriptor: int) -> Any:
+        if os.fstat(descriptor).st_ino == inode:
+            raise OSError(errno.EIO, "Input/output error")
+        return real_scandir(descriptor)
+
+    patch.setattr("os.open", broken_open)
+    patch.setattr("os.scandir", broken_scandir)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("now", ["file", "directory"])
+@pytest.mark.parametrize("before", ["file", "directory"])
+def test_what_cannot_be_read_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, now: str, full: bool
+) -> None:
+    """Whatever kind it was and is: the last stored version stays, with all below it, and counts as what it is."""
+    make_small(monkeypatch)
+    source = tmp_path / "source"
+    (source / "there").mkdir(parents=True)
+    (source / "there" / "other").write_text("other")
+    path = source / "v"
+
+    def make(kind: str) -> None:
+        if kind == "file":
+            path.write_text(kind)
+        else:
+            (path / "below" / "deep").mkdir(parents=True)
+            (path / "below" / "deep" / "file").write_text("deep")
+            (path / "file").write_text(kind)
+
+    make(before)
+    world, show = World(source), Silent()
+    first, _ = world.backup()
+    kept = keep(source, "kept")
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make(now)
+    if full:
+        monkeypatch.setattr("azbackup.commands.backup.run.wants_full", bool)  # of layers: true
+    with monkeypatch.context() as patch:
+        fail(patch, path)
+        second, _ = world.backup(show=show)
+    assert [path for path, _ in show.problems] == [b"v"]
+    assert (second.totals.unreadable, second.unreadable) == (1, [b"v"])
+    assert (second.totals.files, second.totals.size) == (first.totals.files, first.totals.size)
+    assert second.totals.removed == 0
+    world.restore(tmp_path / "restored")
+    assert [each for each in differences(kept, tmp_path / "restored") if "modification time" not in each] == []
