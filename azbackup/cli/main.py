@@ -8,18 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 from azbackup.cli import options
+from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, open_vault, utc_now
-from azbackup.cli.status import print_error
+from azbackup.cli.status import print_error, print_traceback, show_bug
 from azbackup.errors import AzbackupError, Status
 from azbackup.filesystem.scanner import open_source
 from azbackup.memory import collect_seldom, keep_freed_memory
@@ -45,28 +44,40 @@ def change_password_main() -> NoReturn:
 
 def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, LineProgress], Status]) -> NoReturn:
     """Runs and exits. An expected error is one line and a hint; anything else is a bug and keeps its traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts = Interrupts()
+    sys.excepthook = show_bug
     _open_standard_streams()
     keep_freed_memory()
     collect_seldom()
     _raise_descriptor_limit()
     args = parser.parse_args()
     show = _show(parser.prog, args)
+    hint = "run the same command again: what was finished is kept"
     try:
-        status = run(args, show)
-    except AzbackupError as error:
-        show.close()
-        if args.verbose >= 2:
-            traceback.print_exception(error)
-        print_error(show, error.status, error.message, error.hint)
-        status = error.status
+        interrupts.watch(lambda: print_error(show, Status.INTERRUPTED, "interrupted", hint))
+        status = _status_of(run, args, show)
+        interrupts.disarm()
     except KeyboardInterrupt:
         show.close()
-        print_error(show, Status.INTERRUPTED, "interrupted", "run the same command again: what was finished is kept")
+        interrupts.say()
         status = Status.INTERRUPTED
     # Taking the SDK's and the run's objects apart one by one would take a tenth of a short run. All that was said has
     # been written, and what is open is of no use to anybody: a killed process must leave it right as well.
     os._exit(status)
+
+
+def _status_of(
+    run: Callable[[argparse.Namespace, LineProgress], Status], args: argparse.Namespace, show: LineProgress
+) -> Status:
+    """The status of a run, whose expected error is shown."""
+    try:
+        return run(args, show)
+    except AzbackupError as error:
+        show.close()
+        if args.verbose >= 2:
+            print_traceback(error)
+        print_error(show, error.status, error.message, error.hint)
+        return error.status
 
 
 def _open_standard_streams() -> None:

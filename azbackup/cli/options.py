@@ -7,6 +7,7 @@ import math
 import os
 from typing import Any, NoReturn
 
+from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 from azbackup.version import VERSION
@@ -74,7 +75,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line and a hint; ends the process with status 2."""
-        self.exit(2, f"{self.prog}: {message}\nhint: see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {clean(message)}\nhint: see {self.prog} --help\n")
 
 
 def _parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:

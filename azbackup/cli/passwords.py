@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from azbackup.cli.interrupts import as_usual
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
 
@@ -102,7 +103,8 @@ def _from_command(command: str) -> Secret:
     # The user's own command line, as the user's own shell would run it.
     import subprocess  # 5 ms that most runs do without
 
-    result = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)  # noqa: S602
+    with as_usual():
+        result = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)  # noqa: S602
     if result.returncode != 0:
         raise UsageError(
             f"the password command failed with status {result.returncode}",

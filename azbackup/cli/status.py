@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from types import TracebackType
 
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import clean, write
+from azbackup.cli.output.text import clean, clean_lines, write
 from azbackup.errors import Status
 
 _NAMED_DAMAGE = 20
@@ -23,6 +25,16 @@ def print_error(show: LineProgress, status: Status, message: str, hint: str) -> 
     write(sys.stderr, f"hint: {clean(hint)}\n")
     if show.json:
         show.event("error", status=int(status), message=message, hint=hint)
+
+
+def print_traceback(error: BaseException) -> None:
+    """An error's traceback on stderr. Names in it cannot drive a terminal."""
+    write(sys.stderr, clean_lines("".join(traceback.format_exception(error))))
+
+
+def show_bug(_kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The interpreter's excepthook: an error that nobody expected keeps its traceback."""
+    print_traceback(error.with_traceback(trace))
 
 
 def outcome_status(show: LineProgress, damage: list[str], problems: int) -> Status:

@@ -6,8 +6,11 @@ and a run is stopped while the archive simulator holds back one of its requests.
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from tests.cli.conftest import Cli, check_error, hook, summary, until
 from tests.cli.stored import read_stored
 from tests.cli.test_incremental import noise, small_files
 from tests.cli.trees import Tree, describe, differences
-from tests.conftest import ScriptResult
+from tests.conftest import REPOSITORY, ScriptResult
 
 MIB = 1024 * 1024
 
@@ -172,12 +175,13 @@ def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> Sc
         (signal.SIGINT, ("GET", "key")),
         (signal.SIGINT, ("PUT", "/packs/")),
         (signal.SIGTERM, ("PUT", "/snapshot-")),
+        (signal.SIGHUP, ("PUT", "/packs/")),
     ],
 )
 def test_interrupted_backup(
     pended: Cli, archive: ArchiveSimulator, tmp_path: Path, number: int, moment: tuple[str, str]
 ) -> None:
-    """Ctrl-C or SIGTERM ends a backup at once with 130 and two lines; the same command goes on."""
+    """Ctrl-C, SIGTERM or a closed terminal ends a backup at once with 130 and two lines; the same command goes on."""
     source, _ = victim_tree(tmp_path)
     stuck = archive.add_fault("delay", method=moment[0], path=moment[1], times=1, seconds=600)
     process = pended.start("backup.py", source)
@@ -207,6 +211,55 @@ def test_interrupted_restore(cli: Cli, archive: ArchiveSimulator, tmp_path: Path
     check_error(interrupt(process), "restore.py", 130, "interrupted")
     assert not [path for path in describe(tmp_path / "restored") if b".azbackup-" in path]
     check_restored(cli, source, tmp_path / "restored")
+
+
+# A read from a dead file server: no signal reaches the thread that hangs in it.
+BLOCKED = "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
+UNREACHABLE = f"import signal; {BLOCKED}; os.read(os.pipe()[0], 1)"
+
+
+def test_interrupted_while_a_read_hangs(cli: Cli, tmp_path: Path) -> None:
+    """SIGTERM ends a backup within seconds, with 130 and two lines, although its own thread cannot be reached."""
+    source, _ = victim_tree(tmp_path)
+    mark = tmp_path / "hangs"
+    process = cli.start("backup.py", source, env=hook(victim="victim", do=f"open({str(mark)!r}, 'w'); {UNREACHABLE}"))
+    until(mark.exists)
+    check_error(interrupt(process, signal.SIGTERM), "backup.py", 130, "interrupted")
+
+
+@pytest.mark.parametrize("script", ["backup.py", "restore.py"])
+def test_a_second_signal_ends_at_once(pended: Cli, archive: ArchiveSimulator, tmp_path: Path, script: str) -> None:
+    """Signals until it has ended: status 130, no traceback, and at most the two lines of the first signal."""
+    source, _ = victim_tree(tmp_path)
+    if script == "restore.py":
+        pended.backup(source, "--tier", "hot")
+    stuck = archive.add_fault("delay", path="/packs/", times=1, seconds=600)
+    process = pended.start(script, source if script == "backup.py" else tmp_path / "out")
+    until(lambda: stuck.hits)
+    process.send_signal(signal.SIGTERM)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    assert process.returncode == 130
+    assert stderr in (
+        "",
+        f"{script}: interrupted\n",
+        f"{script}: interrupted\nhint: run the same command again: what was finished is kept\n",
+    )
+
+
+def test_nohup(pended: Cli, archive: ArchiveSimulator, tmp_path: Path) -> None:
+    """A closed terminal does not end a run that was started with the signal ignored."""
+    source, _ = victim_tree(tmp_path)
+    slow = archive.add_fault("delay", method="PUT", path="/packs/", times=1, seconds=1)
+    command = f"trap '' HUP; exec {sys.executable} {REPOSITORY / 'backup.py'} " + shlex.join(
+        [*pended.vault.arguments, str(source)]
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **pended.environment}
+    process = subprocess.Popen(["/bin/sh", "-c", command], env=environment)
+    until(lambda: slow.hits)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 0
 
 
 # --- kill -9

@@ -19,6 +19,11 @@ def clean(text: str) -> str:
     )
 
 
+def clean_lines(text: str) -> str:
+    """The text with everything that is not printable escaped, but for its line breaks."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
 def size_text(size: float) -> str:
     """Bytes as people read them: 512 B, 45.2 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
