@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Container, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,13 @@ def path(tmp_path: Path) -> Path:
 def cached(rows: Counted, path: Path, today: int = TODAY, limit: int = 1 << 30) -> CachedRows:
     """A new run's view of the rows."""
     return CachedRows(rows, Cache(path, today, limit))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The cache file itself; what is done to it is committed, and it is closed."""
+    with closing(sqlite3.connect(path)) as file, file:
+        yield file
 
 
 def some(*numbers: int, size: int = 100) -> list[SealedRecord]:
@@ -158,7 +166,7 @@ def test_bytes_that_rotted_here_are_read_from_the_table(rows: Counted, path: Pat
     """A flipped bit in the file, or bytes that somebody put there, cost a request, and are no damage."""
     writer = records(cached(rows, path))
     writer.insert([writer.seal("files-a", b"right")])
-    with sqlite3.connect(path) as file:
+    with opened(path) as file:
         file.execute("UPDATE contents SET sealed = ?", (os.urandom(60),))
     reader = records(cached(rows, path))
     assert [reader.open(row) for row in reader.rows(*RANGE)] == [b"right"]
@@ -169,7 +177,7 @@ def test_bytes_that_rotted_here_are_read_from_the_table(rows: Counted, path: Pat
 def test_bytes_that_are_missing_here_are_read_from_the_table(rows: Counted, path: Path) -> None:
     """A name without its contents, or with none that are bytes."""
     cached(rows, path).insert(some(1, 2))
-    with sqlite3.connect(path) as file:
+    with opened(path) as file:
         file.execute("DELETE FROM contents WHERE name = 'files-0001'")
         file.execute("UPDATE contents SET sealed = 'text' WHERE name = 'files-0002'")
     assert list(cached(rows, path).range(*RANGE)) == some(1, 2)
@@ -189,7 +197,7 @@ def test_a_file_that_is_no_cache_is_replaced(rows: Counted, path: Path, content:
 def test_a_file_of_another_version_is_replaced(rows: Counted, path: Path) -> None:
     """A cache needs no migration."""
     cached(rows, path).insert(some(1))
-    with sqlite3.connect(path) as file:
+    with opened(path) as file:
         file.execute("PRAGMA user_version = 99")
     for _ in range(3):
         assert list(cached(rows, path).range(*RANGE)) == some(1)
@@ -221,7 +229,7 @@ def test_without_a_place_for_the_file(rows: Counted, tmp_path: Path) -> None:
 def test_another_run_that_writes_is_not_waited_for(rows: Counted, path: Path) -> None:
     """A lock of somebody else costs this run the cache, after half a second, and nothing more."""
     cached(rows, path).insert(some(1))
-    with sqlite3.connect(path) as other:
+    with opened(path) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert list(cached(rows, path).range(*RANGE)) == some(1)
         other.rollback()
@@ -270,7 +278,7 @@ def test_use_is_noted(rows: Counted, path: Path) -> None:
     """What a run reads counts as used on its day."""
     cached(rows, path, today=1).insert(some(1, 2))
     list(cached(rows, path, today=5).range("files-0002", "files."))
-    with sqlite3.connect(path) as file:
+    with opened(path) as file:
         assert dict(file.execute("SELECT name, used FROM records")) == {"files-0001": 1, "files-0002": 5}
 
 

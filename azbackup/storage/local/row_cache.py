@@ -53,12 +53,11 @@ class Cache:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         file = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, check_same_thread=False)
-        file.execute("PRAGMA synchronous = OFF")  # a machine that crashes loses the cache at worst
-        (schema,) = file.execute("PRAGMA user_version").fetchone()
-        if schema not in (0, _SCHEMA):
-            raise sqlite3.DatabaseError("of another version")
-        if schema == 0:
-            file.executescript(_TABLES + f"PRAGMA user_version = {_SCHEMA}")
+        try:
+            _prepare(file)
+        except BaseException:
+            file.close()
+            raise
         return file
 
     def _do(self, action: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
@@ -141,6 +140,16 @@ class Cache:
                 break
         _delete(file, unused)
         return bool(excess <= 0)
+
+
+def _prepare(file: sqlite3.Connection) -> None:
+    """Makes an empty file a cache. Raises sqlite3.DatabaseError for one of another version, or no cache at all."""
+    file.execute("PRAGMA synchronous = OFF")  # a machine that crashes loses the cache at worst
+    (schema,) = file.execute("PRAGMA user_version").fetchone()
+    if schema not in (0, _SCHEMA):
+        raise sqlite3.DatabaseError("of another version")
+    if schema == 0:
+        file.executescript(_TABLES + f"PRAGMA user_version = {_SCHEMA}")
 
 
 def _delete(file: sqlite3.Connection, names: Sequence[str]) -> None:
