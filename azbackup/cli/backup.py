@@ -22,7 +22,7 @@ from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Prices, backup_cost
 
 
-def backup_command(session: Session, source: bytes, prices: Prices, fresh: bool) -> Status:
+def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bool) -> Status:
     """backup.py, once the vault is open; `fresh` where this run made the key."""
     vault, show = session.vault, session.show
     partition = open_partition(session)

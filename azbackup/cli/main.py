@@ -97,10 +97,10 @@ def _raise_descriptor_limit() -> None:
 
 def _show(program: str, args: argparse.Namespace) -> LineProgress:
     if args.json:
-        return JsonProgress(program, sys.stdout, args.quiet)
+        return JsonProgress(program, sys.stdout, quiet=args.quiet)
     if sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
         return BarProgress(program, sys.stderr)
-    return LineProgress(program, sys.stderr, args.quiet)
+    return LineProgress(program, sys.stderr, quiet=args.quiet)
 
 
 # --- imports in functions: who only looks does without what restores, and a password is stretched before they come
@@ -118,7 +118,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
         key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
         from azbackup.cli.backup import backup_command
 
-        return backup_command(Session(args, show, vault, key, started), source, prices, fresh)
+        return backup_command(Session(args, show, vault, key, started), source, prices, fresh=fresh)
 
 
 def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:

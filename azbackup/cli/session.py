@@ -95,7 +95,7 @@ class Vault:
 
     def unlock(self, password: Secret, *, creates: bool = False) -> None:
         """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
-        self.password, self._head = password, RememberedSalt(self.local_file("salt"), password, creates)
+        self.password, self._head = password, RememberedSalt(self.local_file("salt"), password, creates=creates)
 
     @property
     def keystore(self) -> Keystore:

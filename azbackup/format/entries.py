@@ -106,7 +106,7 @@ def read_entries(payloads: Iterable[bytes]) -> Iterator[Entry]:
         yield last
 
 
-def merge(below: Iterator[Entry], above: Iterator[Entry], final: bool) -> Iterator[Entry]:
+def merge(below: Iterator[Entry], above: Iterator[Entry], *, final: bool) -> Iterator[Entry]:
     """Two layers as one: where both have a path, `above` wins. `final` drops removals: the result is a state."""
     upper = next(above, None)
     for lower in below:

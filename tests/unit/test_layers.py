@@ -52,6 +52,8 @@ ROOMS = {
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 60
+LINES_OF_A_CLASS = 200
+PARAMETERS_OF_A_CONSTRUCTOR = 5  # beside self
 LONG_FUNCTIONS = {"cli.options.restore_parser"}  # one option after the other
 
 
@@ -170,6 +172,29 @@ def test_functions_and_files_are_short(name: str) -> None:
     sizes = {f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1 for node in functions}
     long = {function for function, size in sizes.items() if size > LINES_OF_A_FUNCTION}
     assert long == {each for each in LONG_FUNCTIONS if each.startswith(f"{name}.")}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_classes_are_small(name: str) -> None:
+    """No class over 200 lines, no constructor with more than five parameters."""
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.ClassDef):
+            assert (node.end_lineno or 0) - node.lineno < LINES_OF_A_CLASS, node.name
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            assert len(arguments) - 1 <= PARAMETERS_OF_A_CONSTRUCTOR
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_booleans_are_named(name: str) -> None:
+    """A parameter of type bool is given by its name: True and False say nothing where they are read."""
+    functions = [node for node in ast.walk(MODULES[name]) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = {f"{node.name}({each.arg})" for node in functions for each in node.args.args if _is_bool(each.annotation)}
+    assert found == set()
+
+
+def _is_bool(annotation: ast.expr | None) -> bool:
+    return annotation is not None and ast.unparse(annotation) == "bool"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -36,7 +36,7 @@ def plan_values(plan: Estimate) -> dict[str, Any]:
     return {**values, "price": plan.price}
 
 
-def plan_lines(plan: Estimate, each: bool) -> list[str]:
+def plan_lines(plan: Estimate, *, each: bool) -> list[str]:
     """The plan for people; `each`: with a line for each pack."""
     already = f" ({plan.already:,} more are there already)" if plan.already else ""
     lines = [("to restore", f"{count_text(plan.files, 'file')}, {size_text(plan.size)}{already}")]

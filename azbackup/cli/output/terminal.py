@@ -32,7 +32,7 @@ class LineProgress:
 
     json = False
 
-    def __init__(self, program: str, out: TextIO | None, quiet: bool) -> None:
+    def __init__(self, program: str, out: TextIO | None, *, quiet: bool) -> None:
         self.program = program
         self.out = out
         self.quiet = quiet

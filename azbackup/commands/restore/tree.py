@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from azbackup.errors import Damaged, NothingStored
 from azbackup.filesystem.directories import check_path
@@ -41,7 +41,7 @@ def target_entries(
             entry.path = _under(prefix, entry.path)
         meant.update((entry.path, entry) for entry in wanted)
         paths.update(_under(prefix, path) for path in seen)
-    _check(bool(meant), set.intersection(*unknown) if unknown else set(), chosen)
+    _check(meant, set.intersection(*unknown) if unknown else set(), chosen)
     ordered = meant if len(chosen) == 1 else sorted(meant, key=order)
     return [meant[path] for path in ordered], paths
 
@@ -59,7 +59,7 @@ def _under(prefix: bytes, path: bytes) -> bytes:
     return prefix + b"/" + path if prefix and path else prefix or path
 
 
-def _check(meant: bool, unknown: set[bytes], chosen: Chosen) -> None:
+def _check(meant: Mapping[bytes, Entry], unknown: set[bytes], chosen: Chosen) -> None:
     """NothingStored for a path that no snapshot has, and where nothing at all is meant."""
     sources = ", ".join(os.fsdecode(snapshot.source) for snapshot, _ in chosen)
     hint = f"give paths as they are below {sources}, patterns as in .gitignore"

@@ -165,7 +165,7 @@ class Account:
                 return value
             except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
                 if not nobody:
-                    raise self._unreachable(error, table) from None
+                    raise self._unreachable(error, table=table) from None
                 wait = nobody.pop(0)
             except HttpResponseError as error:
                 self._reached = True
@@ -208,7 +208,7 @@ class Account:
             pass  # another run was faster, or an answer was lost
         return action()
 
-    def _unreachable(self, error: AzureError, table: bool) -> Unavailable:
+    def _unreachable(self, error: AzureError, *, table: bool) -> Unavailable:
         endpoint = self._connection.table_endpoint if table else self._connection.blob_endpoint
         host = endpoint.split("//")[-1].split("/")[0]
         return Unavailable(

@@ -20,7 +20,7 @@ from azbackup.storage.local.cache_file import CacheFile
 class RememberedSalt:
     """What was stretched for one run. Each salt is stretched once."""
 
-    def __init__(self, path: Path, password: Secret, creates: bool = False) -> None:
+    def __init__(self, path: Path, password: Secret, *, creates: bool = False) -> None:
         """Stretches with the salt that the file remembers; if it has none, and the run may make a key, with a new one.
 
         `new_salt` is what a key that is made has to use.
