@@ -75,7 +75,7 @@ def test_a_summary_is_for_its_reader() -> None:
         ("json", JsonProgress, True),
     ):
         out = io.StringIO()
-        make("x.py", out, quiet).summary({"files": 2}, "2 files", urgent=["1 is missing"])
+        make("x.py", out, quiet=quiet).summary({"files": 2}, "2 files", urgent=["1 is missing"])
         shown[name] = out.getvalue()
     assert shown["lines"] == "x.py: 1 is missing\nx.py: 2 files\n"
     assert shown["quiet"] == "x.py: 1 is missing\n"
