@@ -118,6 +118,7 @@ def archive_simulator(
             yield ArchiveSimulator(blob_port=blob.port, table_port=table.port, stage=stage, thaws=thaws)
         finally:
             stage.stopping.set()
+            stage.faults.release()
             blob.stop()
             table.stop()
     if stage.bugs:

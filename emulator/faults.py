@@ -4,7 +4,7 @@
     error     500 InternalError; nothing is done
     refuse    403 AuthorizationPermissionMismatch; nothing is done
     gone      404 ResourceNotFound; nothing is done
-    delay     wait before anything else; other faults may follow
+    delay     wait before anything else, for `seconds` or until release(); other faults may follow
     break     reset the connection; nothing is done
     lose      do it, then reset the connection instead of answering
     flip      do it, then answer with one bit of the body changed
@@ -45,6 +45,15 @@ class Fault:
     keep_bytes: int | None = None  # cut: how much of the body comes; half of it unless told
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
+    _released: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+
+    def wait(self) -> None:
+        """Hold a request back."""
+        self._released.wait(self.seconds)
+
+    def release(self) -> None:
+        """Let the requests go that are held back, and hold no more."""
+        self._released.set()
 
     def matches(self, request: Request) -> bool:
         """Tell whether the rule is for such a request, its counts apart."""
@@ -82,25 +91,34 @@ class Faults:
     def __init__(self) -> None:
         """Start without any rule."""
         self._rules: list[Fault] = []
+        self._delays: list[Fault] = []  # all that ever were: a dropped one may still hold a request
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
         """Put a rule behind those that are in force."""
         with self._lock:
             self._rules.append(fault)
+            if fault.kind == "delay":
+                self._delays.append(fault)
 
     def clear(self) -> None:
-        """Drop all rules."""
+        """Drop all rules; a request that is held back stays so."""
         with self._lock:
             self._rules.clear()
 
-    def choose(self, request: Request) -> tuple[float, Fault | None]:
-        """Return the seconds to wait, and the rule that decides the rest, if one does."""
-        delay_seconds = 0.0
+    def release(self) -> None:
+        """Let every request go that is held back."""
+        with self._lock:
+            for fault in self._delays:
+                fault.release()
+
+    def choose(self, request: Request) -> tuple[list[Fault], Fault | None]:
+        """Return the delays to wait for, and the rule that decides the rest, if one does."""
+        delays: list[Fault] = []
         with self._lock:
             for fault in self._rules:
                 if fault.matches(request) and fault.hit():
                     if fault.kind != "delay":
-                        return delay_seconds, fault
-                    delay_seconds += fault.seconds
-        return delay_seconds, None
+                        return delays, fault
+                    delays.append(fault)
+        return delays, None

@@ -126,10 +126,12 @@ class _Connection(socketserver.BaseRequestHandler):
             self._serve(head, request, Entry(0, request, "other"), None)
             return
         entry = stage.traffic.begin(request)
-        delay_seconds, fault = stage.faults.choose(request)
-        entry.fault = fault.kind if fault else "delay" if delay_seconds else ""
-        if stage.round_trip_seconds or delay_seconds:
-            stage.stopping.wait(stage.round_trip_seconds + delay_seconds)
+        delays, fault = stage.faults.choose(request)
+        entry.fault = fault.kind if fault else "delay" if delays else ""
+        if stage.round_trip_seconds:
+            stage.stopping.wait(stage.round_trip_seconds)
+        for delay in delays:
+            delay.wait()
         if fault is not None and fault.kind == "break":
             self._drop()
         if fault is not None and fault.kind in _REFUSALS:

@@ -31,6 +31,7 @@ _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
 def pytest_configure() -> None:
     """Make the tests independent of how they were started. Runs in each process that runs tests."""
+    os.umask(0o022)  # what one user makes another one has to read; test_journey has a strict one
     _hand_no_ignored_signals_on()
     _find_room()
 

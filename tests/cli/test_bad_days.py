@@ -251,15 +251,15 @@ def test_a_second_signal_ends_at_once(pended: Cli, archive: ArchiveSimulator, tm
 def test_nohup(pended: Cli, archive: ArchiveSimulator, tmp_path: Path) -> None:
     """A closed terminal does not end a run that was started with the signal ignored."""
     source, _ = victim_tree(tmp_path)
-    slow = archive.add_fault("delay", method="PUT", path="/packs/", times=1, seconds=1)
-    command = f"trap '' HUP; exec {sys.executable} {REPOSITORY / 'backup.py'} " + shlex.join(
-        [*pended.vault.arguments, str(source)]
-    )
+    slow = archive.add_fault("delay", method="PUT", path="/packs/", times=1, seconds=600)
+    line = [sys.executable, str(REPOSITORY / "backup.py"), *pended.vault.arguments, str(source)]
+    command = f"trap '' HUP; exec {shlex.join(line)}"
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **pended.environment}
     process = subprocess.Popen(["/bin/sh", "-c", command], env=environment)
     until(lambda: slow.hits)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(60) == 0
+    slow.release()
+    assert process.wait(120) == 0
 
 
 # --- kill -9

@@ -89,10 +89,11 @@ def test_two_changes_at_once(cli: Cli, pended: Cli, archive: ArchiveSimulator, t
     """Of two changes at once exactly one wins: the other one fails, says so, and its password opens nothing."""
     source = small_files(tmp_path / "source", 3)
     cli.backup(source)
-    held = archive.add_fault("delay", method="PUT", service="table", times=1, seconds=3)
+    held = archive.add_fault("delay", method="PUT", service="table", times=1, seconds=600)
     slow = pended.start("change_password.py", env={"AZBACKUP_NEW_PASSWORD": "slow"})
     until(lambda: held.hits)
     change(cli, "fast")
+    held.release()
     _, stderr = slow.communicate(timeout=120)
     assert slow.returncode == 14, stderr
     assert "changed by somebody else meanwhile" in stderr
@@ -133,10 +134,11 @@ def test_answer_that_is_lost(cli: Cli, pended: Cli, archive: ArchiveSimulator, t
 def test_backup_while_the_password_changes(cli: Cli, pended: Cli, archive: ArchiveSimulator, tmp_path: Path) -> None:
     """A backup that is under way finishes under the old password; its snapshot opens with the new one."""
     source = small_files(tmp_path / "source", 5)
-    held = archive.add_fault("delay", method="PUT", path="/packs/", times=1, seconds=3)
+    held = archive.add_fault("delay", method="PUT", path="/packs/", times=1, seconds=600)
     process = pended.start("backup.py", source)
     until(lambda: held.hits)
     change(cli, NEW)
+    held.release()
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     cli.restore(tmp_path / "restored", env={"AZBACKUP_PASSWORD": NEW})

@@ -6,6 +6,7 @@ What `make quick` runs of the scripts; the other files here look at each step cl
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,23 @@ from tests.cli.trees import describe, differences
 NEW = "a better horse"
 
 
+@pytest.fixture(params=[0o022, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give an umask to the test and the scripts that it starts."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
 @pytest.mark.differs
+@pytest.mark.usefixtures("umask")
 def test_from_the_first_backup_to_the_last_restore(
     cli: Cli, pended: Cli, archive: ArchiveSimulator, tmp_path: Path
 ) -> None:
-    """Two backups, a changed password, a restore that pends, runs again and completes; both snapshots come back."""
+    """Two backups, a changed password, a restore that pends, runs again and completes; both snapshots come back.
+
+    Whatever the umask.
+    """
     source = tmp_path / "my files"
     make_sample(source)
     before = describe(source)

@@ -147,3 +147,19 @@ def test_a_wrong_key_is_still_refused(archive: ArchiveSimulator, container: Cont
     ):
         stranger.upload_blob("data", b"x")
     assert caught.value.status_code == 403
+
+
+def test_a_delay_can_be_released(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """A request that is held back comes through when its rule is released, also after the rules were cleared."""
+    blob = container.upload_blob("data", b"x")
+    for clears in (False, True):
+        held = archive.add_fault("delay", seconds=600)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(blob.exists)
+            while not held.hits:
+                time.sleep(0.001)
+            if clears:
+                archive.clear_faults()
+            assert not asked.done()
+            held.release()
+            assert asked.result(60)

@@ -143,10 +143,11 @@ def test_copies_that_vanish_are_no_damage(back: Back, tmp_path: Path) -> None:
     destination = tmp_path / "restored"
     back(*ARCHIVED, destination, "b", expect=75)
     back.archive.release()
-    slow = back.archive.add_fault("delay", method="GET", path=r"-thawed/.*/packs/", seconds=2, times=1)
+    slow = back.archive.add_fault("delay", method="GET", path=r"-thawed/.*/packs/", seconds=600, times=1)
     running = back.start(*ARCHIVED, destination, "b")
     until(lambda: slow.hits)
     back.stored.clean()
+    slow.release()
     _, said = running.communicate(timeout=120)
     assert running.returncode == 75, said
     assert back.copied() == [back.stored.packs[1]] * 2
