@@ -1,6 +1,6 @@
 """A storage account in memory: what the runs need of Azure, kept in dictionaries, under the same contract.
 
-Promises what stores.py promises, from any number of threads; passes the same suite as the real adapters. Everything is
+Promises what the protocols promise, from any number of threads; passes the suite of the real adapters. Everything is
 open to the tests: `blobs` and `rows` may be looked at, altered and removed, as an adversary with write access could.
 """
 
