@@ -21,7 +21,8 @@ from azbackup.cli.output.results import Results
 from azbackup.cli.output.text import local_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
-from azbackup.commands.browse.listing import Listing, search
+from azbackup.commands.browse.listing import Listing
+from azbackup.commands.browse.search import search
 from azbackup.errors import Status
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.commands.browse.history import FoundVersion, version_of
-from azbackup.commands.browse.listing import Listing, search
+from azbackup.commands.browse.listing import Listing
+from azbackup.commands.browse.search import search
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
@@ -232,7 +233,7 @@ def test_each_layer_is_read_once() -> None:
 
 def test_no_more_is_held_than_matches() -> None:
     """Of many files one that matches; of layers those that a snapshot still to come has."""
-    from azbackup.commands.browse.listing import _Search
+    from azbackup.commands.browse.search import _Search
 
     partition = Partition()
     full = partition.add(HOME, ROOT, *(file(b"f%d" % number) for number in range(500)))

@@ -1,0 +1,85 @@
+"""The versions of an entry in all snapshots. Reads records only, never a pack.
+
+Each layer is read once, however many snapshots have it, and only what matches is held. What a lost record hides is
+remembered as damage; the rest is found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from azbackup.commands.browse.history import Changes, FoundVersion, History, joined, matching
+from azbackup.errors import Damaged
+from azbackup.format.model import Entry, Layer, Snapshot
+from azbackup.records.catalog import Catalog
+
+
+def search(catalog: Catalog, snapshots: Sequence[Snapshot], matches: Callable[[Entry], bool]) -> Iterator[FoundVersion]:
+    """The versions of what matches in the snapshots, which are in order of number: source by source, in path order."""
+    by_source: dict[bytes, list[Snapshot]] = {}
+    for snapshot in snapshots:
+        by_source.setdefault(snapshot.source, []).append(snapshot)
+    for _, of_source in sorted(by_source.items()):
+        yield from _Search(catalog, of_source, matches).run()
+
+
+class _Search:
+    """The search in the snapshots of one source."""
+
+    def __init__(self, catalog: Catalog, snapshots: list[Snapshot], matches: Callable[[Entry], bool]) -> None:
+        self._catalog = catalog
+        self._snapshots = snapshots
+        self._matches = matches
+        self._history = History(snapshots[0].source)
+        self._read: dict[str, Changes] = {}  # by run
+        self._lost: dict[str, str] = {}  # runs whose records are lost, and why
+        self._hidden: dict[str, list[int]] = {}  # by the reason: the snapshots that could not be searched
+        self._last_use = {layer.run: snapshot.number for snapshot in snapshots for layer in snapshot.layers}
+
+    def run(self) -> Iterator[FoundVersion]:
+        """Goes through the snapshots once, then tells."""
+        at: list[str] = []  # the layers of the state in hand
+        for snapshot in self._snapshots:
+            runs = [layer.run for layer in snapshot.layers]
+            self._forget(snapshot.number)
+            self._need(snapshot)
+            if why := next((self._lost[run] for run in runs if run in self._lost), ""):
+                self._hidden.setdefault(why, []).append(snapshot.number)
+                runs = []
+            layers = [self._read[run] for run in runs]
+            if at and runs[: len(at)] == at:
+                self._history.step(snapshot.number, joined(layers[len(at) :]))
+            else:
+                self._history.become(snapshot.number, joined(layers))
+            at = runs
+        self._tell_hidden()
+        yield from self._history.found()
+
+    def _need(self, snapshot: Snapshot) -> None:
+        """Reads the layers of a snapshot, if they are not read, and of all that stand on the same full one."""
+        if all(layer.run in self._read or layer.run in self._lost for layer in snapshot.layers):
+            return
+        chain: dict[str, Layer] = {}
+        for each in self._snapshots:
+            if each.layers[:1] == snapshot.layers[:1]:
+                chain.update((layer.run, layer) for layer in each.layers)
+        known: set[bytes] = set()
+        for run, entries in zip(chain, self._catalog.layers(list(chain.values())), strict=True):
+            try:
+                self._read[run] = matching(entries, self._matches, known)
+            except Damaged as error:
+                self._lost[run] = error.message
+                continue
+            known.update(self._read[run])
+
+    def _forget(self, number: int) -> None:
+        """Drops the layers that no snapshot from this number on has."""
+        for run in [run for run in self._read if self._last_use[run] < number]:
+            del self._read[run]
+
+    def _tell_hidden(self) -> None:
+        source = os.fsdecode(self._snapshots[0].source)
+        for why, numbers in self._hidden.items():
+            which = f"snapshot {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} snapshots from {numbers[0]} on"
+            self._catalog.records.damage.append(f"{which} of {source} could not be searched: {why}")
