@@ -13,12 +13,12 @@ import resource
 import stat
 from collections import OrderedDict
 
-from azbackup.errors import AzbackupError, Damaged
+from azbackup.errors import AzbackupError
 from azbackup.format.model import Entry
+from azbackup.format.paths import check_path
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_DIRECTORIES = 64
-_WRONG = (b"//", b"/./", b"/../", b"\0")  # in a path between slashes
 
 
 class Unwritable(Exception):
@@ -35,15 +35,9 @@ def out_of_space(error: OSError) -> AzbackupError | None:
     return None
 
 
-def check_path(path: bytes) -> None:
-    """Raises Damaged unless every component of a stored path is a plain name."""
-    inside = b"/" + path + b"/"
-    if path and any(wrong in inside for wrong in _WRONG):
-        raise Damaged(f"a stored path leads elsewhere: {os.fsdecode(path)!r}")
-
-
 def split(path: bytes) -> tuple[bytes, bytes]:
-    """The path of the directory, and the name in it."""
+    """The path of the directory, and the name in it. Damaged for one that leads elsewhere: none gets this far."""
+    check_path(path)
     parent, _, name = path.rpartition(b"/")
     return parent, name
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from datetime import datetime, timezone
 
 from azbackup.errors import Damaged, UsageError
 
@@ -57,6 +58,16 @@ PATH_BYTES = 128 * 1024  # of one entry, so that an entry always fits a record
 XATTR_BYTES = 256 * 1024  # all attributes of one entry, names and values
 RECORD_PLAIN_BYTES = 64 * 1024 * 1024  # what an opened record may expand to; a larger claim is refused unread
 
+# --- what one record may hold: far more than a writer puts there, and little enough to be read by any machine
+ITEMS = 262_144  # of a file record
+ITEM_CHUNKS = 8192  # of one item; what has more goes on in items of kind MORE
+XATTRS = 32_768  # of one entry: Linux lists 65,536 bytes of names
+LAYERS = 256  # of a snapshot
+FILE_RECORDS = 1_000_000  # of all layers of a snapshot
+NAMED_OWNERS = 262_144  # users of a snapshot, and groups
+NAMED_UNREADABLE = 1000
+NAME_CHARACTERS = 1024  # of a host, a user, a group
+
 # --- the costs that a key record may ask for, checked before any work is done
 KDF_NAME = "argon2id"
 KDF_MEMORY_KIB = (8 * 1024, 4 * 1024 * 1024)
@@ -70,7 +81,8 @@ FILES_PREFIX = "files-"
 SNAPSHOT_PREFIX = "snapshot-"
 KEY_COPY_PREFIX = "key-"
 
-_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}")
+_STAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z-[0-9a-f]{16}")
+_NUMBER = r"(?:[0-9]{8}|[1-9][0-9]{8,9})"  # up to ten digits: a backup a second would take centuries to get there
 _PARTITION_FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PARTITION_CHARACTERS = 200
 
@@ -133,13 +145,13 @@ def key_copy_name(generation: int) -> str:
 
 def is_snapshot(name: str) -> bool:
     """Whether a record's name is that of a snapshot."""
-    return bool(re.fullmatch(SNAPSHOT_PREFIX + r"[0-9]{8,}", name))
+    return bool(re.fullmatch(SNAPSHOT_PREFIX + _NUMBER, name)) and int(name[len(SNAPSHOT_PREFIX) :]) > 0
 
 
 def number_of(name: str, prefix: str) -> int:
     """The number at the end of a snapshot's or key copy's name; Damaged when there is none."""
     digits = name[len(prefix) :]
-    if not name.startswith(prefix) or not (len(digits) >= 8 and digits.isascii() and digits.isdigit()):
+    if not name.startswith(prefix) or not re.fullmatch(_NUMBER, digits) or int(digits) == 0:
         raise Damaged(f"record name {name!r} is not of the form {prefix}NNNNNNNN")
     return int(digits)
 
@@ -150,7 +162,13 @@ def stamp(seconds: float, random: bytes) -> str:
 
 
 def check_stamp(text: str) -> str:
-    """The text if it has the form of a pack id or run id, else Damaged: it is about to become part of a name."""
-    if not _STAMP.fullmatch(text):
-        raise Damaged(f"{text!r} is not a pack id or run id")
-    return text
+    """The text if it is a pack id or run id, of a moment that there is, else Damaged: it is about to become a name."""
+    found = _STAMP.fullmatch(text)
+    try:
+        if found is not None:
+            year, month, day, hour, minute, second = map(int, found.groups())
+            datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+            return text
+    except ValueError:
+        pass
+    raise Damaged(f"{text!r} is not a pack id or run id")

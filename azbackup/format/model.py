@@ -1,22 +1,49 @@
 """The nouns: what an entry, a chunk table, a layer and a snapshot are, as they travel and as they are stored.
 
 Entries are stored as msgpack arrays, so the order of their fields is format 1 and never changes; packs and snapshots
-are msgpack maps, where a reader ignores names that it does not know. Nothing here does anything.
+are msgpack maps, where a reader ignores names that it does not know. Each type says what its field may hold, and what
+is decoded is held to that: no later step meets a mode, an owner or a count that no file system and no program could
+have. Nothing here does anything.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
+from msgspec import Meta
 
-from azbackup.format.labels import CHUNK_ID_BYTES
+from azbackup.format.labels import (
+    CHUNK_ID_BYTES,
+    CHUNK_MAX,
+    FILE_RECORDS,
+    ITEM_CHUNKS,
+    LAYERS,
+    NAME_CHARACTERS,
+    NAMED_OWNERS,
+    NAMED_UNREADABLE,
+    PACK_BYTES,
+    PACK_CHUNKS,
+    PATH_BYTES,
+    XATTRS,
+)
 
 ChunkId = NewType("ChunkId", bytes)  # 32 bytes, keyed BLAKE3 of the plaintext
 PackId = NewType("PackId", str)  # YYYYMMDDTHHMMSSZ-<16 hex>
 RunId = NewType("RunId", str)  # the same form
+
+# What a field may hold. Times, and what only serves to compare, may be any integer that msgpack has.
+Natural = Annotated[int, Meta(ge=0)]  # up to 2**64 - 1
+Size = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Owner = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Path = Annotated[bytes, Meta(max_length=PATH_BYTES)]
+Name = Annotated[str, Meta(max_length=NAME_CHARACTERS)]
+ChunkIds = Annotated[bytes, Meta(max_length=ITEM_CHUNKS * CHUNK_ID_BYTES)]
+Lengths = Annotated[list[Annotated[int, Meta(ge=1, le=PACK_BYTES)]], Meta(max_length=PACK_CHUNKS)]
+PlainLengths = Annotated[list[Annotated[int, Meta(ge=1, le=CHUNK_MAX)]], Meta(max_length=PACK_CHUNKS)]
+Names = Annotated[dict[Owner, Name], Meta(max_length=NAMED_OWNERS)]
 
 
 class Kind(enum.IntEnum):
@@ -40,22 +67,22 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     file is read again next time. `chunks` is the concatenation of 32-byte chunk ids.
     """
 
-    path: bytes
-    kind: int
-    size: int = 0
+    path: Path
+    kind: Annotated[int, Meta(ge=0, le=7)]
+    size: Natural = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
     inode: int = 0
     device: int = 0
     links: int = 1
-    mode: int = 0
-    uid: int = 0
-    gid: int = 0
+    mode: Annotated[int, Meta(ge=0, le=0o7777)] = 0
+    uid: Owner = 0
+    gid: Owner = 0
     sparse: bool = False
-    chunks: bytes = b""
-    target: bytes = b""
-    rdev: int = 0
-    xattrs: list[tuple[bytes, bytes]] = []
+    chunks: ChunkIds = b""
+    target: Path = b""
+    rdev: Natural = 0
+    xattrs: Annotated[list[tuple[bytes, bytes]], Meta(max_length=XATTRS)] = []
 
     def chunk_ids(self) -> list[ChunkId]:
         """The chunk ids in file order."""
@@ -80,12 +107,12 @@ class PackRecord(msgspec.Struct, omit_defaults=True):
     The first sealed chunk starts after the 8 magic bytes, each next one where the last one ends.
     """
 
-    size: int
-    md5: bytes
-    tier: str
-    ids: bytes
-    sealed: list[int]
-    plain: list[int]
+    size: Annotated[int, Meta(ge=0, le=PACK_BYTES)]
+    md5: Annotated[bytes, Meta(max_length=16)]
+    tier: Annotated[str, Meta(max_length=32)]
+    ids: Annotated[bytes, Meta(max_length=PACK_CHUNKS * CHUNK_ID_BYTES)]
+    sealed: Lengths
+    plain: PlainLengths
 
     def chunk_ids(self) -> list[ChunkId]:
         """The chunk ids in the order of the pack."""
@@ -96,24 +123,24 @@ class Layer(msgspec.Struct, array_like=True):
     """The file records of one run: `files-<run>-0001` to `-<records>`, holding `entries` items."""
 
     run: str
-    records: int
-    entries: int
+    records: Annotated[int, Meta(ge=1, le=FILE_RECORDS)]
+    entries: Size
 
 
 class Totals(msgspec.Struct, omit_defaults=True):
     """What a run met and moved. Bytes unless said otherwise; counts exclude directories except `directories`."""
 
-    files: int = 0
-    directories: int = 0
-    size: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    unreadable: int = 0
-    read: int = 0
-    stored: int = 0
-    packs: int = 0
+    files: Size = 0
+    directories: Size = 0
+    size: Size = 0
+    new: Size = 0
+    changed: Size = 0
+    unchanged: Size = 0
+    removed: Size = 0
+    unreadable: Size = 0
+    read: Size = 0
+    stored: Size = 0
+    packs: Size = 0
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):
@@ -124,18 +151,18 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     up to 1,000 paths; `totals.unreadable` counts them all.
     """
 
-    source: bytes
-    host: str
+    source: Path
+    host: Name
     run: str
     started_ns: int
     finished_ns: int
-    layers: list[Layer]
+    layers: Annotated[list[Layer], Meta(min_length=1, max_length=LAYERS)]
     totals: Totals
-    parent: int = 0
-    copies: int = 0
-    users: dict[int, str] = {}
-    groups: dict[int, str] = {}
-    unreadable: list[bytes] = []
+    parent: Size = 0
+    copies: Size = 0
+    users: Names = {}
+    groups: Names = {}
+    unreadable: Annotated[list[Path], Meta(max_length=NAMED_UNREADABLE)] = []
     number: int = 0  # from the record's name, not stored: set by the catalog
 
 

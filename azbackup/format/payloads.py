@@ -1,7 +1,8 @@
 """The payloads of snapshot and pack records: msgpack maps, strict where they are read.
 
-Promises that what was decoded is well-formed: ids have the form of ids, and the columns of a pack agree with each
-other and with its size. Pure.
+Promises that what was decoded can be used as it is: every value is within its bounds (model), ids have the form of ids,
+a source is an absolute path that leads nowhere else, and the columns of a pack agree with each other and with its
+size. Whatever else somebody stored, with the password or without, is Damaged. Pure.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from azbackup.errors import Damaged
+from azbackup.format.decoding import decoded
 from azbackup.format.labels import (
     CHUNK_ID_BYTES,
+    FILE_RECORDS,
     PACK_BYTES,
     PACK_MAGIC,
     PACK_PREFIX,
@@ -19,6 +22,7 @@ from azbackup.format.labels import (
     number_of,
 )
 from azbackup.format.model import PackId, PackRecord, Snapshot
+from azbackup.format.paths import check_source
 
 _snapshot_decoder = msgspec.msgpack.Decoder(Snapshot)
 _pack_decoder = msgspec.msgpack.Decoder(PackRecord)
@@ -32,13 +36,12 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 def decode_snapshot(name: str, payload: bytes) -> Snapshot:
     """The snapshot of a record. Raises Damaged if it is malformed."""
-    try:
-        snapshot = _snapshot_decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise Damaged(f"record {name} is malformed: {error}") from None
-    for layer in snapshot.layers:
-        check_stamp(layer.run)
-    check_stamp(snapshot.run)
+    snapshot = decoded(_snapshot_decoder, payload, f"record {name}")
+    if sum(layer.records for layer in snapshot.layers) > FILE_RECORDS:
+        raise Damaged(f"record {name} claims more than {FILE_RECORDS:,} file records")
+    for run in (snapshot.run, *(layer.run for layer in snapshot.layers)):
+        check_stamp(run)
+    check_source(snapshot.source)
     return msgspec.structs.replace(snapshot, number=number_of(name, SNAPSHOT_PREFIX))
 
 
@@ -50,14 +53,10 @@ def encode_pack(record: PackRecord) -> bytes:
 def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
     """(pack id, pack record). Raises Damaged if the columns do not fit each other or the pack's size."""
     pack_id = PackId(check_stamp(name.removeprefix(PACK_PREFIX)))
-    try:
-        record = _pack_decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise Damaged(f"record {name} is malformed: {error}") from None
+    record = decoded(_pack_decoder, payload, f"record {name}")
     count = len(record.sealed)
     whole = len(PACK_MAGIC) + sum(record.sealed)
     columns = len(record.ids) == count * CHUNK_ID_BYTES and len(record.plain) == count
-    lengths = min(record.sealed, default=1) >= 1 and min(record.plain, default=1) >= 1
-    if not columns or not lengths or whole != record.size or whole > PACK_BYTES:
+    if not columns or whole != record.size or whole > PACK_BYTES:
         raise Damaged(f"the columns of record {name} do not agree")
     return pack_id, record

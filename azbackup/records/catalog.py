@@ -6,7 +6,8 @@ records, an entry's chunks have a pack. What a row no longer tells is read from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from azbackup.errors import Damaged
 from azbackup.format.entries import merge, read_entries
@@ -19,6 +20,8 @@ from azbackup.format.labels import (
 from azbackup.format.model import Entry, Layer, PackId, PackRecord, SealedRecord, Snapshot
 from azbackup.format.payloads import decode_pack, decode_snapshot
 from azbackup.records.record_store import RecordStore
+
+T = TypeVar("T")
 
 
 class Catalog:
@@ -34,10 +37,7 @@ class Catalog:
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots by number. A number that is missing is read from its copy, or remembered as damage."""
-        found = {
-            (snapshot := decode_snapshot(name, payload)).number: snapshot
-            for name, payload in self._openable(SNAPSHOT_PREFIX)
-        }
+        found = {each.number: each for each in self._decoded(SNAPSHOT_PREFIX, decode_snapshot)}
         for number in range(1, max(found, default=0)):
             if number not in found:
                 self._recover_snapshot(number, found)
@@ -48,15 +48,15 @@ class Catalog:
             self.records.damage.append(f"this machine has seen snapshots up to {self._seen}: they are gone too")
         return [found[number] for number in sorted(found)]
 
-    def _openable(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """(name, payload) of the records under a prefix; one that cannot be opened at all is remembered as damage."""
+    def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
+        """The records under a prefix; one that does not open, or is not what it should be, is remembered as damage."""
         for row in self.records.rows(prefix, prefix[:-1] + "."):
             try:
-                payload = self.records.open(row)
+                record = decode(row.name, self.records.open(row))
             except Damaged as error:
                 self.records.damage.append(error.message)
                 continue
-            yield row.name, payload
+            yield record
 
     def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> bool:
         """Whether a snapshot without a row was found in its copy; if not, that is remembered as damage."""
@@ -82,7 +82,7 @@ class Catalog:
     def layers(self, layers: list[Layer]) -> list[Iterator[Entry]]:
         """What each of some layers says, removals too, in path order; their rows come by one query. Damaged."""
         rows = self._layer_rows(layers)
-        return [self._layer(layer, rows) for layer in layers]
+        return [self._layer(layer, rows, full=not number) for number, layer in enumerate(layers)]
 
     def _layer_rows(self, layers: list[Layer]) -> dict[str, SealedRecord]:
         """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""
@@ -92,21 +92,23 @@ class Catalog:
         first, last = min(wanted), max(wanted) + "~"
         return {row.name: row for row in self.records.rows(first, last, wanted) if row.name in wanted}
 
-    def _layer(self, layer: Layer, rows: dict[str, SealedRecord]) -> Iterator[Entry]:
+    def _layer(self, layer: Layer, rows: dict[str, SealedRecord], *, full: bool) -> Iterator[Entry]:
         def payloads() -> Iterator[bytes]:
             for number in range(1, layer.records + 1):
                 name = files_name(layer.run, number)
                 row = rows.pop(name, None)
                 yield self.records.open(row) if row is not None else self.records.missing(name)
 
-        return read_entries(payloads())
+        def report(text: str) -> None:
+            self.records.damage.append(f"run {layer.run}: {text}")
+
+        return read_entries(payloads(), full=full, report=report)
 
     # --- packs
 
     def packs(self) -> Iterator[tuple[PackId, PackRecord]]:
-        """Every pack record. One that cannot be opened is remembered as damage: its chunks are then unknown."""
-        for name, payload in self._openable(PACK_PREFIX):
-            yield decode_pack(name, payload)
+        """Every pack record. One that cannot be used is remembered as damage: its chunks are then unknown."""
+        return self._decoded(PACK_PREFIX, decode_pack)
 
     def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """Pack records that only their copies still tell of; asked for when a chunk has no pack."""

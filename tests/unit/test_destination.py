@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from azbackup.errors import AzbackupError, Damaged, Status
 from azbackup.filesystem import destination as module
 from azbackup.filesystem.destination import Destination, is_temporary
-from azbackup.filesystem.directories import OPEN_DIRECTORIES, Unwritable, check_path, out_of_space
+from azbackup.filesystem.directories import OPEN_DIRECTORIES, Unwritable, out_of_space
 from azbackup.format.model import Entry, Kind
+from azbackup.format.paths import check_path
 
 TIME = 1_600_000_000_123_456_789
 

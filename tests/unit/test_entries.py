@@ -23,6 +23,7 @@ NAMES = st.sampled_from([b"a", b"a.txt", b"a b", b"b", b"\x01", b"\xff", b"c", "
 PATHS = st.lists(NAMES, max_size=3).map(b"/".join)
 KINDS = st.sampled_from([Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.FIFO])
 TIMES = st.integers(-(2**62), 2**62)
+TEXTS = st.binary(max_size=20).filter(lambda text: b"\0" not in text)  # what the kernel gives: C strings
 ENTRIES = st.builds(
     Entry,
     path=PATHS,
@@ -34,8 +35,8 @@ ENTRIES = st.builds(
     mode=st.integers(0, 0o7777),
     sparse=st.booleans(),
     chunks=st.integers(0, 3).map(lambda count: b"\x05" * 32 * count),
-    target=st.binary(max_size=20),
-    xattrs=st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=9)), max_size=2),
+    target=TEXTS,
+    xattrs=st.lists(st.tuples(TEXTS.filter(bool), st.binary(max_size=9)), max_size=2),
 )
 LAYERS = st.lists(ENTRIES, max_size=12)
 CHANGES = st.lists(st.one_of(ENTRIES, PATHS.map(lambda path: Entry(path, int(Kind.REMOVED)))), max_size=12)

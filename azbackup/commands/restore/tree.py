@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from azbackup.errors import Damaged, NothingStored
-from azbackup.filesystem.directories import check_path
 from azbackup.format.model import Entry, Snapshot, order
+from azbackup.format.paths import check_path
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
 
@@ -23,12 +23,14 @@ def target_entries(
     Of a part of a snapshot only that part is held in memory.
     """
     meant: dict[bytes, Entry] = {}
+    for _, prefix in chosen:
+        check_path(prefix)
     paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
     unknown: list[set[bytes]] = []
     for snapshot, prefix in sorted(chosen, key=lambda pair: pair[0].number):
         seen: list[bytes] = []
-        entries = _checked(catalog.entries(snapshot), seen if with_paths else None)
-        watched = selection.watch(entries, snapshot.source)
+        entries = catalog.entries(snapshot)
+        watched = selection.watch(_seen(entries, seen) if with_paths else entries, snapshot.source)
         try:
             wanted = selection.of(watched, snapshot.source)
         except Damaged as error:
@@ -46,12 +48,10 @@ def target_entries(
     return [meant[path] for path in ordered], paths
 
 
-def _checked(entries: Iterator[Entry], paths: list[bytes] | None) -> Iterator[Entry]:
-    """The entries, whose paths were checked; each path is added to `paths`, where one is given."""
+def _seen(entries: Iterator[Entry], paths: list[bytes]) -> Iterator[Entry]:
+    """The entries, each of whose paths is added to `paths`."""
     for entry in entries:
-        check_path(entry.path)
-        if paths is not None:
-            paths.append(entry.path)
+        paths.append(entry.path)
         yield entry
 
 
