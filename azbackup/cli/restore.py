@@ -1,4 +1,4 @@
-"""The command line of restore.py: options into a Wish, an Outcome into words and an exit status."""
+"""The command line of restore.py: options into a request, a result into words and an exit status."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     if args.discard_thawed:
         return _discard(catalog, thaw, show)
     chosen = _chosen(session, catalog)
-    wish = RestoreRequest(
+    request = RestoreRequest(
         snapshots=chosen,
         destination=destination,
         selection=selection,
@@ -67,7 +67,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
     )
-    outcome = Restore(wish, partition, catalog, thaw, show).run()
+    outcome = Restore(request, partition, catalog, thaw, show).run()
     show.close()
     again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
     _summary(session, outcome, again)
@@ -76,8 +76,8 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
 
 def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> str:
     """The name of a restore's mark: the same for the same parts and destination from any host, and telling nothing."""
-    wish = [args.source, *args.paths, "--include", *args.include, "--exclude", *args.exclude]
-    text = repr((destination, wish)).encode("utf-8", "surrogateescape")
+    words = [args.source, *args.paths, "--include", *args.include, "--exclude", *args.exclude]
+    text = repr((destination, words)).encode("utf-8", "surrogateescape")
     return hmac.digest(keys.record_key.reveal(), b"restore\0" + text, "sha256")[:8].hex()
 
 

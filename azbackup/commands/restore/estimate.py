@@ -11,7 +11,7 @@ import calendar
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from azbackup.packs.layout import PackLayout, Span
 from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions
@@ -49,7 +49,7 @@ class PackLine:
     read: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Estimate:
     """The plan in numbers. Sizes in bytes; `cost` by heading in `currency`, at the priority that was asked for.
 
@@ -59,16 +59,16 @@ class Estimate:
     files: int
     size: int
     already: int
-    packs: list[PackLine] = field(default_factory=list)
-    thaw_bytes: int = 0
-    read_bytes: int = 0
-    requests: dict[str, int] = field(default_factory=dict)
-    hours: dict[str, float] = field(default_factory=dict)
-    cost: dict[str, float] = field(default_factory=dict)
-    total: dict[str, float] = field(default_factory=dict)
-    currency: str = ""
-    prices: str = ""
-    priority: str = "standard"
+    packs: list[PackLine]
+    thaw_bytes: int
+    read_bytes: int
+    requests: dict[str, int]
+    hours: dict[str, float]
+    cost: dict[str, float]
+    total: dict[str, float]
+    currency: str
+    prices: str
+    priority: str
 
     @property
     def price(self) -> float:
@@ -90,23 +90,26 @@ class Estimate:
 
 
 def estimate(
-    files: Sequence[int], already: int, uses: Sequence[PackUse], wish: ThawOptions, prices: Prices, now: float
+    files: Sequence[int], already: int, uses: Sequence[PackUse], options: ThawOptions, prices: Prices, now: float
 ) -> Estimate:
     """The numbers of a restore of files of these sizes, `already` more of which are there."""
-    result = Estimate(len(files), sum(files), already, priority=wish.priority, currency=prices.currency)
-    result.prices = f"{prices.region}, {prices.as_of}"
-    result.packs = [_line(use) for use in uses]
-    thawed = [use for use in uses if use.state is State.ARCHIVED]
-    result.thaw_bytes = _size(thawed)
-    result.read_bytes = sum(line.read for line in result.packs)
-    result.requests = _requests(uses, thawed, wish)
-    result.hours = _hours(uses, wish)
-    for priority in ("standard", "high"):
-        cost = _cost(result, uses, priority, wish, prices, now)
-        result.total[priority] = sum(cost.values())
-        if (priority == "standard") == (wish.priority == "standard"):
-            result.cost = cost
-    return result
+    requests = _requests(uses, options)
+    costs = {priority: _cost(uses, requests, priority, options, prices, now) for priority in ("standard", "high")}
+    return Estimate(
+        files=len(files),
+        size=sum(files),
+        already=already,
+        packs=[_line(use) for use in uses],
+        thaw_bytes=_size(_archived(uses)),
+        read_bytes=_read_bytes(uses),
+        requests=requests,
+        hours=_hours(uses, options),
+        cost=costs["standard" if options.priority == "standard" else "high"],
+        total={priority: sum(cost.values()) for priority, cost in costs.items()},
+        currency=prices.currency,
+        prices=f"{prices.region}, {prices.as_of}",
+        priority=options.priority,
+    )
 
 
 def _line(use: PackUse) -> PackLine:
@@ -117,9 +120,18 @@ def _size(uses: Sequence[PackUse]) -> int:
     return sum(use.pack.record.size for use in uses)
 
 
-def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawOptions) -> dict[str, int]:
+def _read_bytes(uses: Sequence[PackUse]) -> int:
+    return sum(use.read_bytes for use in uses)
+
+
+def _archived(uses: Sequence[PackUse]) -> list[PackUse]:
+    return [use for use in uses if use.state is State.ARCHIVED]
+
+
+def _requests(uses: Sequence[PackUse], options: ThawOptions) -> dict[str, int]:
     """By billing class: a thaw is a write and a read of the archive tier, the mark of a restore that waits a write."""
-    staged = 0 if wish.in_place else sum(use.state in (State.ARCHIVED, State.PENDING, State.THAWED) for use in uses)
+    thawed = _archived(uses)
+    staged = 0 if options.in_place else sum(use.state in (State.ARCHIVED, State.PENDING, State.THAWED) for use in uses)
     waits = any(use.state in (State.ARCHIVED, State.PENDING) for use in uses)
     marks = 0 if not staged else 1 + waits
     return {
@@ -132,32 +144,32 @@ def _requests(uses: Sequence[PackUse], thawed: Sequence[PackUse], wish: ThawOpti
     }
 
 
-def _hours(uses: Sequence[PackUse], wish: ThawOptions) -> dict[str, float]:
+def _hours(uses: Sequence[PackUse], options: ThawOptions) -> dict[str, float]:
     """At most this long at each priority; 0 when nothing has to thaw."""
     waiting = _size([use for use in uses if use.state in (State.ARCHIVED, State.PENDING)])
     if not waiting:
         return {"standard": 0.0, "high": 0.0}
-    return {"standard": STANDARD_HOURS, "high": HIGH_HOURS * math.ceil(waiting / max(1, wish.budget))}
+    return {"standard": STANDARD_HOURS, "high": HIGH_HOURS * math.ceil(waiting / max(1, options.budget))}
 
 
 def _cost(
-    result: Estimate, uses: Sequence[PackUse], priority: str, wish: ThawOptions, prices: Prices, now: float
+    uses: Sequence[PackUse], requests: dict[str, int], priority: str, options: ThawOptions, prices: Prices, now: float
 ) -> dict[str, float]:
     """By heading, in the price list's currency; a pending thaw that is raised to high is paid as a high one."""
-    thawed = [use for use in uses if use.state is State.ARCHIVED]
-    raises = priority == "high" == wish.priority
+    thawed = _archived(uses)
+    raises = priority == "high" == options.priority
     raised = [use for use in uses if raises and use.state is State.PENDING and use.priority != "high"]
     tier = "archive_high" if priority == "high" else "archive"
     asked = [*thawed, *raised]
     cost = {
         "thaw": prices.reading(len(asked), _size(asked), tier) + prices.writing(len(asked), "hot"),
-        "thawed_storage": prices.storing(result.thaw_bytes, "hot", _STAGING_DAYS),
-        "early_deletion": _early(thawed, prices, now) if wish.in_place else 0.0,
+        "thawed_storage": prices.storing(_size(thawed), "hot", _STAGING_DAYS),
+        "early_deletion": _early(thawed, prices, now) if options.in_place else 0.0,
         "reading": sum(_reading(use, prices) for use in uses),
-        "egress": prices.sending(result.read_bytes),
-        "other": prices.listing(result.requests["list"])
-        + prices.writing(result.requests["write"], "hot")
-        + prices.table(result.requests["table"]),
+        "egress": prices.sending(_read_bytes(uses)),
+        "other": prices.listing(requests["list"])
+        + prices.writing(requests["write"], "hot")
+        + prices.table(requests["table"]),
     }
     return {heading: amount for heading, amount in cost.items() if amount}
 

@@ -42,30 +42,30 @@ class ThawRequest:
 
 
 def choose_requests(
-    needed: Sequence[tuple[PackLayout, State, str]], wish: ThawOptions, used: int
+    needed: Sequence[tuple[PackLayout, State, str]], options: ThawOptions, used: int
 ) -> tuple[list[ThawRequest], list[PackLayout]]:
     """(what to ask for, what waits for the next hour's budget), from (pack, state, priority it was asked for with).
 
     `needed` is in the order of need; `used` is what this hour's budget has spent. Pure.
     """
     archived = [pack for pack, state, _ in needed if state is State.ARCHIVED]
-    if wish.priority == "standard":
+    if options.priority == "standard":
         return [ThawRequest(pack, "standard") for pack in archived], []
-    left = wish.budget - used
+    left = options.budget - used
     asks: list[ThawRequest] = []
     later: list[PackLayout] = []
-    if wish.priority == "mixed":
+    if options.priority == "mixed":
         first = {pack.pack_id: place for place, pack in enumerate(archived)}
         archived.sort(key=lambda pack: (pack.record.size, first[pack.pack_id]))
     for pack in archived:
         if pack.record.size <= left:
             left -= pack.record.size
             asks.append(ThawRequest(pack, "high"))
-        elif wish.priority == "mixed":
+        elif options.priority == "mixed":
             asks.append(ThawRequest(pack, "standard"))
         else:
             later.append(pack)
-    if wish.priority == "high":
+    if options.priority == "high":
         for pack, state, priority in needed:
             if state is State.PENDING and priority != "high" and pack.record.size <= left:
                 left -= pack.record.size

@@ -36,7 +36,7 @@ class ThawRequests:
     """What one restore asks of the staging container, by the `states` that the listings show."""
 
     def __init__(self, states: PackStates, staging: ThawStore, mark: str) -> None:
-        """`mark` names this restore among others: the same for the same wish from any host, and telling nothing."""
+        """`mark` names this restore among others: the same for the same request from any host, and telling nothing."""
         self.states = states
         self._staging = staging
         self._mark = states.mark_prefix + mark
@@ -45,11 +45,11 @@ class ThawRequests:
     # --- asking
 
     def asks(
-        self, packs: Iterable[PackLayout], wish: ThawOptions, now: float
+        self, packs: Iterable[PackLayout], options: ThawOptions, now: float
     ) -> tuple[list[ThawRequest], list[PackLayout]]:
         """What `ask` would ask for, and what waits for the next hour's budget."""
         needed = [(pack, self.states.state(pack), self.states.priority(pack)) for pack in packs]
-        return choose_requests(needed, wish, self._spent(now))
+        return choose_requests(needed, options, self._spent(now))
 
     def _spent(self, now: float) -> int:
         """Bytes of the hour's budget that are taken: asked for at high within the hour, or still on their way."""
