@@ -20,7 +20,7 @@ DIR    ?=
 BENCH  ?=
 SCALE  ?=
 # Tests wait for Azurite and for scripts to start: one process more than there are processors is quickest.
-WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1 )))
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 PARALLEL := -n $(WORKERS) --dist worksteal
 
 .PHONY: set-up demo demo-archive test quick torture lint check bench scale lock clean
