@@ -75,6 +75,14 @@ class Workers(Generic[T]):
             self._jobs.put(None)
 
 
+def beside(call: Callable[[], T]) -> Future[T]:
+    """The result of a call that is worked on from now on, by a thread of its own."""
+    workers: Workers[T] = Workers(1, 1)
+    future = workers.submit(call)
+    workers.stop()
+    return future
+
+
 def ahead(calls: Iterable[Callable[[], T]], width: int) -> Iterator[T]:
     """The results of the calls in order, up to `width` of them worked on before they are asked for."""
     workers: Workers[T] = Workers(width, width)

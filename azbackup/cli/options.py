@@ -141,6 +141,11 @@ def backup_parser() -> argparse.ArgumentParser:
         default="archive",
         help="access tier of the packs; default archive",
     )
+    parser.add_argument(
+        "--reread",
+        action="store_true",
+        help="read every file, whatever the last snapshot says of it (after an intrusion, or for a doubtful disk)",
+    )
     _prices(parser)
     parser.add_argument("directory", help="the directory to back up")
     return parser

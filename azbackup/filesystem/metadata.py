@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import NamedTuple
 
 from azbackup.format.labels import XATTR_BYTES
 from azbackup.format.model import Entry, Kind
@@ -26,12 +27,23 @@ KINDS = {type_bits: kind for kind, type_bits in TYPES.items()}  # a socket has n
 
 # Not every file system can hold attributes, and not every attribute may be read or set by everybody.
 _NO_XATTRS = {errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES}
+_NAMED_ATTRIBUTES = 5
 
 
-def read_xattrs(name: str, parent: int, descriptor: int | None = None) -> list[tuple[bytes, bytes]]:
-    """Extended attributes, sorted by name; POSIX ACLs are among them on Linux. [] where there can be none."""
+class Attributes(NamedTuple):
+    """The extended attributes of an entry as far as they could be read; `lacks` says why some could not, '' if all."""
+
+    values: list[tuple[bytes, bytes]]
+    lacks: str = ""
+
+
+def read_xattrs(name: str, parent: int, descriptor: int | None = None) -> Attributes:
+    """Extended attributes, sorted by name; POSIX ACLs are among them on Linux. None where there can be none.
+
+    Raises FileNotFoundError when the entry itself is gone, and nothing else: contents do not wait for attributes.
+    """
     if not hasattr(os, "listxattr"):
-        return []
+        return Attributes([])
     # By way of /proc for what was not opened: there is no *xattrat() in Python, and a path could pass PATH_MAX.
     where: int | str = descriptor if descriptor is not None else f"/proc/self/fd/{parent}/{name}"
     follow = descriptor is not None
@@ -39,20 +51,35 @@ def read_xattrs(name: str, parent: int, descriptor: int | None = None) -> list[t
         names = os.listxattr(where, follow_symlinks=follow) if not follow else os.listxattr(where)
     except OSError as error:
         if error.errno in _NO_XATTRS:
-            return []
-        raise
-    found = []
+            return Attributes([])
+        if error.errno == errno.ENOENT:
+            os.stat(name, dir_fd=parent, follow_symlinks=False)  # still there: then it is /proc that is missing
+        return Attributes([], f"its extended attributes cannot be listed: {error.strerror}")
+    found: list[tuple[bytes, bytes]] = []
+    lost: list[str] = []
+    room = XATTR_BYTES
     for attribute in sorted(names):
         try:
             value = os.getxattr(where, attribute) if follow else os.getxattr(where, attribute, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _NO_XATTRS:
-                continue
-            raise
-        found.append((os.fsencode(attribute), value))
-    if sum(len(attribute) + len(value) for attribute, value in found) > XATTR_BYTES:
-        raise OSError(errno.E2BIG, f"it has more than {XATTR_BYTES} bytes of extended attributes")
-    return found
+            if error.errno not in _NO_XATTRS:
+                lost.append(f"{attribute} ({error.strerror})")
+            continue
+        size = len(os.fsencode(attribute)) + len(value)
+        if size <= room:
+            room -= size
+            found.append((os.fsencode(attribute), value))
+        else:
+            lost.append(f"{attribute} (more than {XATTR_BYTES:,} bytes of attributes)")
+    return Attributes(found, _lost(lost))
+
+
+def _lost(names: list[str]) -> str:
+    """A line about attributes that are left out; the first few are named."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED_ATTRIBUTES} more" if len(names) > _NAMED_ATTRIBUTES else ""
+    return f"extended attributes were left out: {', '.join(names[:_NAMED_ATTRIBUTES])}{more}"
 
 
 class MetadataWriter:

@@ -51,12 +51,12 @@ class ChunkStore:
         """Their bytes."""
         return self._uploads.size
 
-    def store(self, descriptor: int, size_hint: int) -> tuple[bytes, int]:
-        """(chunk ids, bytes read) of a file, from the descriptor's position to its end. OSError."""
+    def store(self, descriptor: int, size_hint: int, limit: int) -> tuple[bytes, int]:
+        """(chunk ids, bytes read) of a file from the descriptor's position on, at most `limit` bytes of it. OSError."""
         ids = []
         size = 0
         known = self._chunks()
-        for chunk_id, plain in self._hasher.split(descriptor, size_hint):
+        for chunk_id, plain in self._hasher.split(descriptor, size_hint, limit):
             ids.append(chunk_id)
             size += len(plain)
             if chunk_id not in known:

@@ -2,12 +2,14 @@
 
 Files of up to CHUNK_MIN bytes are one chunk; larger ones are cut by FastCDC (Xia et al., USENIX ATC 2016; library
 pyfastcdc) with the partition's secret seed. The cut depends on contents alone: equal contents give equal chunks
-whatever the file's name, size hint or reading pattern. Reads to the end of the file, whatever its size was said to be.
+whatever the file's name, size hint or reading pattern. Reads as far as it is told and no further: a file may grow
+faster than it is read, or have no end.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 from pyfastcdc import FastCDC
@@ -27,27 +29,32 @@ class Hasher:
         self._cutter = FastCDC(CHUNK_NORMAL, min_size=CHUNK_MIN, max_size=CHUNK_MAX, seed=keys.cut_seed)
         self._window = bytearray()
 
-    def split(self, descriptor: int, size_hint: int) -> Iterator[tuple[ChunkId, bytes | memoryview]]:
+    def split(
+        self, descriptor: int, size_hint: int, limit: int | None = None
+    ) -> Iterator[tuple[ChunkId, bytes | memoryview]]:
         """(chunk id, plaintext) of the file from the descriptor's position on; no chunk for an empty file.
 
-        A memoryview is valid until the next chunk is asked for. OSError when reading fails.
+        Reads to the end, but no more than `limit` bytes. A memoryview is valid until the next chunk is asked for.
+        OSError when reading fails.
         """
+        limit = sys.maxsize if limit is None else limit
         head = b""
         if size_hint <= CHUNK_MIN:
             self._window = bytearray()  # kept from one large file to the next, but not beside a tree of small ones
-            head = os.read(descriptor, size_hint + 1)
-            if len(head) != size_hint:  # it grows or shrinks, or the read was short: on to its end
-                while len(head) <= CHUNK_MIN and (more := os.read(descriptor, CHUNK_MIN + 1 - len(head))):
+            wanted = min(limit, CHUNK_MIN + 1)
+            head = os.read(descriptor, min(size_hint + 1, wanted))
+            if len(head) != min(size_hint, wanted):  # it grows or shrinks, or the read was short: on to its end
+                while len(head) < wanted and (more := os.read(descriptor, wanted - len(head))):
                     head += more
             if len(head) <= CHUNK_MIN:
                 if head:
                     yield chunk_id(self._id_key, head), head
                 return
-        for piece in self._cut(descriptor, head):
+        for piece in self._cut(descriptor, head, limit - len(head)):
             yield chunk_id(self._id_key, piece), piece
 
-    def _cut(self, descriptor: int, head: bytes) -> Iterator[memoryview]:
-        """The chunks of head || the rest of the file.
+    def _cut(self, descriptor: int, head: bytes, limit: int) -> Iterator[memoryview]:
+        """The chunks of head || the rest of the file, of which at most `limit` bytes are read.
 
         A cut depends on the bytes before it alone, so it is final unless it is only where the view ends.
         """
@@ -58,8 +65,8 @@ class Hasher:
         filled, ended = len(head), False
         while True:
             while not ended and filled < _WINDOW:
-                count = os.readv(descriptor, [view[filled:]])
-                filled, ended = filled + count, count == 0
+                count = os.readv(descriptor, [view[filled : filled + limit]])
+                filled, limit, ended = filled + count, limit - count, count == 0
             start = 0
             for chunk in self._cutter.cut_buf(view[:filled]):
                 if not ended and chunk.offset + chunk.length == filled:

@@ -336,3 +336,20 @@ def test_same_source_twice_on_one_host(pended: Cli, archive: ArchiveSimulator, t
     process.kill()
     process.wait()
     pended.backup(source)
+
+
+def test_reread(cli: Cli, tmp_path: Path) -> None:
+    """--reread reads every file although nothing changed, and stores nothing of what is stored."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("a", "b"):
+        (source / name).write_text(name * 1000)
+    cli.backup(source)
+    assert cli.backup_summary(source)["read"] == 0
+    summary = cli.backup_summary(source, "--reread")
+    assert {name: summary[name] for name in ("unchanged", "changed", "read", "stored")} == {
+        "unchanged": 2,
+        "changed": 0,
+        "read": 2000,
+        "stored": 0,
+    }

@@ -116,6 +116,8 @@ class World:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     table: MemoryTable = field(default_factory=MemoryTable)
     staging: MemoryThaw = field(default_factory=lambda: MemoryThaw(MemoryBlobs()))
+    now_ns: int = _NOW_NS
+    rereads: bool = False
 
     def __post_init__(self) -> None:
         self.staging.packs = self.blobs
@@ -146,8 +148,8 @@ class World:
         partition = Partition(PARTITION, keys, blobs, records)
         if not opened.in_table:
             rebuild_table(records, keys_of, opened, Silent())
-        job = Job(os.fsencode(source or self.source), "host", fresh)
-        clock = Clock(lambda: _NOW_NS, lambda: f"20261122T210800Z-{next(_stamps):016x}")
+        job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads)
+        clock = Clock(lambda: self.now_ns, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
         run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show or Silent())
         try:

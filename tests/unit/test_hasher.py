@@ -131,3 +131,17 @@ def test_a_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         list(Hasher(KEYS).split(descriptor, 0))
     os.close(descriptor)
+
+
+@pytest.mark.parametrize("limit", [1, 1000, CHUNK_MIN - 1, CHUNK_MIN, CHUNK_MIN + 1, 3 * MIB, 12 * MIB + 1])
+@pytest.mark.parametrize("hint", [0, 1000, CHUNK_MIN, 30 * MIB])
+def test_no_more_is_read_than_the_limit(tmp_path: Path, limit: int, hint: int) -> None:
+    """A file without end is cut as one of that length would be, and nothing behind it is read."""
+    with open("/dev/zero", "rb", buffering=0) as endless:
+        found = [each for each, _ in Hasher(KEYS).split(endless.fileno(), hint, limit)]
+    assert found == [each for each, _ in split(tmp_path / "f", bytes(limit))]
+    (tmp_path / "g").write_bytes(NOISE[:limit] + b"behind it")
+    descriptor = os.open(tmp_path / "g", os.O_RDONLY)
+    assert sum(len(plain) for _, plain in Hasher(KEYS).split(descriptor, hint, limit)) == limit
+    assert os.read(descriptor, 100) == b"behind it"
+    os.close(descriptor)

@@ -118,9 +118,9 @@ def tagged(tmp_path: Path) -> Path:
     return path
 
 
-def user(found: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def user(found: metadata.Attributes) -> list[tuple[bytes, bytes]]:
     """Return the attributes that a user may set; a security module may add its own."""
-    return [(name, value) for name, value in found if name.startswith(b"user.")]
+    return [(name, value) for name, value in found.values if name.startswith(b"user.")]
 
 
 def test_attributes_by_descriptor_and_by_name(tagged: Path, parent: int) -> None:
@@ -144,13 +144,48 @@ def test_attributes_of_the_source_itself(tagged: Path, parent: int) -> None:
     assert user(read_xattrs(".", parent)) == [(b"user.c", b"dir")]
 
 
+def test_attributes_beyond_the_limit_are_left_out(tagged: Path, parent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fits is kept, what does not is named: the entry is stored with both."""
+    os.setxattr(tagged, b"user.long", bytes(100))
+    os.setxattr(tagged, b"user.z", b"z")
+    monkeypatch.setattr(metadata, "XATTR_BYTES", 50)
+    found = read_xattrs("f", parent)
+    assert user(found) == [(b"user.a", b""), (b"user.b", b"\x00\xff"), (b"user.z", b"z")]
+    assert "user.long" in found.lacks
+    assert "user.z" not in found.lacks
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EINVAL, errno.E2BIG, errno.ESTALE, errno.ENOSYS])
 @pytest.mark.usefixtures("tagged")
-def test_too_many_attributes_are_an_error(parent: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than the limit is said, not cut."""
-    monkeypatch.setattr(metadata, "XATTR_BYTES", 10)
-    with pytest.raises(OSError, match="extended attributes") as caught:
+def test_attributes_that_cannot_be_read(parent: int, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    """Whatever the file system answers is said, and is no error: not to the list, not to one of them."""
+
+    def fail(_: object, name: str = "", **__: object) -> bytes:
+        if name != "user.b":
+            raise OSError(error, os.strerror(error))
+        return b"two"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getxattr", fail)
+        found = read_xattrs("f", parent)
+    assert (user(found), "user.a" in found.lacks) == ([(b"user.b", b"two")], True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listxattr", fail)
+        found = read_xattrs("f", parent)
+    assert (found.values, os.strerror(error) in found.lacks) == ([], True)
+
+
+def test_attributes_without_proc(parent: int, tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where /proc is not mounted an entry is not taken for one that vanished."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(os, "listxattr", fail)
+    assert "cannot be listed" in read_xattrs("f", parent).lacks
+    tagged.unlink()
+    with pytest.raises(FileNotFoundError):
         read_xattrs("f", parent)
-    assert caught.value.errno == errno.E2BIG
 
 
 def test_no_attributes_where_there_can_be_none(parent: int, tmp_path: Path) -> None:

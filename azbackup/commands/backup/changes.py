@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from azbackup.commands.backup.devices import Devices
 from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
@@ -17,6 +20,7 @@ from azbackup.format.model import Entry, Kind, Layer, order
 
 _MOST_LAYERS = 30
 _VANISHED = "vanished while it was backed up"
+_DIFFERS = "its contents are not those of the last snapshot, though its size and times are; stored as it is now"
 
 
 def pair(scanned: Iterable[ScannedPath], base: Iterator[Entry]) -> Iterator[tuple[ScannedPath | None, Entry | None]]:
@@ -42,8 +46,27 @@ def pair(scanned: Iterable[ScannedPath], base: Iterator[Entry]) -> Iterator[tupl
 
 
 def unchanged(now: Entry, old: Entry) -> bool:
-    """Whether an entry needs no second look: same kind, size, mtime, ctime and inode. Any change moves the ctime."""
-    return now.kind == old.kind and same_moment(now, old)
+    """Whether an entry needs no second look: same kind, size, mtime, ctime and inode. Any change moves the ctime.
+
+    A ctime of 0 matches nothing, not even itself: such a file system has none.
+    """
+    return old.ctime_ns != 0 and now.kind == old.kind and same_moment(now, old)
+
+
+def alike(now: Entry, old: Entry) -> bool:
+    """Whether an entry that was read again for want of a ctime turned out to be the stored one."""
+    doubtful = 0 in (now.ctime_ns, old.ctime_ns)
+    return doubtful and msgspec.structs.replace(now, ctime_ns=old.ctime_ns) == old
+
+
+def renumbered(old: Entry, device: int) -> Entry:
+    """A further name of a file, told from its other ones by the device number alone, with the one that they have."""
+    return msgspec.structs.replace(old, device=device)
+
+
+def contents(entry: Entry) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
+    """What of an entry only reading it tells."""
+    return entry.chunks, entry.target, entry.xattrs
 
 
 def wants_full(layers: list[Layer]) -> bool:
@@ -64,6 +87,7 @@ class Comparison:
         self._reader = reader
         self._notices = notices
         self._full = full
+        self._devices = Devices()
         self._kept = b"\0"  # what the paths begin with that could not be looked at; no path begins with this
 
     def entries(self) -> Iterator[Entry]:
@@ -77,7 +101,7 @@ class Comparison:
             entry, same = self._entry(found, old)
             if entry is not None:
                 self._count(entry, old, same=same)
-                if self._full or not same:
+                if self._full or entry is not old:
                     yield entry
             elif old is not None:
                 yield from self._removed(old)
@@ -102,7 +126,7 @@ class Comparison:
             self._notices.done(entry.path, entry.size)
 
     def _entry(self, found: ScannedPath, old: Entry | None) -> tuple[Entry | None, bool]:
-        """(the entry to keep, whether it is the old one); None when there is nothing at this path any more."""
+        """(the entry to keep, whether it is what the base has); None when there is nothing at this path any more."""
         now = found.entry
         if found.error:
             self._keep_below(found.path)
@@ -112,10 +136,17 @@ class Comparison:
         if why or now is None:
             self._notices.left_out(found.path, why)
             return None, False
-        if old is not None and unchanged(now, old):
-            return old, True
+        now.device = self._devices.stored(now.device, old)
+        seems_same = old is not None and unchanged(now, old)
+        if old is not None and seems_same and not self._reader.doubts(now):
+            return old if now.links == 1 or now.device == old.device else renumbered(old, now.device), True
         try:
-            return self._reader.entry(found, now), False
+            entry, lacks = self._reader.entry(found, now)
+            if lacks:
+                self._problem(found.path, lacks)
+            if seems_same and self._reader.rereads and old is not None and contents(entry) != contents(old):
+                self._notices.note(found.path, _DIFFERS)
+            return (old, True) if entry == old else (entry, old is not None and alike(entry, old))
         except FileNotFoundError:
             found.skip = True  # nothing can be below it
             self._notices.left_out(found.path, _VANISHED)

@@ -1,16 +1,20 @@
-"""One entry, captured whole: a file's chunks, a link's target, extended attributes.
+"""One entry, read whole: a file's chunks, a link's target, extended attributes.
 
 Promises that a file which changes while it is read is read again, and if it changes again is stored as it was read,
-with a warning, and read anew by the next run; that a further hard link to a file costs no second reading; and that
-what cannot be captured raises, so that the last stored version stays.
+with a warning; that no more is read than a file had when it was opened; that what may change without a sign is read
+anew by the next run; that a further hard link to a file costs no second reading where the kernel vouches for it; and
+that what cannot be read raises, so that the last stored version stays.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 from azbackup.commands.backup.notices import Notices
+from azbackup.commands.backup.settled import Mapped, is_settled
+from azbackup.filesystem.identity import handle_of
 from azbackup.filesystem.metadata import read_xattrs
 from azbackup.filesystem.reader import Replaced, open_file, read_target
 from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
@@ -18,65 +22,95 @@ from azbackup.format.labels import PATH_BYTES
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.chunk_store import ChunkStore
 
-# A file that was written this shortly before it was read may be written again within the same tick of its clock.
-_UNSETTLED_NS = 50_000_000
+_UNSIZED = 16 * 1024 * 1024  # what is read of a file that says to be empty, as those of /proc do
 
 
 class Unreadable(Exception):
-    """The entry cannot be captured; the text says why."""
+    """The entry cannot be read; the text says why."""
+
+
+class Reading(NamedTuple):
+    """An entry as it was read; `lacks` says what of it could not be, '' for nothing."""
+
+    entry: Entry
+    lacks: str = ""
 
 
 class EntryReader:
     """The readings of one run, however many passes it takes over the tree."""
 
-    def __init__(self, store: ChunkStore, now_ns: Callable[[], int], notices: Notices) -> None:
+    def __init__(
+        self, store: ChunkStore, now_ns: Callable[[], int], mapped: Mapped, notices: Notices, *, rereads: bool
+    ) -> None:
+        """`rereads`: everything is to be read, whatever its times say."""
         self._store = store
         self._now_ns = now_ns
         self._notices = notices
-        self._links: dict[tuple[int, int], Entry] = {}
+        self._mapped = mapped
+        self._links: dict[tuple[int, int], tuple[bytes, Reading]] = {}
+        self.rereads = rereads
         self.read = 0  # bytes
 
-    def entry(self, found: ScannedPath, now: Entry) -> Entry:
+    def doubts(self, now: Entry) -> bool:
+        """Whether an entry is to be read although nothing says that it changed."""
+        return self.rereads or self._mapped.may_hold(now)
+
+    def entry(self, found: ScannedPath, now: Entry) -> Reading:
         """The entry with its chunks, target and attributes. OSError, Unreadable."""
         if len(found.path) > PATH_BYTES:
             raise Unreadable(f"its path is longer than {PATH_BYTES} bytes")
         if now.kind == Kind.FILE:
             return self._file(found, now)
+        started = self._now_ns()
         if now.kind == Kind.SYMLINK:
             now.target = read_target(found.name, found.parent)
-        now.xattrs = read_xattrs(found.name, found.parent)
-        return now
+        now.xattrs, lacks = read_xattrs(found.name, found.parent)
+        if lacks or not is_settled(now, started):
+            now.ctime_ns = 0
+        return Reading(now, lacks)
 
-    def _file(self, found: ScannedPath, now: Entry) -> Entry:
-        twin = self._links.get((now.device, now.inode)) if now.links > 1 else None
-        if twin is not None and same_moment(twin, now):
-            now.chunks, now.size, now.xattrs = twin.chunks, twin.size, twin.xattrs
-            return now
-        entry, settled = self._read_once(found, now)
-        if not settled:
-            entry, settled = self._read_once(found, now)
-        if not settled:
+    def _file(self, found: ScannedPath, now: Entry) -> Reading:
+        handle = handle_of(found.name, found.parent) if now.links > 1 else b""
+        known, twin = self._links.get((now.device, now.inode), (b"", None))
+        if twin is not None and handle and handle == known and same_moment(twin.entry, now):
+            now.chunks, now.size, now.xattrs = twin.entry.chunks, twin.entry.size, twin.entry.xattrs
+            return Reading(now, twin.lacks)
+        reading, rested = self._read_once(found, now)
+        if not rested:
+            reading, rested = self._read_once(found, now)
+        if not rested:
             self._notices.note(found.path, "changed while it was read; stored as it was read")
-            entry.ctime_ns = 0
-        if entry.links > 1:
-            self._links[(entry.device, entry.inode)] = entry
-        return entry
+            reading.entry.ctime_ns = 0
+        if handle:
+            self._links[(now.device, now.inode)] = handle, reading
+        return reading
 
-    def _read_once(self, found: ScannedPath, now: Entry) -> tuple[Entry, bool]:
+    def _read_once(self, found: ScannedPath, now: Entry) -> tuple[Reading, bool]:
         """(the file as it was read, whether it stayed the same meanwhile)."""
+        started = self._now_ns()
         try:
-            descriptor, before = open_file(found.name, found.parent, now)
+            descriptor, entry = open_file(found.name, found.parent, now)
         except Replaced as error:
             raise Unreadable(str(error.strerror)) from None
         try:
-            before.chunks, size = self._store.store(descriptor, before.size)
-            self.read += size
-            before.xattrs = read_xattrs(found.name, found.parent, descriptor)
+            said = entry.size
+            limit = said or _UNSIZED
+            entry.chunks, entry.size = self._store.store(descriptor, said, limit)
+            self.read += entry.size
+            longer = entry.size == limit and bool(os.read(descriptor, 1))
+            entry.xattrs, lacks = read_xattrs(found.name, found.parent, descriptor)
             after = entry_of(found.path, os.fstat(descriptor))
         finally:
             os.close(descriptor)
-        settled = after is not None and same_moment(before, after) and size == before.size
-        before.size = size
-        if self._now_ns() - before.ctime_ns < _UNSETTLED_NS:
-            before.ctime_ns = 0
-        return before, settled
+        entry.device = now.device
+        rested = after is not None and _same(entry, after, said) and entry.size == (said or entry.size)
+        if rested and longer:
+            lacks = f"it is longer than its size says: only the first {entry.size:,} bytes were stored"
+        if lacks or self._mapped.may_hold(entry) or not is_settled(entry, started):
+            entry.ctime_ns = 0
+        return Reading(entry, lacks), rested
+
+
+def _same(entry: Entry, after: Entry, said: int) -> bool:
+    """Whether a file that stayed open has the times it had, and the size that it said to have."""
+    return (entry.ctime_ns, entry.mtime_ns, said) == (after.ctime_ns, after.mtime_ns, after.size)

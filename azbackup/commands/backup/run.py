@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from azbackup.commands.backup.changes import Comparison, wants_full
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.notices import Notices
+from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.tally import Tally
 from azbackup.errors import AzbackupError, Damaged
+from azbackup.filesystem.mappings import mapped_for_writing
 from azbackup.filesystem.scanner import open_source
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
@@ -32,17 +34,22 @@ from azbackup.records.catalog import Catalog
 from azbackup.records.commit import commit
 from azbackup.records.partition import Partition
 from azbackup.records.record_store import compressed
+from azbackup.workers import beside
 
 _NONE = "no snapshot was made; the earlier ones are as they were"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run."""
+    """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run.
+
+    `rereads`: every file is read, whatever the last snapshot says of it.
+    """
 
     source: bytes
     host: str
     fresh: bool
+    rereads: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Backup:
         self._progress = progress
         self._store = ChunkStore(partition, catalog, run, fresh=job.fresh)
         self._notices = Notices(progress)
-        self._reader = EntryReader(self._store, run.clock.now_ns, self._notices)
+        mapped = Mapped(run.clock.now_ns(), beside(mapped_for_writing))
+        self._reader = EntryReader(self._store, run.clock.now_ns, mapped, self._notices, rereads=job.rereads)
 
     def run(self) -> Snapshot:
         """The snapshot that was committed. AzbackupError when there is none."""

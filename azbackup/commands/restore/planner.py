@@ -187,10 +187,15 @@ def check_plan(plan: Estimate, request: RestoreRequest) -> None:
 
 
 def hard_links(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The files; those that are hard links to one of them stand with it."""
+    """The files; those that are hard links to one of them stand with it: of one device, and alike in all they have."""
     groups: dict[object, list[Entry]] = {}
     for entry in entries:
         if entry.kind == Kind.FILE:
-            linked = (entry.device, entry.inode, entry.size, entry.mtime_ns, entry.chunks)
-            groups.setdefault(linked if entry.links > 1 else entry.path, []).append(entry)
+            groups.setdefault(_file_of(entry) if entry.links > 1 else entry.path, []).append(entry)
     return list(groups.values())
+
+
+def _file_of(entry: Entry) -> object:
+    """What is the same for all names of a file."""
+    metadata = (entry.mode, entry.uid, entry.gid, entry.mtime_ns, tuple(entry.xattrs))
+    return entry.device, entry.inode, entry.size, entry.chunks, metadata

@@ -27,7 +27,7 @@ def target_entries(
         check_path(prefix)
     paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
     unknown: list[set[bytes]] = []
-    for snapshot, prefix in sorted(chosen, key=lambda pair: pair[0].number):
+    for source, (snapshot, prefix) in enumerate(sorted(chosen, key=lambda pair: pair[0].number)):
         seen: list[bytes] = []
         entries = catalog.entries(snapshot)
         watched = selection.watch(_seen(entries, seen) if with_paths else entries, snapshot.source)
@@ -41,6 +41,7 @@ def target_entries(
         unknown.append(watched.unknown)
         for entry in wanted:
             entry.path = _under(prefix, entry.path)
+            entry.device += source << 64  # numbers of different sources say nothing about each other
         meant.update((entry.path, entry) for entry in wanted)
         paths.update(_under(prefix, path) for path in seen)
     _check(meant, set.intersection(*unknown) if unknown else set(), chosen)
