@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from emulator.azurite import Azurite, Endpoints, running_azurite
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
+AS_USER = REPOSITORY / "tests" / "cli" / "hooks" / "as_user.py"
 _ROOM_BYTES = 2 << 30  # in the temporary directory; a whole run takes a fraction of it
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 
@@ -70,6 +72,14 @@ def _find_room() -> None:
     else:
         raise pytest.UsageError(f"none of {', '.join(map(str, places))} has {_ROOM_BYTES >> 30} GiB free: set TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(place)
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Returns as soon as the condition holds; fails when it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.005)
 
 
 @dataclass(frozen=True)
@@ -123,11 +133,12 @@ class ScriptRunner:
         name: str,
         *arguments: str | os.PathLike[str],
         env: Mapping[str, str] | None = None,
+        user: int | None = None,
         stdin: str | None = None,
         timeout: float = 120,
     ) -> ScriptResult:
         """Run a script to its end. Raises subprocess.TimeoutExpired, the script being killed."""
-        process = self.start(name, *arguments, env=env)
+        process = self.start(name, *arguments, env=env, user=user)
         try:
             stdout, stderr = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
@@ -137,13 +148,25 @@ class ScriptRunner:
         return ScriptResult(process.returncode, stdout, stderr)
 
     def start(
-        self, name: str, *arguments: str | os.PathLike[str], env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *arguments: str | os.PathLike[str],
+        env: Mapping[str, str] | None = None,
+        user: int | None = None,
     ) -> subprocess.Popen[str]:
-        """Start a script and return at once, for tests that interrupt it or run two at once."""
+        """Start a script and return at once, for tests that interrupt it or run two at once; as another user if asked.
+
+        Only root can become another user, who has no home directory.
+        """
+        clean = self._clean_environment()
+        command = [sys.executable, str(REPOSITORY / name), *(os.fspath(each) for each in arguments)]
+        if user is not None:
+            command[1:1] = [str(AS_USER), str(user)]
+            clean = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
         process = subprocess.Popen(
-            [sys.executable, str(REPOSITORY / name), *(os.fspath(each) for each in arguments)],
-            env={**self._clean_environment(), **(env or {})},
-            cwd=self.home,
+            command,
+            env={**clean, **(env or {})},
+            cwd=self.home if user is None else "/",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,11 +8,10 @@ import os
 import re
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,14 +46,6 @@ def check_error(result: ScriptResult, script: str, status: int, *words: str) -> 
         assert word in result.stderr, result.stderr
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Returns as soon as the condition holds; fails when it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.005)
-
-
 @dataclass(frozen=True)
 class Cli:
     """The scripts, with the options and the environment that lead to one vault."""
@@ -74,14 +65,9 @@ class Cli:
         timeout: float = 120,
     ) -> ScriptResult:
         """Runs a script to its end and insists on its exit status, unless `expect` is None."""
-        process = self.start(script, *arguments, env=env, user=user)
-        try:
-            stdout, stderr = process.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
-        result = ScriptResult(process.returncode, stdout, stderr)
+        environment = {**self.environment, **(env or {})}
+        how: dict[str, Any] = {"env": environment, "user": user, "stdin": stdin, "timeout": timeout}
+        result = self.runner(script, *self.vault.arguments, *arguments, **how)
         check_secrets(result, PASSWORD, self.vault.endpoints.key)
         assert expect is None or result.returncode == expect, result
         return result
@@ -95,20 +81,7 @@ class Cli:
     ) -> subprocess.Popen[str]:
         """Starts a script and returns at once."""
         environment = {**self.environment, **(env or {})}
-        if user is None:
-            return self.runner.start(script, *self.vault.arguments, *arguments, env=environment)
-        as_user = [sys.executable, str(HOOKS / "as_user.py"), str(user)]
-        process = subprocess.Popen(
-            [*as_user, str(REPOSITORY / script), *self.vault.arguments, *(os.fspath(each) for each in arguments)],
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", **environment},
-            cwd="/",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.runner.started.append(process)
-        return process
+        return self.runner.start(script, *self.vault.arguments, *arguments, env=environment, user=user)
 
     def backup(self, source: Path, *arguments: str, **how: Any) -> ScriptResult:
         """backup.py of a directory."""

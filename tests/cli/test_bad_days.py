@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import Cli, check_error, hook, summary, until
+from tests.cli.conftest import Cli, check_error, hook, summary
 from tests.cli.stored import read_stored
 from tests.cli.test_incremental import noise, small_files
 from tests.cli.trees import Tree, describe, differences
-from tests.conftest import REPOSITORY, ScriptResult
+from tests.conftest import REPOSITORY, ScriptResult, until
 
 MIB = 1024 * 1024
 

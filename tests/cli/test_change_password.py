@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import Cli, check_error, check_secrets, until
+from tests.cli.conftest import Cli, check_error, check_secrets
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import small_files
 from tests.cli.trees import describe, differences
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, until
 
 NEW = "ein neues, längeres Paßwort 🔑"
 

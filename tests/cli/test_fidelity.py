@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import NOBODY, Cli, is_root, open_directory
-from tests.cli.trees import Tree, describe, differences, make_socket, subtree
+from tests.cli.trees import Tree, describe, differences, make_socket, open_deep, subtree
 from tests.conftest import ScriptResult
 
 KIB, MIB = 1024, 1024 * 1024
@@ -78,14 +78,9 @@ def _make_names(top: Path) -> None:
     Path(top / "a" / "b").write_bytes(b"sorts between a and a.txt by components only")
 
 
-def _make_deep(top: Path, name: bytes, levels: int) -> None:
-    """Nested directories, made step by step: their path is longer than any system call takes."""
-    here = os.open(top, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir(name, dir_fd=here)
-        below = os.open(name, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
+def _make_deep(top: Path, name: str, levels: int) -> None:
+    """Nested directories, with a file and a link in the deepest."""
+    here = open_deep(top, name, levels)
     file = os.open(b"bottom", os.O_WRONLY | os.O_CREAT, 0o640, dir_fd=here)
     os.write(file, b"found me")
     os.close(file)
@@ -95,12 +90,12 @@ def _make_deep(top: Path, name: bytes, levels: int) -> None:
 
 
 def _make_long_paths(top: Path) -> None:
-    _make_deep(top, b"l" * 250, 20)
+    _make_deep(top, "l" * 250, 20)
     assert len(os.fsencode(top)) + 20 * 251 > 4096
 
 
 def _make_many_levels(top: Path) -> None:
-    _make_deep(top, b"d", 400)
+    _make_deep(top, "d", 400)
 
 
 def _make_modes(top: Path) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import HOOKS, Cli, check_error, hook, summary, until
+from tests.cli.conftest import HOOKS, Cli, check_error, hook, summary
 from tests.cli.trees import Tree, describe, differences
-from tests.conftest import REPOSITORY, ScriptResult
+from tests.conftest import REPOSITORY, ScriptResult, until
 
 MIB = 1024 * 1024
 

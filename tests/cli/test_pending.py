@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from emulator.archive import ArchiveSimulator
-from tests.cli.conftest import Cli, next_second, summary, until
+from tests.cli.conftest import Cli, next_second, summary
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import noise, small_files
 from tests.cli.trees import describe, differences
-from tests.conftest import ScriptRunner
+from tests.conftest import ScriptRunner, until
 
 
 def two_packs(cli: Cli, root: Path) -> Path:

@@ -202,3 +202,19 @@ def _compare_holes(left: Look, right: Look) -> Iterator[str]:
 def _shown(path: bytes) -> str:
     text = repr(path)[1:] if path else "the root"
     return text if len(text) < 200 else f"{text[:90]}...{text[-90:]}"
+
+
+def make_deep(top: Path, name: str, levels: int) -> None:
+    """Make directories within directories, step by step: their path may be longer than any system call takes."""
+    os.close(open_deep(top, name, levels))
+
+
+def open_deep(top: Path, name: str, levels: int) -> int:
+    """Make them, and return a descriptor of the deepest one, for the caller to close."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    return here

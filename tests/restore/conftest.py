@@ -10,9 +10,8 @@ import json
 import os
 import random
 import shlex
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -39,14 +38,6 @@ def put(path: Path, data: bytes, age: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     os.utime(path, ns=(1_500_000_000_123_456_789 + age, 1_500_000_000_123_456_789 + age))
-
-
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Returns as soon as the condition holds; fails when it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 
 from emulator.trees import differences
-from tests.conftest import PASSWORD, ScriptRunner
-from tests.restore.conftest import Back, put, store, until
+from tests.conftest import PASSWORD, ScriptRunner, until
+from tests.restore.conftest import Back, put, store
 
 ARCHIVED = ("--snapshot", "3")
 

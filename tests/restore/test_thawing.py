@@ -9,8 +9,8 @@ import pytest
 from azbackup.format.labels import pack_blob
 from emulator.azurite import Azurite
 from emulator.trees import differences
-from tests.conftest import ScriptRunner, Vault
-from tests.restore.conftest import Back, Stored, new_vault, noise, put, sas, store, until
+from tests.conftest import ScriptRunner, Vault, until
+from tests.restore.conftest import Back, Stored, new_vault, noise, put, sas, store
 
 ARCHIVED = ("--snapshot", "3")
 GIB = 1024**3

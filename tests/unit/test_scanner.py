@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.scanner import ScannedPath, entry_of, open_source, scan
 from azbackup.format.model import Entry, Kind, order
+from tests.cli.trees import make_deep
 
 NAMES = st.sampled_from(["a", "A", "a.txt", "a b", "b", "B", "ä", "\udcff", "-", "x" * 200])
 TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map(tuple), max_size=15)
@@ -269,17 +270,6 @@ def test_more_depth_than_descriptors(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert ["Too many open files" in each.error for each in found if each.error] == [True]
     assert found[-1].path == b"e"
-
-
-def make_deep(root: Path, name: str, depth: int) -> None:
-    """Make directories within directories, step by step."""
-    above = os.open(root, os.O_RDONLY)
-    for _ in range(depth):
-        os.mkdir(name, dir_fd=above)
-        below = os.open(name, os.O_RDONLY, dir_fd=above)
-        os.close(above)
-        above = below
-    os.close(above)
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
