@@ -7,6 +7,7 @@ import argparse
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import open_vault, utc_now
+from azbackup.cli.status import outcome_status
 from azbackup.errors import Status
 from azbackup.records.keystore import change_password
 
@@ -14,9 +15,10 @@ from azbackup.records.keystore import change_password
 def change_password_command(args: argparse.Namespace, show: LineProgress) -> Status:
     """change_password.py: opens the partition with the old password and wraps its data key under the new one."""
     vault = open_vault(args)
-    vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"))
+    vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
-    record = change_password(vault.keystore, vault.password, new, utc_now())
+    damage: list[str] = []
+    record = change_password(vault.keystore, vault.password, new, utc_now(), damage.append)
     values = {"partition": vault.partition, "changed": record.changed}
     show.summary(values, f"partition {vault.partition} opens with the new password from now on")
-    return Status.DONE
+    return outcome_status(show, damage, 0)

@@ -114,7 +114,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
     with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
-        vault.unlock(password, creates=True)
+        vault.unlock(password, creates=True, accepts=args.accept_key_costs)
         key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
         from azbackup.cli.backup import backup_command
 
@@ -159,5 +159,5 @@ def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:
 
 def _opened(args: argparse.Namespace, show: LineProgress, started: float) -> Session:
     vault = open_vault(args)
-    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"))
+    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
     return Session(args, show, vault, vault.keystore.open(vault.password), started)

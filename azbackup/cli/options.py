@@ -104,6 +104,11 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
     where.add_argument("--container", metavar="NAME", default="azbackup", help="blob container; default azbackup")
     where.add_argument("--table", metavar="NAME", default="azbackup", help="table; default azbackup")
     where.add_argument("--partition", metavar="NAME", required=True, help="the user's or machine's vault")
+    where.add_argument(
+        "--accept-key-costs",
+        action="store_true",
+        help="open a key record that asks for far more memory and time than one of today",
+    )
     network = parser.add_argument_group("network")
     for way in ("upload", "download"):
         network.add_argument(

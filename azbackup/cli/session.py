@@ -93,9 +93,13 @@ class Vault:
         """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
         return cache_directory(os.environ) / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
 
-    def unlock(self, password: Secret, *, creates: bool = False) -> None:
-        """Takes the password, and stretches it where a salt is known; `creates`: a run that may make the key."""
-        self.password, self._head = password, RememberedSalt(self.local_file("salt"), password, creates=creates)
+    def unlock(self, password: Secret, *, creates: bool = False, accepts: bool = False) -> None:
+        """Takes the password, and stretches it where a salt is known.
+
+        `creates`: a run that may make the key; `accepts`: whatever the key record asks for is spent.
+        """
+        self.password = password
+        self._head = RememberedSalt(self.local_file("salt"), password, creates=creates, accepts=accepts)
 
     @property
     def keystore(self) -> Keystore:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from azbackup.crypto.secret import Secret
-from azbackup.errors import AzbackupError
+from azbackup.errors import AzbackupError, Damaged
 from azbackup.format.labels import KEY_BYTES
 
 
@@ -24,6 +24,33 @@ class KdfCosts(NamedTuple):
 
 # RFC 9106, section 4, second recommended option: 64 MiB is what a small cloud machine still has.
 DEFAULT_COSTS = KdfCosts(memory_kib=64 * 1024, passes=3, lanes=4)
+
+# What a key record may ask for before its owner says so: nobody knows whose it is until the password was stretched.
+_MEMORY_KIB = 256 * 1024
+_WORK = 12 * _MEMORY_KIB  # memory times passes: some seconds
+_WORK_OF_A_RUN = 64 * DEFAULT_COSTS.memory_kib * DEFAULT_COSTS.passes
+
+
+class Allowance:
+    """What one run spends on the key records that it finds. Whoever can write to the storage can plant some."""
+
+    def __init__(self, *, unlimited: bool = False) -> None:
+        """`unlimited`: the user has accepted whatever the records ask for."""
+        self._unlimited = unlimited
+        self._left = _WORK_OF_A_RUN
+
+    def spend(self, costs: KdfCosts) -> None:
+        """Damaged when a record asks for more than a run spends unasked, or many have asked for much."""
+        work = costs.memory_kib * costs.passes
+        if self._unlimited:
+            return
+        if costs.memory_kib > _MEMORY_KIB or work > _WORK or work > self._left:
+            raise Damaged(
+                f"a key record asks for {costs.memory_kib // 1024} MiB of memory and {costs.passes} passes over it, "
+                "more than a run spends on what anybody could have planted",
+                "if it is your own, run the command again with --accept-key-costs",
+            )
+        self._left -= work
 
 
 Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs) -> KEK

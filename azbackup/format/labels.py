@@ -36,6 +36,8 @@ SALT_BYTES = 16
 NONCE_BYTES = 12
 TAG_BYTES = 16
 CHUNK_ID_BYTES = 32
+COMMITMENT_BYTES = KEY_BYTES
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 
 # --- codecs: the first byte of a chunk's body
 CODEC_PLAIN = 0
@@ -73,6 +75,7 @@ KDF_NAME = "argon2id"
 KDF_MEMORY_KIB = (8 * 1024, 4 * 1024 * 1024)
 KDF_PASSES = (1, 64)
 KDF_LANES = (1, 64)
+GENERATIONS = (1, 2**31 - 1)  # of passwords: an Int32
 
 # --- names of rows, and of blobs below a partition
 KEY_NAME = "key"

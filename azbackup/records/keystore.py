@@ -2,44 +2,32 @@
 
 The copy is written first, under the next free generation; the row is what counts. A run that finds no row but copies
 is looking at a lost table, or at a first backup that was killed: the copies open it just as well. A row that is like
-none of its copies was altered, and is not believed about the password.
+none of its copies was altered, and is not believed: not about the password, not about its format, not about its number.
+Whoever can create blobs can plant copies: each that can be read is tried, cheap ones first, and none ends the search.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-import msgspec
-
-from azbackup.crypto.kdf import KdfCosts, Stretch, stretch
-from azbackup.crypto.keywrap import WrappedKey, new_data_key, unwrap_data_key, wrap_data_key
+from azbackup.crypto.kdf import Stretch, stretch
+from azbackup.crypto.keywrap import new_data_key, unwrap_data_key, wrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Damaged, Exists, Missing, NothingStored, UsageError, WrongPassword
-from azbackup.format import labels
-from azbackup.format.labels import (
-    KEY_COPY_PREFIX,
-    KEY_NAME,
-    RECORD_MAGIC,
-    key_copy_name,
-    number_of,
-    record_blob,
+from azbackup.format.labels import GENERATIONS, KEY_COPY_PREFIX, KEY_NAME, key_copy_name, number_of, record_blob
+from azbackup.records.key_record import (
+    COPY_BYTES,
+    KeyRecord,
+    NewerFormat,
+    decode_copy,
+    encode_copy,
+    from_values,
+    to_values,
 )
-from azbackup.storage.protocols import BlobStore, PlainRow, RowStore, RowValue
-
-T = TypeVar("T", int, str, bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """The key record's contents. Times are `YYYY-MM-DDTHH:MM:SSZ`."""
-
-    generation: int
-    wrapped: WrappedKey
-    created: str
-    changed: str
+from azbackup.storage.protocols import BlobInfo, BlobStore, PlainRow, RowStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +40,13 @@ class Opened:
     damage: str = ""
 
 
-def change_password(keystore: Keystore, old: Secret, new: Secret, now: str) -> KeyRecord:
+def _ignore(_: str) -> None:
+    """Nobody hears of the damage."""
+
+
+def change_password(
+    keystore: Keystore, old: Secret, new: Secret, now: str, report: Callable[[str], None] = _ignore
+) -> KeyRecord:
     """One run of change_password.py: the data key under a new password; the key record that is in force from now on.
 
     No data is touched, no other row is, and no other blob appears but one new copy of the key record. Raises UsageError
@@ -61,7 +55,7 @@ def change_password(keystore: Keystore, old: Secret, new: Secret, now: str) -> K
     if not new.reveal():
         raise UsageError("the new password is empty", "give a password with --new-password")
     try:
-        return keystore.change(old, new, now)
+        return keystore.change(old, new, now, report)
     except Changed:
         raise Changed(
             "the password was changed by somebody else meanwhile",
@@ -69,46 +63,17 @@ def change_password(keystore: Keystore, old: Secret, new: Secret, now: str) -> K
         ) from None
 
 
-def to_values(record: KeyRecord) -> dict[str, RowValue]:
-    """The plain properties of the row; a copy is the same as a msgpack map behind RECORD_MAGIC."""
-    wrapped = record.wrapped
-    return {
-        "format": labels.FORMAT,
-        "kdf": labels.KDF_NAME,
-        "memory": wrapped.costs.memory_kib,
-        "passes": wrapped.costs.passes,
-        "lanes": wrapped.costs.lanes,
-        "salt": wrapped.salt,
-        "commitment": wrapped.commitment,
-        "wrapped": wrapped.wrapped,
-        "generation": record.generation,
-        "created": record.created,
-        "changed": record.changed,
-    }
+class _Copy(NamedTuple):
+    """A copy that could be read: its number, and its values, which may be anything."""
 
+    number: int
+    values: dict[str, Any]
 
-def from_values(values: Mapping[str, object]) -> KeyRecord:
-    """The key record of a row. Damaged when something is missing or of the wrong type; an unknown format is refused."""
-    if _take(values, "format", int) != labels.FORMAT or _take(values, "kdf", str) != labels.KDF_NAME:
-        raise AzbackupError(
-            f"this version does not know the key record's format {values['format']} or KDF {values['kdf']}",
-            "use a newer azbackup",
-        )
-    costs = KdfCosts(_take(values, "memory", int), _take(values, "passes", int), _take(values, "lanes", int))
-    salt, commitment, wrapped = (_take(values, name, bytes) for name in ("salt", "commitment", "wrapped"))
-    return KeyRecord(
-        _take(values, "generation", int),
-        WrappedKey(costs, salt, commitment, wrapped),
-        _take(values, "created", str),
-        _take(values, "changed", str),
-    )
-
-
-def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:
-    value = values.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise Damaged(f"the key record has no valid {name!r}")
-    return value
+    @property
+    def work(self) -> int:
+        """What opening it would cost, as far as it says: planted ones that cost much are tried last."""
+        memory, passes = self.values.get("memory"), self.values.get("passes")
+        return memory * passes if isinstance(memory, int) and isinstance(passes, int) else 0
 
 
 class Keystore:
@@ -149,8 +114,8 @@ class Keystore:
         try:
             record = from_values(row.values)
             return Opened(self._unwrap(record, password), record, in_table=True)
-        except (WrongPassword, Damaged) as error:
-            if isinstance(error, WrongPassword) and self._is_copied(row):
+        except AzbackupError as error:
+            if isinstance(error, WrongPassword | NewerFormat) and self._is_copied(row):
                 raise
             return self._open_copies(password, "the key record's row was altered", error)
 
@@ -186,64 +151,109 @@ class Keystore:
         """Puts the row back where only copies were left."""
         self._rows.insert_plain(KEY_NAME, to_values(opened.record))
 
-    def change(self, old: Secret, new: Secret, now: str) -> KeyRecord:
+    def change(self, old: Secret, new: Secret, now: str, report: Callable[[str], None] = _ignore) -> KeyRecord:
         """Rewraps the data key under the new password. WrongPassword, Changed when another change came between.
 
-        The new record is opened from its own bytes before it replaces the old one, under the old one's ETag.
+        The new record is opened from its own bytes before it replaces the old one, under the old one's ETag. `report`
+        hears what was wrong with the old one.
         """
         try:
             row = self._rows.get_plain(KEY_NAME)
         except Missing:
             self.insert_row(self._open_copies(old, "", None))
             row = self._rows.get_plain(KEY_NAME)
-        before = from_values(row.values)
-        data_key = self._unwrap(before, old)
-        wrapped = wrap_data_key(data_key, new, self._partition)
-        if unwrap_data_key(wrapped, new, self._partition).reveal() != data_key.reveal():
+        opened = self._open_row(row, old)
+        if opened.damage:
+            report(opened.damage)
+        wrapped = wrap_data_key(opened.data_key, new, self._partition)
+        if unwrap_data_key(wrapped, new, self._partition).reveal() != opened.data_key.reveal():
             raise AssertionError("the new key record does not open to the data key")
-        record = self._copy_under_next_generation(KeyRecord(before.generation + 1, wrapped, before.created, now))
+        listing = self._listing()
+        last = self._generation(opened.record, listing, report)
+        record = self._copy_after(last, KeyRecord(last, wrapped, opened.record.created, now), listing)
         self._rows.replace_plain(KEY_NAME, to_values(record), row.etag)
         return record
 
+    def _generation(self, record: KeyRecord, listing: dict[int, BlobInfo], report: Callable[[str], None]) -> int:
+        """The number of a record, which its copies know: in the row nothing protects it."""
+        if record.generation in listing and self._like(record, {record.generation: listing[record.generation]}):
+            return record.generation
+        numbers = self._like(record, listing)
+        if not numbers:
+            return record.generation
+        report(f"the key record's row says generation {record.generation}; its copy is number {max(numbers)}")
+        return max(numbers)
+
+    def _like(self, record: KeyRecord, listing: dict[int, BlobInfo]) -> list[int]:
+        """The numbers of the copies that are the same but for the generation."""
+        found = []
+        for copy in self._copies(listing):
+            try:
+                if replace(from_values(copy.values), generation=record.generation) == record:
+                    found.append(copy.number)
+            except AzbackupError:
+                continue
+        return found
+
     # --- copies
 
-    def _copy_under_next_generation(self, record: KeyRecord) -> KeyRecord:
-        while True:
+    def _copy_after(self, last: int, record: KeyRecord, taken: Container[int]) -> KeyRecord:
+        """Writes the record's copy under the next free number, which becomes its generation."""
+        for generation in range(last + 1, GENERATIONS[1] + 1):
+            if generation in taken:  # left by a change that was killed before it replaced the row, or planted
+                continue
             try:
-                self._put_copy(record)
-                return record
-            except Exists:  # left by a change that was killed before it replaced the row
-                record = KeyRecord(record.generation + 1, record.wrapped, record.created, record.changed)
+                numbered = replace(record, generation=generation)
+                self._put_copy(numbered)
+                return numbered
+            except Exists:
+                continue
+        raise Damaged(f"no key record can come after number {last}")
 
     def _put_copy(self, record: KeyRecord) -> None:
-        data = RECORD_MAGIC + msgspec.msgpack.encode(to_values(record))
+        data = encode_copy(record)
         name = record_blob(self._partition, key_copy_name(record.generation))
         self._blobs.put_new(name, data, "hot", hashlib.md5(data, usedforsecurity=False).digest())
 
-    def _copies(self) -> list[KeyRecord]:
-        """The copies that can be read, newest first."""
-        found = []
+    def _listing(self) -> dict[int, BlobInfo]:
+        """The blobs that have the name of a copy, by number."""
+        found = {}
         for info in self._blobs.listed(record_blob(self._partition, KEY_COPY_PREFIX)):
             try:
-                number = number_of(info.name.rpartition("/")[2], KEY_COPY_PREFIX)
-                data = self._blobs.get(info.name)
-                values = msgspec.msgpack.decode(data.removeprefix(RECORD_MAGIC), type=dict)
-                found.append((number, from_values(values)))
-            except (msgspec.DecodeError, Damaged):
+                found[number_of(info.name.rpartition("/")[2], KEY_COPY_PREFIX)] = info
+            except Damaged:
                 continue
-        return [record for _, record in sorted(found, key=lambda pair: pair[0], reverse=True)]
+        return found
+
+    def _copies(self, listing: dict[int, BlobInfo]) -> list[_Copy]:
+        """The copies that can be read, cheap ones first, and of those the newest."""
+        found = []
+        for number, info in listing.items():
+            if info.size > COPY_BYTES:
+                continue  # planted: nobody reads it
+            try:
+                values = decode_copy(self._blobs.get(info.name))
+            except (Damaged, Missing):
+                continue
+            if values.get("generation") == number:
+                found.append(_Copy(number, values))
+        return sorted(found, key=lambda copy: (copy.work, -copy.number))
 
     def _holds_anything(self) -> bool:
         """Whether the partition has any blob."""
         return next(iter(self._blobs.listed(f"{self._partition}/")), None) is not None
 
     def _is_copied(self, row: PlainRow) -> bool:
-        record = from_values(row.values)
-        return any(copy == record for copy in self._copies())
+        """Whether a copy says the same as the row, whatever that is."""
+        values = row.values
+        return any(
+            all(values.get(name) == value for name, value in copy.values.items())
+            for copy in self._copies(self._listing())
+        )
 
     def _open_copies(self, password: Secret, damage: str, first: AzbackupError | None) -> Opened:
-        """The newest copy that the password opens; `first` is what is raised when none does, if anything."""
-        copies = self._copies()
+        """The first copy that the password opens; `first` is what is raised when none does, if anything."""
+        copies = self._copies(self._listing())
         if not copies and first is None:
             if self._holds_anything():
                 raise Damaged(f"the key record of partition {self._partition} is lost: no copy of it can be read")
@@ -251,12 +261,14 @@ class Keystore:
                 f"nothing is stored in partition {self._partition}",
                 "check --partition, --account and --container",
             )
-        for record in copies:
+        errors = [first] if first is not None else []
+        for copy in copies:
             try:
+                record = from_values(copy.values)
                 key = self._unwrap(record, password)
-            except (WrongPassword, Damaged) as error:
-                first = first or error
-                continue
-            return Opened(key, record, in_table=bool(damage), damage=damage)
-        assert first is not None
-        raise first
+            except AzbackupError as error:
+                errors.append(error)
+            else:
+                return Opened(key, record, in_table=bool(damage), damage=damage)
+        # What the row says counts. Without it one sound copy is enough to tell a wrong password, whatever was planted.
+        raise first or next((error for error in errors if isinstance(error, WrongPassword)), errors[0])

@@ -10,13 +10,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from azbackup.crypto.kdf import KdfCosts
+from azbackup.crypto.kdf import DEFAULT_COSTS, Allowance, KdfCosts, stretch
 from azbackup.crypto.keywrap import wrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
-from azbackup.format.labels import RECORD_MAGIC
+from azbackup.format.labels import GENERATIONS, RECORD_MAGIC
 from azbackup.records import keystore
+from azbackup.records.key_record import NewerFormat, decode_copy, encode_copy
 from azbackup.records.keystore import Keystore, Opened, from_values, to_values
 from azbackup.storage.protocols import PlainRow
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
@@ -180,9 +183,13 @@ def test_an_old_row_put_back_is_noticed_by_nobody_but_opens(account: Account) ->
 
 @pytest.mark.parametrize("values", [{"format": 2}, {"kdf": "argon3"}])
 def test_a_newer_format_is_refused_as_such(account: Account, values: dict[str, Any]) -> None:
-    """It is no damage and no wrong password: the hint asks for a newer version."""
+    """It is no damage and no wrong password: the hint asks for a newer version, which wrote a copy of it first."""
     account.create()
-    account.alter_row(**values)
+    account.alter_row(**values, generation=2)
+    row = account.table.rows[ROW]
+    assert isinstance(row, PlainRow)
+    data = RECORD_MAGIC + msgspec.msgpack.encode(row.values)
+    account.blobs.blobs[COPY % 2] = Blob(data, "hot", md5_of(data))
     with pytest.raises(AzbackupError) as caught:
         account.keys().open(OLD)
     assert not isinstance(caught.value, Damaged | WrongPassword)
@@ -195,6 +202,63 @@ def test_values_come_back(account: Account) -> None:
     row = account.table.rows[ROW]
     assert isinstance(row, PlainRow)
     assert to_values(from_values(row.values)) == row.values
+
+
+@pytest.mark.parametrize("values", [{"format": 2}, {"kdf": "argon3"}, {"kdf": 5}, {"format": 1, "kdf": b"argon2id"}])
+def test_a_row_of_a_format_that_no_copy_has_was_altered(account: Account, values: dict[str, Any]) -> None:
+    """A newer version writes the copy first: a row alone that is of no known format was altered, and the copy opens."""
+    data_key = account.create()
+    account.alter_row(**values)
+    opened = account.keys().open(OLD)
+    assert (opened.data_key.reveal(), "altered" in opened.damage) == (data_key, True)
+
+
+# --- the generation, which nothing protects
+
+
+@pytest.mark.parametrize("generation", [-3, 0, 1, 7, 2**31 - 1, 2**31, 2**70, "2", None])
+def test_a_generation_from_the_storage_never_leads_astray(account: Account, generation: Any) -> None:
+    """Whatever the row says: the change takes a number that readers find, after that of the copy, and says so."""
+    data_key = account.create()
+    account.keys().change(OLD, NEW, NOW)
+    account.alter_row(generation=generation)
+    told: list[str] = []
+    assert account.keys().change(NEW, OTHER, NOW, told.append).generation == 3
+    assert len(told) == 1
+    account.table.rows.clear()
+    assert account.keys().open(OTHER).data_key.reveal() == data_key
+    assert account.copies() == [COPY % number for number in (1, 2, 3)]
+
+
+def test_an_honest_change_tells_of_nothing(account: Account) -> None:
+    """Also where a planted copy, or that of a change that was killed, has the next number."""
+    account.create()
+    account.blobs.blobs[COPY % 2] = Blob(b"planted", "hot", md5_of(b"planted"))
+    told: list[str] = []
+    assert account.keys().change(OLD, NEW, NOW, told.append).generation == 3
+    assert account.keys().change(NEW, OLD, NOW, told.append).generation == 4
+    assert told == []
+
+
+def test_no_number_is_left(account: Account) -> None:
+    """A change whose number would leave its range is refused, with nothing written: readers would not find it."""
+    account.create()
+    account.alter_row(generation=2**31 - 1)
+    account.blobs.blobs.clear()
+    before = dict(account.table.rows)
+    with pytest.raises(Damaged):
+        account.keys().change(OLD, NEW, NOW)
+    assert (account.copies(), account.table.rows) == ([], before)
+
+
+def test_a_change_under_an_altered_row_is_a_change(account: Account) -> None:
+    """It opens by the copy, as every run does, says that the row was altered, and heals it."""
+    data_key = account.create()
+    account.alter_row(commitment=bytes(32))
+    told: list[str] = []
+    account.keys().change(OLD, NEW, NOW, told.append)
+    opened = account.keys().open(NEW)
+    assert (opened.data_key.reveal(), opened.damage, len(told)) == (data_key, "", 1)
 
 
 # --- a lost table, lost copies
@@ -251,6 +315,119 @@ def test_copies_that_cannot_be_read_are_passed_over(account: Account, data: byte
     del account.blobs.blobs[COPY % 1]
     with pytest.raises(Damaged):
         account.keys().open(OLD)
+
+
+def planted(**values: Any) -> bytes:
+    """Return a copy that looks like one but for these values."""
+    honest = {"format": 1, "kdf": "argon2id", "memory": 8192, "passes": 1, "lanes": 1, "salt": bytes(16)}
+    honest |= {"commitment": bytes(32), "wrapped": bytes(60), "generation": 99, "created": NOW, "changed": NOW}
+    return RECORD_MAGIC + msgspec.msgpack.encode({**honest, **values})
+
+
+PLANTED = [
+    planted(),
+    *(planted(format=number) for number in (2, -1, "1", None)),
+    *(planted(kdf=name) for name in ("scrypt", b"argon2id", "x" * 2000)),
+    *(planted(memory=number) for number in (2**63, -1, 0, 4 * 1024 * 1024)),
+    *(planted(memory=4 * 1024 * 1024, passes=number, lanes=64) for number in (1, 64)),
+    *(planted(passes=number) for number in (65, 2**63)),
+    *(planted(generation=number) for number in (1, 2**31, -3)),
+    *(planted(**{name: b"short"}) for name in ("salt", "commitment", "wrapped")),
+    planted(created="x" * 3000),
+    planted(more=[[[]]]),
+    planted(more=bytes(10_000)),
+    RECORD_MAGIC + b"\x81\xa6format" + b"\x91" * 3000,
+    RECORD_MAGIC + b"\x81\xa6format\xa2\xff\xfe",
+    RECORD_MAGIC + b"\x81\xa2\xff\xfe\x01",
+    RECORD_MAGIC + b"\xdf\xff\xff\xff\xff",
+    RECORD_MAGIC + b"\x91" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("planted", [*([data] for data in PLANTED), PLANTED], ids=lambda each: repr(each)[:60])
+def test_a_planted_copy_hides_no_genuine_one(account: Account, planted: list[bytes]) -> None:
+    """Of any form, under any number, when the row is lost: the password opens, and a wrong one is said to be wrong."""
+    data_key = account.create()
+    account.table.rows.clear()
+    plant(account, planted)
+    keys = thrifty(account)
+    assert keys.open(OLD).data_key.reveal() == data_key
+    with pytest.raises(WrongPassword):
+        keys.open(OTHER)
+
+
+@pytest.mark.parametrize("damage", [{"commitment": bytes(32)}, {"memory": 2**22, "passes": 64, "lanes": 64}], ids=repr)
+def test_an_altered_row_and_planted_copies(account: Account, damage: dict[str, Any]) -> None:
+    """The genuine copy opens, before much is spent on what the others ask for."""
+    data_key = account.create()
+    account.alter_row(**damage)
+    plant(account, PLANTED)
+    keys = thrifty(account)
+    assert keys.open(OLD).data_key.reveal() == data_key
+    with pytest.raises((WrongPassword, Damaged)):
+        keys.open(OTHER)
+
+
+def plant(account: Account, copies: list[bytes]) -> None:
+    """Put copies under names that copies can have, and some that they cannot."""
+    for number, data in zip(
+        (0, 2, 99, 10**8, 10**12, *range(3, 99)), (copies * 5)[: max(5, len(copies))], strict=False
+    ):
+        account.blobs.blobs[COPY % number] = Blob(data, "hot", md5_of(data))
+
+
+def thrifty(account: Account) -> Keystore:
+    """Return a keystore that spends what a run spends unasked."""
+    allowance = Allowance()
+
+    def stretched(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+        allowance.spend(costs)
+        return stretch(password, salt, costs)
+
+    return Keystore(MemoryRows(account.table, PARTITION), account.blobs, PARTITION, stretched)
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(RECORD_MAGIC.__add__))
+@example(planted())
+def test_any_copy_gives_a_record_or_is_refused(data: bytes) -> None:
+    """Damaged or of a newer format, nothing else; and what is a record is stored as the same bytes again."""
+    try:
+        record = from_values(decode_copy(data))
+    except (Damaged, NewerFormat):
+        return
+    assert encode_copy(record) == data
+
+
+VALUES = st.dictionaries(
+    st.sampled_from(["format", "kdf", "memory", "passes", "lanes", "salt", "commitment", "wrapped", "generation"]),
+    st.integers() | st.text(max_size=9) | st.binary(max_size=64) | st.none() | st.booleans(),
+    max_size=3,
+)
+
+
+@given(VALUES)
+def test_any_row_gives_a_record_or_is_refused(values: dict[str, Any]) -> None:
+    """An honest row with some properties altered: a record within bounds, Damaged, or NewerFormat."""
+    honest = decode_copy(planted())
+    try:
+        record = from_values({**honest, **values})
+    except (Damaged, NewerFormat):
+        return
+    assert GENERATIONS[0] <= record.generation <= GENERATIONS[1]
+    assert to_values(record) == {**honest, **values}
+
+
+def test_many_key_records_do_not_keep_a_run_busy() -> None:
+    """A run spends what a password change a year for a lifetime would take, and no more unasked."""
+    allowance = Allowance()
+    for _ in range(60):
+        allowance.spend(DEFAULT_COSTS)
+    allowance.spend(KdfCosts(DEFAULT_COSTS.memory_kib, 12, 1))
+    with pytest.raises(Damaged) as caught:
+        allowance.spend(DEFAULT_COSTS)
+    assert "--accept-key-costs" in caught.value.hint
+    for _ in range(1000):
+        Allowance(unlimited=True).spend(KdfCosts(4 * 1024 * 1024, 64, 64))
 
 
 def test_the_row_opens_without_copies(account: Account) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts, stretch
+from azbackup.crypto.kdf import DEFAULT_COSTS, Allowance, KdfCosts, stretch
 from azbackup.crypto.secret import Secret
 from azbackup.format.labels import SALT_BYTES
 from azbackup.storage.local.cache_file import CacheFile
@@ -20,11 +20,12 @@ from azbackup.storage.local.cache_file import CacheFile
 class RememberedSalt:
     """What was stretched for one run. Each salt is stretched once."""
 
-    def __init__(self, path: Path, password: Secret, *, creates: bool = False) -> None:
+    def __init__(self, path: Path, password: Secret, *, creates: bool = False, accepts: bool = False) -> None:
         """Stretches with the salt that the file remembers; if it has none, and the run may make a key, with a new one.
 
-        `new_salt` is what a key that is made has to use.
+        `new_salt` is what a key that is made has to use. `accepts`: whatever a key record asks for is spent.
         """
+        self._allowance = Allowance(unlimited=accepts)
         self.new_salt = os.urandom(SALT_BYTES)
         self._note = CacheFile(path)
         self._done: dict[tuple[bytes, bytes, KdfCosts], Secret] = {}
@@ -35,7 +36,7 @@ class RememberedSalt:
             self._stretched(password, self.new_salt, DEFAULT_COSTS)
 
     def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
-        """The KEK, as kdf.stretch gives it."""
+        """The KEK, as kdf.stretch gives it. Damaged for a record that asks for more than may be spent."""
         kek = self._stretched(password, salt, costs)
         if salt != self._remembered and costs == DEFAULT_COSTS:
             self._remembered = salt
@@ -45,5 +46,6 @@ class RememberedSalt:
     def _stretched(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
         asked = (password.reveal(), salt, costs)
         if asked not in self._done:
+            self._allowance.spend(costs)
             self._done[asked] = stretch(password, salt, costs)
         return self._done[asked]
