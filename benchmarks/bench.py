@@ -23,7 +23,7 @@ from benchmarks import picture, report, samples
 from benchmarks.goals import results
 from benchmarks.meter import Cost, ToolFailed, measure
 from benchmarks.samples import LINKS, OPERATIONS, Medians, Sample
-from benchmarks.stand import PortTaken, Stand, Stored, running_stand
+from benchmarks.stand import Stand, Stored, running_stand
 from benchmarks.tools import TOOLS, Azbackup, Tool
 from benchmarks.trees import Large, Real, Small, Tree, files_of, let_go
 from emulator.azurite import AzuriteError
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
         bench = Bench(Path(name), kinds, options.rounds or (1 if options.quick else 3))
         try:
             facts += list(_all(bench, options))
-        except (AzuriteError, PortTaken, ToolFailed) as error:
+        except (AzuriteError, ToolFailed) as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     if options.quick:

@@ -49,9 +49,9 @@ class Link:
 
 
 @contextlib.contextmanager
-def running_link(azurite: Endpoints, round_trip_seconds: float, blob_port: int) -> Iterator[Link]:
+def running_link(azurite: Endpoints, round_trip_seconds: float) -> Iterator[Link]:
     """A proxy in front of Azurite until the end of the block."""
-    numbers = [str(azurite.blob_port), str(azurite.table_port), str(round_trip_seconds), str(blob_port)]
+    numbers = [str(azurite.blob_port), str(azurite.table_port), str(round_trip_seconds)]
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.link", *numbers],
         cwd=_REPOSITORY,
@@ -65,8 +65,8 @@ def running_link(azurite: Endpoints, round_trip_seconds: float, blob_port: int) 
         process.communicate(timeout=30)
 
 
-def _main(azurite: Endpoints, round_trip_seconds: float, blob_port: int) -> None:
-    with archive_simulator(azurite, round_trip_seconds=round_trip_seconds, blob_port=blob_port) as proxy:
+def _main(azurite: Endpoints, round_trip_seconds: float) -> None:
+    with archive_simulator(azurite, round_trip_seconds=round_trip_seconds) as proxy:
         print(json.dumps({"blob": proxy.blob_port, "table": proxy.table_port}), flush=True)
         for _ in sys.stdin:
             sums = proxy.sums()
@@ -75,5 +75,5 @@ def _main(azurite: Endpoints, round_trip_seconds: float, blob_port: int) -> None
 
 
 if __name__ == "__main__":
-    blob, table, seconds, port = sys.argv[1:]
-    _main(Endpoints(blob_port=int(blob), table_port=int(table)), float(seconds), int(port))
+    blob, table, seconds = sys.argv[1:]
+    _main(Endpoints(blob_port=int(blob), table_port=int(table)), float(seconds))

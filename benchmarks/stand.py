@@ -1,13 +1,11 @@
 """The storage that each tool uses: an Azurite, its data in memory, directly or behind a link.
 
-Its blobs are always at port 10000, where restic 0.14 looks for Azurite and nowhere else. A new one for every tool:
-what others stored is gone, and so is the memory that it took (docs/decisions, 24).
+A new one for every tool: what others stored is gone, and so is the memory that it took (docs/decisions, 24).
 """
 
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,11 +13,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 
 from benchmarks.link import Link, running_link
-from emulator.azurite import DEFAULT_BLOB_PORT, Endpoints, running_azurite
-
-
-class PortTaken(Exception):
-    """Something else listens where restic looks for Azurite."""
+from emulator.azurite import Endpoints, running_azurite
 
 
 @dataclass(frozen=True)
@@ -69,18 +63,10 @@ class Stand:
 
 @contextlib.contextmanager
 def running_stand(round_trip_seconds: float) -> Iterator[Stand]:
-    """A storage until the end of the block; without a round trip there is no link. Raises PortTaken."""
-    _check_port(DEFAULT_BLOB_PORT)
+    """A storage until the end of the block; without a round trip there is no link."""
     if not round_trip_seconds:
-        with running_azurite(blob_port=DEFAULT_BLOB_PORT) as azurite:
+        with running_azurite() as azurite:
             yield Stand(azurite, azurite, None)
         return
-    with running_azurite() as azurite, running_link(azurite, round_trip_seconds, DEFAULT_BLOB_PORT) as link:
+    with running_azurite() as azurite, running_link(azurite, round_trip_seconds) as link:
         yield Stand(link.endpoints, azurite, link)
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise PortTaken(f"something listens on port {port}, where restic looks for Azurite: stop it first")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Mapping
@@ -93,7 +94,8 @@ def _from_file(path: str) -> Secret:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_ISREG(mode) and mode & 0o077:
-                raise UsageError(f"the password file can be read by others: {path}", f"run: chmod 600 {path}")
+                hint = f"run: chmod 600 {shlex.quote(path)}"
+                raise UsageError(f"the password file can be read by others: {path}", hint)
             return _not_empty(Secret(_first_line(file.read())), path)
     except OSError as error:
         raise UsageError(f"the password file cannot be read: {path}: {error.strerror}", "check the path") from None

@@ -92,7 +92,7 @@ def test_password_file_that_others_can_read(stored_cli: Cli, tree: Path, tmp_pat
     file.write_text(PASSWORD)
     file.chmod(0o640)
     result = run(stored_cli, "backup.py", tree, tmp_path, "--password-file", f"{file}")
-    check_error(result, "backup.py", 2, f"chmod 600 {file}")
+    check_error(result, "backup.py", 2, f"chmod 600 {shlex.quote(str(file))}")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def ask(
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Give a password file that only its owner can read."""
-    path = tmp_path / "password"
+    path = tmp_path / "my password"
     path.write_bytes(b"from a file\nsecond line\n")
     path.chmod(0o600)
     return path
@@ -86,7 +87,7 @@ def test_a_password_file_that_others_can_open_is_refused(file: Path, mode: int) 
     file.chmod(mode)
     with pytest.raises(UsageError, match="read by others") as caught:
         ask(file=file)
-    assert f"chmod 600 {file}" in caught.value.hint
+    assert f"chmod 600 {shlex.quote(str(file))}" in caught.value.hint
     file.chmod(0o400)
     assert ask(file=file) == b"from a file"
 
