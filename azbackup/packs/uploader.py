@@ -8,6 +8,7 @@ every pack that the journal or the table knows is used by the next run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -101,6 +102,13 @@ class PackUploader:
         self._partition.records.insert(self._unwritten)
         self._unwritten = []
         self._written_ns = self._run.clock.now_ns()
+        self._empty_journal()
+
+    def _empty_journal(self) -> None:
+        """All that it has is in the table now."""
+        if self._journal is not None:
+            with contextlib.suppress(OSError):
+                self._journal.clear()
 
     def _in_journal(self, row: SealedRecord) -> bool:
         """Whether the journal has the row. A local disk that is full ends the journal, never the backup."""

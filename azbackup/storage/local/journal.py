@@ -14,6 +14,11 @@ from azbackup.errors import Damaged
 from azbackup.format.framing import frame, unframe
 from azbackup.format.labels import RECORD_MAGIC
 from azbackup.format.model import SealedRecord
+from azbackup.storage.local.cache_file import open_own, read_all
+
+# A journal is emptied whenever its records are in the table (packs.uploader): what is larger was not written by a run.
+_MOST_BYTES = 128 * 1024 * 1024
+_MOST_ROWS = 1000
 
 
 class Journal:
@@ -21,14 +26,12 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """OSError when the file cannot be written."""
-        self._path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = open_own(path, os.O_APPEND)
 
     def rows(self) -> list[SealedRecord]:
-        """What an earlier run left; [] for a file that holds nothing whole."""
+        """What an earlier run left, the newest last; [] for a file that holds nothing whole, or is no journal."""
         try:
-            return unframe(self._path.read_bytes())
+            return unframe(read_all(self._file, _MOST_BYTES))[-_MOST_ROWS:]
         except (OSError, Damaged):
             return []
 

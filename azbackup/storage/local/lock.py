@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from azbackup.errors import AlreadyRunning
+from azbackup.storage.local.cache_file import open_own
 
 
 @contextmanager
 def only_one(path: Path, source: str) -> Iterator[None]:
     """Holds the lock file while the block runs. AlreadyRunning, naming the source, when another process holds it."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_own(path)
     except OSError:
         yield
         return

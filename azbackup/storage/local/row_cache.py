@@ -14,11 +14,13 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 from azbackup.format.model import SealedRecord
+from azbackup.storage.local.cache_file import open_own, remove_odd
 from azbackup.storage.protocols import PlainRow, RowStore, RowValue
 
 T = TypeVar("T")
@@ -32,6 +34,15 @@ _TABLES = """
     CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, version TEXT, used INTEGER) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS contents (name TEXT PRIMARY KEY, sealed BLOB);
 """
+_MADE = [("table", "contents"), ("table", "records")]
+_BESIDE = ("-journal", "-wal", "-shm")  # files that the library may make or find
+_PASSING = ("locked", "full", "unable to open")  # words of its errors that do not speak against the file
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another run may do better with the same file."""
+    busy = isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in _PASSING)
+    return busy or isinstance(error, OSError)
 
 
 class Cache:
@@ -45,13 +56,12 @@ class Cache:
         self._lock = threading.Lock()
         self._file: sqlite3.Connection | None = None
         self._ended = False
-
-    def __del__(self) -> None:
-        self._end()
+        self._suspected = False
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(open_own(self._path))
+        for beside in _BESIDE:
+            remove_odd(self._path.with_name(self._path.name + beside))
         file = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, check_same_thread=False)
         try:
             _prepare(file)
@@ -70,15 +80,15 @@ class Cache:
                     self._file = self._open()
                 with self._file:
                     return action(self._file)
-            except (OSError, sqlite3.OperationalError):
-                self._end()
-            except sqlite3.Error:
-                self._end()
-                with contextlib.suppress(OSError):
-                    self._path.unlink()
+            except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError, MemoryError) as error:
+                self.close()
+                if not _may_pass(error):
+                    with contextlib.suppress(OSError):
+                        self._path.unlink()
         return otherwise
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Ends the use of the file."""
         self._ended = True
         if self._file is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -89,7 +99,11 @@ class Cache:
         between = "name >= ? AND name < ?"
 
         def ask(file: sqlite3.Connection) -> dict[str, str]:
-            found = dict(file.execute(f"SELECT name, version FROM records WHERE {between}", (first, last)))  # noqa: S608
+            query = f"SELECT name, version FROM records WHERE {between} AND typeof(version) = 'text'"  # noqa: S608
+            listed = file.execute(query, (first, last)).fetchall()
+            if any(before >= after for (before, _), (after, _) in pairwise(listed)):
+                raise sqlite3.DatabaseError("names out of order: a bad page")
+            found = dict(listed)
             stale = f"UPDATE records SET used = ? WHERE {between} AND used < ?"  # noqa: S608
             if found:
                 file.execute(stale, (self._today, first, last, self._today))
@@ -101,27 +115,41 @@ class Cache:
         """A record's sealed bytes, None when they are not here."""
         query = "SELECT sealed FROM contents WHERE name = ?"
         found = self._do(lambda file: file.execute(query, (name,)).fetchone(), None)
-        return found[0] if found is not None and isinstance(found[0], bytes) else None
+        if found is not None and isinstance(found[0], bytes):
+            return found[0]
+        self._suspect()
+        return None
 
-    def put(self, rows: Sequence[SealedRecord]) -> None:
-        """Keeps the rows whose version is known, if there is room."""
+    def put(self, rows: Sequence[SealedRecord]) -> list[str]:
+        """Keeps the rows whose version is known, if there is room, and returns their names."""
         kept = [row for row in rows if row.version]
 
-        def write(file: sqlite3.Connection) -> None:
+        def write(file: sqlite3.Connection) -> list[str]:
             if not self._has_room(file):
-                return
+                return []
             names = ((row.name, row.version, self._today) for row in kept)
             file.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", names)
             contents = ((row.name, row.sealed) for row in kept)
             file.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?)", contents)
+            return [row.name for row in kept]
 
-        if kept:
-            self._do(write, None)
+        return self._do(write, []) if kept else []
+
+    def confirm(self, first: str, last: str, names: Sequence[str]) -> None:
+        """Sees to it that names which were put are found: in a file with a bad page they may not be, for ever."""
+        if names and not self.versions(first, last).keys() >= set(names):
+            self._suspect()
 
     def drop(self, names: Sequence[str]) -> None:
         """Forgets some records."""
-        if names:
-            self._do(lambda file: _delete(file, names), None)
+        if names and self._do(lambda file: _delete(file, names), 0) < len(names):
+            self._suspect()
+
+    def _suspect(self) -> None:
+        """Something was not where it should be: has the library look, once a run, whether the file is sound."""
+        if not self._suspected:
+            self._suspected = True
+            self._do(_check, None)
 
     def _has_room(self, file: sqlite3.Connection) -> bool:
         """Whether more may be kept; makes room first by forgetting what was not used today, longest unused first."""
@@ -150,11 +178,23 @@ def _prepare(file: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("of another version")
     if schema == 0:
         file.executescript(_TABLES + f"PRAGMA user_version = {_SCHEMA}")
+    if sorted(file.execute("SELECT type, name FROM sqlite_master WHERE type != 'index'")) != _MADE:
+        raise sqlite3.DatabaseError("not as it was made")
 
 
-def _delete(file: sqlite3.Connection, names: Sequence[str]) -> None:
+def _delete(file: sqlite3.Connection, names: Sequence[str]) -> int:
+    """How many of the names were there."""
+    found = 0
     for table in ("records", "contents"):
-        file.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in names))  # noqa: S608
+        found = file.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in names)).rowcount  # noqa: S608
+    return found
+
+
+def _check(file: sqlite3.Connection) -> None:
+    """Raises DatabaseError for a file that is not sound."""
+    (answer,) = file.execute("PRAGMA integrity_check(1)").fetchone()
+    if answer != "ok":
+        raise sqlite3.DatabaseError("not sound")
 
 
 class CachedRows:
@@ -202,18 +242,21 @@ class CachedRows:
             return
         listed = list(self._rows.versions(first, last))
         self._cache.drop(list(kept.keys() - {name for name, _ in listed}))
-        for begin, end, missing in _spans(listed, kept, wanted, last):
+        spans = _spans(listed, kept, wanted, last)
+        added: list[str] = []
+        for begin, end, missing in spans:
             if missing:
-                yield from self._read(begin, end)
-            else:
-                yield self._kept(begin, kept[begin])
+                added += yield from self._read(begin, end)
+            elif (sealed := self._cache.get(begin)) is not None:
+                yield SealedRecord(begin, sealed, kept[begin])
+            else:  # the file is not what it was: one query for all that is left, and it is kept anew
+                added += yield from self._read(begin, spans[-1][1])
+                break
+        self._cache.confirm(first, last, added)
 
-    def _kept(self, name: str, version: str) -> SealedRecord:
-        sealed = self._cache.get(name)
-        return SealedRecord(name, sealed if sealed is not None else self._rows.get(name), version)
-
-    def _read(self, first: str, last: str) -> Iterator[SealedRecord]:
-        """A range of the table, kept as it is read."""
+    def _read(self, first: str, last: str) -> Generator[SealedRecord, None, list[str]]:
+        """A range of the table, kept as it is read; the names that were kept."""
+        names: list[str] = []
         read: list[SealedRecord] = []
         size = 0
         for row in self._rows.range(first, last):
@@ -221,9 +264,9 @@ class CachedRows:
             read.append(row)
             size += len(row.sealed)
             if size >= _PUT_BYTES:
-                self._cache.put(read)
+                names += self._cache.put(read)
                 read, size = [], 0
-        self._cache.put(read)
+        return names + self._cache.put(read)
 
 
 def _spans(
