@@ -23,6 +23,9 @@ _MESSAGES = {
 }
 
 
+_REQUEST_ID = "00000000-0000-0000-0000-000000000000"  # every answer of the service has one, a stranger's has none
+
+
 @dataclass(frozen=True)
 class Answer:
     """A complete answer. The head's Content-Length is that of the body, but for a HEAD request."""
@@ -47,7 +50,7 @@ def refusal(service: Service, status: int, code: str, retry_after_seconds: float
     else:
         kind, text = "application/json", _json(code)
     body = text.encode()
-    headers = [("Content-Type", kind), ("x-ms-error-code", code)]
+    headers = [("Content-Type", kind), ("x-ms-error-code", code), ("x-ms-request-id", _REQUEST_ID)]
     if retry_after_seconds:
         headers.append(("Retry-After", f"{retry_after_seconds:g}"))
     return Answer(Head(_status_line(status), tuple(headers))).with_body(body)

@@ -9,6 +9,14 @@
     lose      do it, then reset the connection instead of answering
     flip      do it, then answer with one bit of the body changed
     cut       do it, then close the connection within the body of the answer
+    reset     do it, then reset the connection within the body of the answer
+    cut head  do it, then close the connection within the head of the answer
+    chunked   do it, and answer in chunks: no fault, but what Azure does where Azurite names a length
+    unsized   do it, and answer with a part of the body, of no stated length: an old proxy that lost the rest
+    range     do it, and answer with a Content-Range that was not asked for
+    rangeless do it, and answer as if the range were the whole blob
+    trickle   do it, then answer byte by byte, so many seconds apart
+    portal    a page of HTML with status 200; nothing is done
 
 A rule names the requests it is for, how many of them to let pass first, and how many to hit. The
 first rule that hits a request decides, delays excepted: those that come before it are added up.
@@ -23,7 +31,11 @@ from typing import Literal
 
 from emulator.traffic import Request, Service
 
-Kind = Literal["throttle", "error", "refuse", "gone", "delay", "break", "lose", "flip", "cut"]
+Refusal = Literal["throttle", "error", "refuse", "gone"]
+Break = Literal[
+    "break", "lose", "flip", "cut", "reset", "cut head", "chunked", "unsized", "range", "rangeless", "trickle"
+]
+Kind = Refusal | Break | Literal["delay", "portal"]
 
 
 @dataclass
@@ -40,9 +52,11 @@ class Fault:
     service: Service | None = None
     after: int = 0
     times: int | None = None
-    seconds: float = 0.0  # delay: how long; throttle: Retry-After
+    each: bool = False  # the first request of every method and address alone, so that a second try passes
+    seconds: float = 0.0  # delay: how long; throttle: Retry-After; trickle: between two bytes
     bit: int | None = None  # flip: which one; the middle one unless told
-    keep_bytes: int | None = None  # cut: how much of the body comes; half of it unless told
+    chunked: bool = False  # any answer that is made here: in chunks
+    keep_bytes: int | None = None  # cut, reset, unsized: how much of the body comes; half of it unless told
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
     _released: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
@@ -55,6 +69,8 @@ class Fault:
         """Let the requests go that are held back, and hold no more."""
         self._released.set()
 
+    _met: set[tuple[str, str, str]] = field(default_factory=set, init=False)
+
     def matches(self, request: Request) -> bool:
         """Tell whether the rule is for such a request, its counts apart."""
         return (
@@ -64,10 +80,14 @@ class Fault:
             and (self.query is None or re.search(self.query, request.query) is not None)
         )
 
-    def hit(self) -> bool:
+    def hit(self, request: Request) -> bool:
         """Count a matching request, and tell whether it goes wrong."""
         self.seen += 1
         due = self.seen > self.after and (self.times is None or self.hits < self.times)
+        if self.each:
+            address = (request.method, request.path, request.query)
+            due = due and address not in self._met
+            self._met.add(address)
         self.hits += due
         return due
 
@@ -117,7 +137,7 @@ class Faults:
         delays: list[Fault] = []
         with self._lock:
             for fault in self._rules:
-                if fault.matches(request) and fault.hit():
+                if fault.matches(request) and fault.hit(request):
                     if fault.kind != "delay":
                         return delays, fault
                     delays.append(fault)

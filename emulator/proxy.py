@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, field
 
 from emulator.answers import Answer, refusal
+from emulator.broken import Sent, portal, sent
 from emulator.faults import Fault, Faults
 from emulator.tiers import Tiers, is_of_azurite
 from emulator.traffic import Entry, Request, Service, Traffic, read_request
@@ -134,6 +135,10 @@ class _Connection(socketserver.BaseRequestHandler):
             delay.wait()
         if fault is not None and fault.kind == "break":
             self._drop()
+        if fault is not None and fault.kind == "portal":
+            self._client.relay(request.body_bytes, None)
+            self._answer(request, entry, portal(), fault)
+            return
         if fault is not None and fault.kind in _REFUSALS:
             self._client.relay(request.body_bytes, None)
             status, code = _REFUSALS[fault.kind]
@@ -185,13 +190,23 @@ class _Connection(socketserver.BaseRequestHandler):
         entry.status, entry.answered_bytes = answer.head.status, len(body)
         if fault is not None and fault.kind == "lose":
             self._drop()
-        if fault is not None and fault.kind == "flip":
-            body = fault.flipped(body)
-        if fault is not None and fault.kind == "cut":
-            self._client.send(answer.head.encode() + fault.shortened(body))
+        message = sent(answer, body, fault)
+        if message.pause_seconds:
+            self._trickle(message)
+        self._client.send(message.data)
+        if message.end == "closed":
             self._client.close()
             raise _Dropped
-        self._client.send(answer.head.encode() + body)
+        if message.end == "reset":
+            self._client.flush()
+            self._drop()
+
+    def _trickle(self, message: Sent) -> None:
+        for byte in message.data:
+            self._client.send(bytes((byte,)))
+            if self.server.stage.stopping.wait(message.pause_seconds):
+                self._drop()
+        raise _Dropped
 
     def _connect(self) -> Stream:
         if self._upstream is not None and time.monotonic() - self._used_at > _IDLE_SECONDS:

@@ -7,14 +7,18 @@ what the storage services do not use either: folded headers, and request bodies 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 MAX_HEAD_BYTES = 256 * 1024
 _BLOCK_BYTES = 256 * 1024
 _BODILESS = {204, 304}
+_SIOCOUTQ = termios.TIOCOUTQ  # Linux has one number for terminals and sockets
 
 
 class WireError(Exception):
@@ -135,6 +139,12 @@ class Stream:
     def send(self, data: bytes | memoryview) -> None:
         """Write all of it."""
         self._socket.sendall(data)
+
+    def flush(self, patience_seconds: float = 1.0) -> None:
+        """Wait until the peer's system has what was sent: a reset may overtake and destroy the rest."""
+        end = time.monotonic() + patience_seconds
+        while time.monotonic() < end and struct.unpack("i", fcntl.ioctl(self._socket, _SIOCOUTQ, bytes(4)))[0]:
+            time.sleep(0.001)
 
     def reset(self) -> None:
         """End the connection so that the peer sees `connection reset`, not an orderly end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,8 @@ from azure.storage.blob import ContainerClient
 
 from emulator.archive import ArchiveSimulator, archive_simulator
 from emulator.azurite import Azurite
+from emulator.faults import Kind
+from tests.conftest import Vault
 from tests.emulator.conftest import service
 
 
@@ -163,3 +166,52 @@ def test_a_delay_can_be_released(archive: ArchiveSimulator, container: Container
             assert not asked.done()
             held.release()
             assert asked.result(60)
+
+
+def raw_answer(archive: ArchiveSimulator, path: str) -> bytes:
+    """Return all that comes for a plain GET, up to the end of the connection, however that ends."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", archive.blob_port), timeout=10) as connection:
+        connection.sendall(f"GET /devstoreaccount1/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            while more := connection.recv(65536):
+                received += more
+    return received
+
+
+@pytest.mark.parametrize(
+    ("kind", "chunked", "ends"),
+    [
+        ("cut", False, b"abcd"),
+        ("cut", True, b"4\r\nabcd\r\n"),
+        ("reset", True, b"4\r\nabcd\r\n"),
+        ("chunked", True, b"8\r\nabcdefgh\r\n0\r\n\r\n"),
+        ("unsized", False, b"abcd"),
+    ],
+)
+def test_answers_on_the_wire(archive: ArchiveSimulator, vault: Vault, kind: Kind, chunked: bool, ends: bytes) -> None:
+    """Half a body, half the chunks without the last one, all chunks, or a part whose length nobody was told."""
+    with service(archive) as client:
+        container = client.create_container(vault.container, public_access="container")
+        container.upload_blob("data", b"abcdefgh")
+    archive.add_fault(kind, chunked=chunked)
+    head, _, body = raw_answer(archive, f"{vault.container}/data").partition(b"\r\n\r\n")
+    assert body == ends
+    assert (b"transfer-encoding: chunked" in head.lower()) == chunked
+    assert (b"content-length: 8" in head.lower()) == (kind == "cut" and not chunked)
+
+
+def test_heads_portals_and_ranges(archive: ArchiveSimulator, container: ContainerClient) -> None:
+    """A head that breaks off, a page of HTML as a success, and ranges that nobody asked for."""
+    container.upload_blob("data", b"abcdefgh")
+    archive.add_fault("cut head", times=1)
+    assert b"\r\n\r\n" not in raw_answer(archive, f"{container.container_name}/data")
+    archive.add_fault("portal", times=1)
+    assert raw_answer(archive, "").startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")
+    archive.add_fault("range", times=1)
+    answers: list[str] = []
+    container.get_blob_client("data").download_blob(
+        2, 4, raw_response_hook=lambda answer: answers.append(answer.http_response.headers["Content-Range"])
+    )
+    assert answers == ["bytes 3-6/9"]

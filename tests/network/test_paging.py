@@ -8,15 +8,8 @@ import pytest
 
 from azbackup.errors import Missing, Unavailable
 from azbackup.storage.azure.account import Account
-from azbackup.storage.azure.credentials import connection
 from emulator.archive import ArchiveSimulator
 from tests.conftest import Vault
-
-
-@pytest.fixture
-def account(archive: ArchiveSimulator) -> Account:
-    """Give the account as it is reached through the simulator, in no mood to wait."""
-    return Account(connection({"connection_string": archive.connection_string}, {}), sleep=lambda _: None)
 
 
 def test_blobs_whose_second_page_is_gone(archive: ArchiveSimulator, account: Account, vault: Vault) -> None:

@@ -15,8 +15,11 @@ from azure.core.exceptions import (
 
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Exists, Missing, Status, Unavailable
-from azbackup.storage.azure.account import Account, billing_class, refusal
+from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.credentials import Connection
+from azbackup.storage.azure.patience import Patience
+from azbackup.storage.azure.refusals import refusal
+from azbackup.storage.azure.transport import billing_class
 
 KEY = "a2V5" * 22
 PLACE = Connection("account", "http://127.0.0.1:1/account", "http://127.0.0.1:1/account", key=Secret.text(KEY))
@@ -31,12 +34,12 @@ def answer(status: int, code: str = "", retry_after: str = "") -> HttpResponseEr
     return error
 
 
-class Patience:
+class Tries:
     """An account whose sleeps are written down, and an action that fails as it is told."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
-        self.account = Account(PLACE, sleep=self.slept.append)
+        self.account = Account(PLACE, patience=Patience(sleep=self.slept.append))
 
     def call(self, *errors: AzureError, forever: bool = False) -> tuple[int, AzbackupError | None]:
         """Return (how often the action was tried, the error that came of it)."""
@@ -60,7 +63,7 @@ class Patience:
 @pytest.mark.parametrize("error", [ServiceRequestError("refused"), ServiceResponseError("reset")])
 def test_nobody_there_is_said_in_seconds(error: AzureError) -> None:
     """Four tries and less than two seconds of waiting, if nobody has ever answered."""
-    patience = Patience()
+    patience = Tries()
     tries, raised = patience.call(error, forever=True)
     assert tries == 4
     assert sum(patience.slept) < 2
@@ -71,7 +74,7 @@ def test_nobody_there_is_said_in_seconds(error: AzureError) -> None:
 
 def test_an_outage_is_waited_out() -> None:
     """Once somebody has answered, half a minute without a network does not end a run."""
-    patience = Patience()
+    patience = Tries()
     assert patience.call() == (1, None)
     assert patience.call(*[ServiceResponseError("reset")] * 7) == (8, None)
     assert 25 < sum(patience.slept) < 60
@@ -81,18 +84,18 @@ def test_an_outage_is_waited_out() -> None:
 
 def test_a_busy_service_is_given_the_time_it_asks_for() -> None:
     """Retry-After is kept to, up to two minutes; without it the waits grow."""
-    patience = Patience()
+    patience = Tries()
     assert patience.call(answer(503, "ServerBusy", "7"), answer(503, "ServerBusy"), answer(429)) == (4, None)
     assert patience.slept[0] == 7
     assert 0 < patience.slept[1] < patience.slept[2]
-    patience = Patience()
+    patience = Tries()
     patience.call(answer(503, "ServerBusy", "100000"))
     assert patience.slept == [120]
 
 
 def test_a_service_that_stays_busy_is_given_up() -> None:
     """After some eight tries, with status 14."""
-    tries, raised = Patience().call(answer(503, "ServerBusy"), forever=True)
+    tries, raised = Tries().call(answer(503, "ServerBusy"), forever=True)
     assert tries == 8
     assert isinstance(raised, Unavailable)
     assert raised.code == "ServerBusy"
@@ -117,7 +120,7 @@ def test_a_service_that_stays_busy_is_given_up() -> None:
 )
 def test_a_refusal_is_what_it_is(status: int, code: str, kind: type[AzbackupError]) -> None:
     """Taken, changed, absent and refused are told apart; nothing is tried twice; no signature is shown."""
-    tries, raised = Patience().call(answer(status, code))
+    tries, raised = Tries().call(answer(status, code))
     assert tries == 1
     assert type(raised) is kind
     assert raised is not None
@@ -127,7 +130,7 @@ def test_a_refusal_is_what_it_is(status: int, code: str, kind: type[AzbackupErro
 @pytest.mark.parametrize("header", ["soon", "-5", ""])
 def test_a_strange_retry_after_does_no_harm(header: str) -> None:
     """What is no number counts as none; nobody sleeps a negative time."""
-    patience = Patience()
+    patience = Tries()
     assert patience.call(answer(503, "ServerBusy", header)) == (2, None)
     assert patience.slept[0] > 0
 

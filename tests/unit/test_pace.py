@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from azbackup.storage.azure.throttle import PacedBody, Throttle, paced_reader
+from azbackup.storage.azure.throttle import PacedBody, Throttle
 
 
 class Clock:
@@ -45,11 +45,3 @@ def test_a_paced_body_is_the_body() -> None:
     assert len(body) == 10
     assert [body.read(4), body.read(4), body.read(4), body.read(4)] == [b"0123", b"4567", b"89", b""]
     assert PacedBody(b"0123456789", pace).read() == b"0123456789"
-
-
-def test_a_paced_reader_gives_what_was_read() -> None:
-    """And takes its time."""
-    clock = Clock()
-    read = paced_reader(lambda size: b"x" * size, Throttle(100, lambda: clock.now, clock.sleep))
-    assert read(200) == b"x" * 200
-    assert clock.now >= 101.8

@@ -134,8 +134,15 @@ class AzureRows:
             answers = [self._creating(lambda: self._client.create_entity(entities[0]), group[0].name)]
         else:
             operations: list[Any] = [("create", entity) for entity in entities]
-            answers = self._creating(lambda: self._client.submit_transaction(operations), f"{group[0].name} and more")
+            answers = self._creating(partial(self._submit, operations), f"{group[0].name} and more")
         return ((row.name, str(answer.get("etag") or "")) for row, answer in zip(group, answers, strict=True))
+
+    def _submit(self, operations: list[Any]) -> Any:
+        """The answers of a transaction. Raises ValueError when it is not one for each operation: that is no answer."""
+        answers = self._client.submit_transaction(operations)
+        if len(answers) != len(operations):
+            raise ValueError("a batch was answered in part")
+        return answers
 
     def _is_there(self, row: SealedRecord) -> bool:
         """Whether a row is there with these bytes. Exists when it is there with others."""

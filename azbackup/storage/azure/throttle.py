@@ -55,14 +55,3 @@ class PacedBody:
         self._at = end
         self._pace.take(len(part))
         return part
-
-
-def paced_reader(read: Callable[..., bytes], pace: Throttle) -> Callable[..., bytes]:
-    """A reader that hands over what `read` gives, at a pace."""
-
-    def reading(*args: object, **options: object) -> bytes:
-        data = read(*args, **options)
-        pace.take(len(data))
-        return data
-
-    return reading
