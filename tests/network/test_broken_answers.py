@@ -6,6 +6,7 @@ It is asked for again, then it is Unavailable: never another error, never "there
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ class Stores:
     blobs: AzureBlobs
     staging: AzureStaging
     rows: AzureRows
+    elsewhere: Callable[[], AzureRows]  # in a table that is not there yet
 
     def fill(self) -> None:
         """Store a pack, an archived one, three rows and a plain one."""
@@ -62,6 +64,7 @@ ASKED: dict[str, tuple[Callable[[Stores], Any], Callable[[Any], bool]]] = {
     "get row": (lambda s: s.rows.get("r1"), lambda got: got == ROWS[1].sealed),
     "insert one": (lambda s: s.rows.insert([SealedRecord("s", b"x", "")]), lambda got: set(got) <= {"s"}),
     "insert": (lambda s: s.rows.insert([SealedRecord(f"t{n}", b"x", "") for n in range(4)]), lambda _: True),
+    "first row": (lambda s: s.elsewhere().insert_plain("key", {"n": 1}), lambda got: got is None),
     "versions": (lambda s: [name for name, _ in s.rows.versions("r", "s")], lambda got: got == ["r0", "r1", "r2"]),
     "range": (lambda s: [row.sealed for row in s.rows.range("r", "s")], lambda got: got == [r.sealed for r in ROWS]),
     "thaw": (lambda s: s.staging.thaw("p/packs/cold", "standard"), lambda got: got is False),
@@ -83,6 +86,7 @@ def stores(account: Account, vault: Vault) -> Stores:
         AzureBlobs(account, vault.container),
         AzureStaging(account, vault.container),
         AzureRows(account, vault.table, vault.partition),
+        lambda: AzureRows(account, f"t{uuid.uuid4().hex[:12]}", vault.partition),
     )
     found.fill()
     return found

@@ -138,7 +138,7 @@ class Account:
         except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
             return nobody(error)
         except HttpResponseError as error:
-            return error if error.status_code else nobody(error)
+            return error if (error.status_code or 0) >= 400 else nobody(error)  # a success that could not be read
         except AzureError as error:
             return error
         except _SENSELESS as error:
