@@ -59,6 +59,7 @@ class Fault:
     keep_bytes: int | None = None  # cut, reset, unsized: how much of the body comes; half of it unless told
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
+    _met: set[tuple[str, str, str]] = field(default_factory=set, init=False)
     _released: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
 
     def wait(self) -> None:
@@ -68,8 +69,6 @@ class Fault:
     def release(self) -> None:
         """Let the requests go that are held back, and hold no more."""
         self._released.set()
-
-    _met: set[tuple[str, str, str]] = field(default_factory=set, init=False)
 
     def matches(self, request: Request) -> bool:
         """Tell whether the rule is for such a request, its counts apart."""
