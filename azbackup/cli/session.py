@@ -20,6 +20,7 @@ from azbackup.format.labels import check_partition
 from azbackup.records.keystore import Keystore, Opened
 from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
+from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.throttle import Limits, Throttle
 from azbackup.storage.local.cache_file import cache_directory, digest
 from azbackup.storage.local.salt import RememberedSalt
@@ -47,6 +48,7 @@ class Vault:
         self.limits = limits
         self.container = container
         self.table = table
+        self.patience = Patience(clock=time.monotonic)
         self.password = Secret(b"")
         self._head: RememberedSalt | None = None
 
@@ -58,9 +60,14 @@ class Vault:
     @cached_property
     def account(self) -> Account:
         """The account's clients."""
+        import logging  # comes with the SDK
+
         from azbackup.storage.azure.account import Account
 
-        return Account(self.connection, self.limits)
+        # What the libraries would log on stderr is in the error that comes of it, or was repeated and is no news.
+        for library in ("azure", "urllib3", "requests", "charset_normalizer"):
+            logging.getLogger(library).addHandler(logging.NullHandler())
+        return Account(self.connection, self.limits, self.patience)
 
     @cached_property
     def rows(self) -> AzureRows:

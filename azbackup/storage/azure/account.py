@@ -58,7 +58,11 @@ class Account:
         self._reached = False
         self.requests: Counter[str] = Counter()
         self._transport = Transport(
-            self.requests, limits or Limits(), connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS
+            self.requests,
+            limits or Limits(),
+            self._patience.clock,
+            connection_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
         )
         self._options: dict[str, Any] = {
             "transport": self._transport,

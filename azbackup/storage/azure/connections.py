@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import io
 import socket
-import time
+from collections.abc import Callable
+from functools import partial
 from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+Clock = Callable[[], float]
 
 _SLOW_SECONDS = 60.0  # of waiting, in which ...
 _SLOW_BYTES = 1024  # ... so much must come, once an answer has begun
@@ -43,17 +46,18 @@ class Progress:
 class _Raw(io.RawIOBase):
     """A connection's bytes, as they come, with an eye on the clock."""
 
-    def __init__(self, raw: io.RawIOBase) -> None:
+    def __init__(self, raw: io.RawIOBase, clock: Clock) -> None:
         self._raw = raw
+        self._clock = clock
         self._progress = Progress()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        began = time.monotonic()
+        began = self._clock()
         size: int | None = self._raw.readinto(buffer)
-        self._progress.add(time.monotonic() - began, size or 0)
+        self._progress.add(self._clock() - began, size or 0)
         return size
 
     def close(self) -> None:
@@ -72,42 +76,43 @@ class _Lines(io.BufferedReader):
 
 
 class _Answer(HTTPResponse):
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+    def __init__(self, clock: Clock, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         raw: Any = self.fp.detach()  # a BufferedReader that nothing was read from yet
-        self.fp = _Lines(_Raw(raw))
-
-
-class _Plain(HTTPConnection):
-    response_class = _Answer
-
-
-class _Secure(HTTPSConnection):
-    response_class = _Answer
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
-_POOLS = {"http": _PlainPool, "https": _SecurePool}
+        self.fp = _Lines(_Raw(raw, clock))
 
 
 class Adapter(HTTPAdapter):
     """Makes such connections, straight or through a proxy."""
 
+    def __init__(self, clock: Clock, **options: Any) -> None:
+        self._pools: Any = {
+            "http": partial(_pool, HTTPConnectionPool, HTTPConnection, clock),
+            "https": partial(_pool, HTTPSConnectionPool, HTTPSConnection, clock),
+        }
+        super().__init__(**options)
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """The connections of requests that go straight."""
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """The connections of requests through a proxy; SOCKS makes its own."""
         manager = super().proxy_manager_for(proxy, **options)
         if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
+            manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _pool(kind: Any, connection: Any, clock: Clock, *arguments: Any, **options: Any) -> Any:
+    """A pool of urllib3's whose connections read such answers."""
+    pool = kind(*arguments, **options)
+    pool.ConnectionCls = partial(_connection, connection, clock)
+    return pool
+
+
+def _connection(kind: Any, clock: Clock, *arguments: Any, **options: Any) -> Any:
+    connection = kind(*arguments, **options)
+    connection.response_class = partial(_Answer, clock)
+    return connection

@@ -7,7 +7,6 @@ replace the signature and be sent to the account. Proxies and certificates come 
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from http.client import HTTPException
@@ -19,17 +18,13 @@ from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 
 from azbackup.storage.azure.answers import Asked, flaw
-from azbackup.storage.azure.connections import Adapter
+from azbackup.storage.azure.connections import Adapter, Clock
 from azbackup.storage.azure.throttle import Limits, PacedBody, Throttle
 
 _BLOCK_BYTES = 256 * 1024  # read from a connection at once: smaller ones take a third of a restore's time, larger ones
 # are no faster
 _NETWORK_HINT = "check the account name and the network, then run the same command again"
 _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
-
-# What the SDK and its libraries would say on stderr is in the error that comes of it, or was repeated and is no news.
-for _library in ("azure", "urllib3", "requests", "charset_normalizer"):
-    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 class NobodyAnswered(ServiceResponseError):
@@ -53,12 +48,14 @@ class NobodyAnswered(ServiceResponseError):
 class _Session(requests.Session):
     """Whole answers of whoever was asked."""
 
-    def __init__(self, download: Throttle | None) -> None:
+    def __init__(self, download: Throttle | None, clock: Clock) -> None:
         super().__init__()
         self._download = download
         self.auth = _signed_already
         for scheme in ("http://", "https://"):
-            self.mount(scheme, Adapter(max_retries=urllib3.Retry(total=False, redirect=False, raise_on_status=False)))
+            self.mount(
+                scheme, Adapter(clock, max_retries=urllib3.Retry(total=False, redirect=False, raise_on_status=False))
+            )
 
     def request(self, method: Any, url: Any, *arguments: Any, **options: Any) -> requests.Response:
         """One request and all of its answer. Raises NobodyAnswered."""
@@ -99,8 +96,8 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # loaded lazily by az
     `answered` is of the thread that asks: whether its last request had an answer.
     """
 
-    def __init__(self, counts: Counter[str], limits: Limits, **options: Any) -> None:
-        session = _Session(limits.download)
+    def __init__(self, counts: Counter[str], limits: Limits, clock: Clock, **options: Any) -> None:
+        session = _Session(limits.download, clock)
         # A body that was read already is handed on in one piece: a slice of all of it is no copy.
         super().__init__(session=session, connection_data_block_size=1 << 40, **options)
         self._counts = counts
