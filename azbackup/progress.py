@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Listener of a run. Called from the run's own thread only."""
+    """Listener of a run. Called from the run's own thread only. It keeps what it needs: a run hands on no lists."""
 
     def stage(self, name: str, files: int = 0, size: int = 0) -> None:
         """A stage begins; `files` and `size` (bytes) are what it expects, 0 when unknown."""
@@ -23,24 +23,5 @@ class Progress(Protocol):
     def note(self, message: str) -> None:
         """Worth a line: something was skipped, chosen, healed or is pending."""
 
-
-class Silent:
-    """A listener that keeps the problems and notes and shows nothing."""
-
-    def __init__(self) -> None:
-        self.problems: list[tuple[bytes, str]] = []
-        self.notes: list[str] = []
-
-    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
-        """Ignored."""
-
-    def advance(self, path: bytes, files: int, size: int) -> None:
-        """Ignored."""
-
-    def problem(self, path: bytes, message: str) -> None:
-        """Kept."""
-        self.problems.append((path, message))
-
-    def note(self, message: str) -> None:
-        """Kept."""
-        self.notes.append(message)
+    def damage(self, message: str) -> None:
+        """Something stored is missing, cut, swapped or altered: the run goes on and ends with status 13."""

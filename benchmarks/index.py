@@ -36,7 +36,7 @@ def _main(chunks: int) -> None:
     rows = AzureRows(account, name, partition)
     blobs = AzureBlobs(account, name)
     opened = Keystore(rows, blobs, partition).open(Secret(os.environ["AZBACKUP_PASSWORD"].encode()))
-    records = RecordStore(rows, blobs, derive(opened.data_key), partition)
+    records = RecordStore(rows, blobs, derive(opened.data_key), partition, print)
     batch: list[SealedRecord] = []
     for number, record in enumerate(_records(chunks)):
         pack_id = stamp(1_500_000_000 + number, os.urandom(8))

@@ -37,7 +37,7 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
     seen.note(snapshot.number)
     show.close()
     _summary(session, snapshot, prices)
-    return outcome_status(show, partition.records.damage, snapshot.totals.unreadable)
+    return outcome_status(show, snapshot.totals.unreadable)
 
 
 def _stamp() -> str:

@@ -40,7 +40,7 @@ def look_command(session: Session, wanted: Selection | Matcher | None) -> Status
         results.flush()
     figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
     session.show.summary({"results": count, "problems": problems, **figures})
-    return outcome_status(session.show, catalog.records.damage, problems)
+    return outcome_status(session.show, problems)
 
 
 @dataclass(frozen=True)

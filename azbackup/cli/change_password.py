@@ -17,8 +17,7 @@ def change_password_command(args: argparse.Namespace, show: LineProgress) -> Sta
     vault = open_vault(args)
     vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
-    damage: list[str] = []
-    record = change_password(vault.keystore, vault.password, new, utc_now(), damage.append)
+    record = change_password(vault.keystore, vault.password, new, utc_now(), show.damage)
     values = {"partition": vault.partition, "changed": record.changed}
     show.summary(values, f"partition {vault.partition} opens with the new password from now on")
-    return outcome_status(show, damage, 0)
+    return outcome_status(show, 0)

@@ -137,7 +137,7 @@ def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
 
 def _status(show: LineProgress, outcome: RestoreResult) -> Status:
     """Damage weighs most, then what Azure refused, then what is pending, then what could not be restored."""
-    status = outcome_status(show, outcome.damage, outcome.problems)
+    status = outcome_status(show, outcome.problems)
     if status is Status.DAMAGED:
         return status
     if outcome.refused is not None:

@@ -146,10 +146,11 @@ def open_partition(session: Session, *, rows: bool = True) -> Partition:
     from azbackup.records.partition import Partition
     from azbackup.records.record_store import RecordStore
 
-    vault = session.vault
+    vault, show = session.vault, session.show
     keys = derive(session.key.data_key)
-    records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition)
-    records.damage += [session.key.damage] if session.key.damage else []
+    records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition, show.damage)
+    if session.key.damage:
+        show.damage(session.key.damage)
     return Partition(vault.partition, keys, vault.blobs, records)
 
 

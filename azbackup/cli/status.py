@@ -37,12 +37,13 @@ def show_bug(_kind: type[BaseException], error: BaseException, trace: TracebackT
     print_traceback(error.with_traceback(trace))
 
 
-def outcome_status(show: LineProgress, damage: list[str], problems: int) -> Status:
+def outcome_status(show: LineProgress, problems: int) -> Status:
     """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
+    damage = show.damaged
     if not damage:
         return Status.INCOMPLETE if problems else Status.DONE
     for line in damage[:_NAMED_DAMAGE]:
-        show.damage(line)
+        show.show_damage(line)
     more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
     message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
     print_error(show, Status.DAMAGED, message, "")

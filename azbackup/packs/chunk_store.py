@@ -95,7 +95,7 @@ class ChunkStore:
                 if pack_blob(self._partition.name, pack_id) in there:
                     self._known.update(split_ids(ids))
                 else:  # what was in it is stored again wherever a file still has it
-                    self._partition.records.damage.append(f"pack {pack_id} is missing")
+                    self._partition.records.report(f"pack {pack_id} is missing")
             packs = {PACK_PREFIX + pack_id for pack_id, _ in recorded}
             self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
         return self._known

@@ -36,7 +36,7 @@ class Catalog:
     # --- snapshots
 
     def snapshots(self) -> list[Snapshot]:
-        """All snapshots by number. A number that is missing is read from its copy, or remembered as damage."""
+        """All snapshots by number. A number that is missing is read from its copy, or reported as damage."""
         found = {each.number: each for each in self._decoded(SNAPSHOT_PREFIX, decode_snapshot)}
         for number in range(1, max(found, default=0)):
             if number not in found:
@@ -45,26 +45,26 @@ class Catalog:
         while self.newest < self._seen and self._recover_snapshot(self.newest + 1, found):
             self.newest += 1
         if self.newest + 1 < self._seen:
-            self.records.damage.append(f"this machine has seen snapshots up to {self._seen}: they are gone too")
+            self.records.report(f"this machine has seen snapshots up to {self._seen}: they are gone too")
         return [found[number] for number in sorted(found)]
 
     def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
-        """The records under a prefix; one that does not open, or is not what it should be, is remembered as damage."""
+        """The records under a prefix; one that does not open, or is not what it should be, is reported as damage."""
         for row in self.records.rows(prefix, prefix[:-1] + "."):
             try:
                 record = decode(row.name, self.records.open(row))
             except Damaged as error:
-                self.records.damage.append(error.message)
+                self.records.report(error.message)
                 continue
             yield record
 
     def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> bool:
-        """Whether a snapshot without a row was found in its copy; if not, that is remembered as damage."""
+        """Whether a snapshot without a row was found in its copy; if not, that is reported as damage."""
         name = snapshot_name(number)
         try:
             found[number] = decode_snapshot(name, self.records.missing(name))
         except Damaged as error:
-            self.records.damage.append(error.message)
+            self.records.report(error.message)
         return number in found
 
     # --- entries
@@ -100,14 +100,14 @@ class Catalog:
                 yield self.records.open(row) if row is not None else self.records.missing(name)
 
         def report(text: str) -> None:
-            self.records.damage.append(f"run {layer.run}: {text}")
+            self.records.report(f"run {layer.run}: {text}")
 
         return read_entries(payloads(), full=full, report=report)
 
     # --- packs
 
     def packs(self) -> Iterator[tuple[PackId, PackRecord]]:
-        """Every pack record. One that cannot be used is remembered as damage: its chunks are then unknown."""
+        """Every pack record. One that cannot be used is reported as damage: its chunks are then unknown."""
         return self._decoded(PACK_PREFIX, decode_pack)
 
     def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
@@ -117,4 +117,4 @@ class Catalog:
                 try:
                     yield decode_pack(name, self.records.missing(name))
                 except Damaged as error:
-                    self.records.damage.append(error.message)
+                    self.records.report(error.message)

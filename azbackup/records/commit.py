@@ -71,4 +71,4 @@ def finish_commit(records: RecordStore, number: int) -> None:
             records.open_sealed(each)
         records.insert([*rows, row])
     except (Damaged, Missing, Exists) as error:
-        records.damage.append(f"snapshot {number} has a copy that cannot be committed: {error.message}")
+        records.report(f"snapshot {number} has a copy that cannot be committed: {error.message}")

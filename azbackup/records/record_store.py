@@ -3,13 +3,13 @@
     sealed = crypto.seal_record(codec.encode_payload(payload))
 
 Promises that a record that opens is the one that was stored under its name in this partition. A row that does not
-open, or is not there though something points to it, is read from its copy; that is remembered in `damage` and shown,
-since rows do not vanish by themselves.
+open, or is not there though something points to it, is read from its copy; that is reported as damage, since rows do
+not vanish by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
@@ -29,13 +29,18 @@ def compressed(payload: bytes) -> bytes | None:
 class RecordStore:
     """The records of one partition, opened and sealed."""
 
-    def __init__(self, rows: RowStore | None, blobs: BlobStore, keys: Keys, partition: str) -> None:
-        """`rows` is None when the table is lost: everything is read from the copies, and nothing can be written."""
+    def __init__(
+        self, rows: RowStore | None, blobs: BlobStore, keys: Keys, partition: str, report: Callable[[str], None]
+    ) -> None:
+        """`rows` is None when the table is lost: everything is read from the copies, and nothing can be written.
+
+        `report` hears of everything in this partition that is damaged; also of what its users find.
+        """
         self.copies = Copies(blobs, partition)
         self._table = rows
         self._keys = keys
         self._partition = partition
-        self.damage: list[str] = []
+        self.report = report
 
     # --- reading
 
@@ -53,7 +58,7 @@ class RecordStore:
             return self.open_sealed(self._again(row))
         except Damaged:
             payload = self._from_copy(row.name, damage)
-            self.damage.append(f"row {row.name} was altered; its copy was used")
+            self.report(f"row {row.name} was altered; its copy was used")
             return payload
 
     def _again(self, row: SealedRecord) -> SealedRecord:
@@ -66,7 +71,7 @@ class RecordStore:
     def missing(self, name: str) -> bytes:
         """The payload of a record whose row should be there and is not, from its copy. Damaged when there is none."""
         payload = self._from_copy(name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage"))
-        self.damage.append(f"row {name} is missing; its copy was used")
+        self.report(f"row {name} is missing; its copy was used")
         return payload
 
     def _from_copy(self, name: str, otherwise: Damaged) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from azbackup.progress import Silent
 from tests.faults.world import PARTITION, World, assert_restores, make_small
+from tests.listener import Silent
 
 
 class Watch(Silent):

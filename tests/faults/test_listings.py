@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from azbackup.progress import Silent
 from emulator.trees import differences
 from tests.faults.world import World, assert_restores, change_source, keep, make_small, make_source
+from tests.listener import Silent
 
 
 def test_names_that_come_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from emulator.trees import differences
 from tests.contract.memory import Blob
 from tests.faults.conftest import Story, tell
 from tests.faults.world import PARTITION, World, assert_restores, leftovers, make_small
+from tests.listener import Silent
 
 Where = dict[Any, Any]
 NEWEST = (PARTITION, "snapshot-00000002")
@@ -193,12 +194,13 @@ def test_every_property_of_the_key_record_altered(whole: World) -> None:
         world.table.rows[PARTITION, "key"] = other
         with telling(f"alteration {number}"):
             try:
-                catalog, partition = world.opened()
+                show = Silent()
+                _, partition = world.opened(show=show)
             except AzbackupError:
                 continue
             assert partition.keys.record_key.reveal() == right
             same = {name: other.values.get(name) for name in KEPT} == {name: row.values[name] for name in KEPT}
-            assert catalog.records.damage or same
+            assert show.damaged or same
 
 
 def test_a_chunk_that_is_sealed_and_wrong(whole: World, story: Story, tmp_path: Path) -> None:

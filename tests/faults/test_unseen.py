@@ -14,8 +14,8 @@ import pytest
 
 from azbackup.filesystem import scanner
 from azbackup.format.model import Entry, Kind
-from azbackup.progress import Silent
 from tests.faults.world import World, assert_restores, make_small
+from tests.listener import Silent
 
 MIB = 1024 * 1024
 EVERYWHERE = (

@@ -19,7 +19,7 @@ from typing import Any
 
 from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_table
-from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
+from azbackup.commands.restore.outcome import RestoreRequest
 from azbackup.commands.restore.run import Restore
 from azbackup.crypto.kdf import KdfCosts
 from azbackup.crypto.keywrap import wrap_data_key
@@ -32,7 +32,6 @@ from azbackup.packs.run import Clock, new_run
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates
-from azbackup.progress import Silent
 from azbackup.records import keystore
 from azbackup.records.catalog import Catalog
 from azbackup.records.keystore import Keystore
@@ -43,6 +42,7 @@ from azbackup.storage.local.journal import Journal
 from azbackup.storage.prices import load_prices
 from emulator.trees import differences
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
+from tests.listener import Silent
 
 PARTITION = "user1"
 PASSWORD = Secret(b"secret")
@@ -106,6 +106,14 @@ class Fused:
         return lambda *args: iter(call(*args)) if name in ("listed", "range") else call(*args)
 
 
+@dataclass(frozen=True)
+class Restored:
+    """How a restore ended."""
+
+    damage: list[str]
+    problems: int
+
+
 @dataclass
 class World:
     """An account with one partition, and a source. `journal` is the file of a backup's notes, None for none."""
@@ -144,35 +152,39 @@ class World:
         keys_of = Keystore(rows, blobs, PARTITION)
         opened, fresh = keys_of.open_or_create(PASSWORD, "2026-11-22T00:00:00Z")
         keys = derive(opened.data_key)
-        records = RecordStore(rows, blobs, keys, PARTITION)
+        show = show or Silent()
+        records = RecordStore(rows, blobs, keys, PARTITION, show.damage)
         partition = Partition(PARTITION, keys, blobs, records)
         if not opened.in_table:
-            rebuild_table(records, keys_of, opened, Silent())
+            rebuild_table(records, keys_of, opened, show)
         job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads)
         clock = Clock(lambda: self.now_ns, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
-        run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show or Silent())
+        run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show)
         try:
-            return run.run(), [*records.damage, *([opened.damage] if opened.damage else [])]
+            return run.run(), [*show.damaged, *([opened.damage] if opened.damage else [])]
         finally:
             run._store._uploads._workers.stop()  # or a killed run's threads would wait for ever
             if journal is not None:
                 os.close(journal._file)
 
-    def opened(self, fuse: Fuse | None = None) -> tuple[Catalog, Partition]:
-        """Open the partition; return its catalog and itself; what was wrong with the key record is damage."""
+    def opened(self, fuse: Fuse | None = None, show: Silent | None = None) -> tuple[Catalog, Partition]:
+        """Open the partition; return its catalog and itself. `show` hears what was wrong with the key record."""
         fuse = fuse or Fuse()
         rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
         blobs: Any = Fused(self.blobs, fuse)
         opened = Keystore(rows, blobs, PARTITION).open(PASSWORD)
         keys = derive(opened.data_key)
-        records = RecordStore(rows if opened.in_table else None, blobs, keys, PARTITION)
-        records.damage += [opened.damage] if opened.damage else []
+        show = show or Silent()
+        records = RecordStore(rows if opened.in_table else None, blobs, keys, PARTITION, show.damage)
+        if opened.damage:
+            show.damage(opened.damage)
         return Catalog(records), Partition(PARTITION, keys, blobs, records)
 
-    def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> RestoreResult:
+    def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> Restored:
         """Restore a snapshot, the newest for 0."""
-        catalog, partition = self.opened(fuse)
+        show = Silent()
+        catalog, partition = self.opened(fuse, show)
         snapshots = [each for each in catalog.snapshots() if number in (0, each.number)]
         if not snapshots:
             raise NothingStored("no snapshot")
@@ -187,7 +199,8 @@ class World:
             now=lambda: _NOW_NS / 1e9,
         )
         thaw = ThawRequests(PackStates(partition.blobs, staging, PARTITION), staging, "mark")
-        return Restore(wish, partition, catalog, thaw, Silent()).run()
+        result = Restore(wish, partition, catalog, thaw, show).run()
+        return Restored(show.damaged, result.problems)
 
     # --- what there is
 

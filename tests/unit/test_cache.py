@@ -159,20 +159,21 @@ def test_a_row_without_a_version_is_always_read(rows: Counted, path: Path) -> No
     assert rows.taken() == ["rows"]
 
 
-def records(rows: CachedRows | Counted) -> RecordStore:
-    """The records of a partition under some key."""
-    return RecordStore(rows, MemoryBlobs(), derive(Secret(bytes(32))), "user1")
+def records(rows: CachedRows | Counted, damage: list[str]) -> RecordStore:
+    """The records of a partition under some key; their damage goes into a list."""
+    return RecordStore(rows, MemoryBlobs(), derive(Secret(bytes(32))), "user1", damage.append)
 
 
 def test_bytes_that_rotted_here_are_read_from_the_table(rows: Counted, path: Path) -> None:
     """A flipped bit in the file, or bytes that somebody put there, cost a request, and are no damage."""
-    writer = records(cached(rows, path))
+    damage: list[str] = []
+    writer = records(cached(rows, path), damage)
     writer.insert([writer.seal("files-a", b"right")])
     with opened(path) as file:
         file.execute("UPDATE contents SET sealed = ?", (os.urandom(60),))
-    reader = records(cached(rows, path))
+    reader = records(cached(rows, path), damage)
     assert [reader.open(row) for row in reader.rows(*RANGE)] == [b"right"]
-    assert reader.damage == []
+    assert damage == []
     assert rows.taken() == ["names"]
 
 
@@ -209,14 +210,15 @@ def test_a_file_of_another_version_is_replaced(rows: Counted, path: Path) -> Non
 def test_a_file_that_is_cut_anywhere(rows: Counted, path: Path) -> None:
     """Whatever a crash of the machine left: the rows are the table's."""
     payloads = [os.urandom(1000) for _ in range(50)]
-    writer = records(cached(rows, path))
+    damage: list[str] = []
+    writer = records(cached(rows, path), damage)
     writer.insert([writer.seal(f"files-{number:04d}", payload) for number, payload in enumerate(payloads)])
     whole = path.read_bytes()
     for end in range(0, len(whole), 1500):
         path.write_bytes(whole[:end] + bytes(end % 2 * 5000))
-        reader = records(cached(rows, path))
+        reader = records(cached(rows, path), damage)
         assert [reader.open(row) for row in reader.rows(*RANGE)] == payloads
-        assert reader.damage == []
+        assert damage == []
 
 
 def test_without_a_place_for_the_file(rows: Counted, tmp_path: Path) -> None:

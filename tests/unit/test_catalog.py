@@ -21,6 +21,7 @@ from azbackup.records.commit import RunCopies, commit
 from azbackup.records.record_store import RecordStore, compressed
 from azbackup.records.snapshots import latest_by_source, snapshot_by_number
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
+from tests.listener import Silent
 
 RUN = "20261122T210800Z-%016x"
 PACK = "pack-" + RUN % 1
@@ -129,12 +130,14 @@ class Partition:
     """Records of one partition in memory."""
 
     def __init__(self) -> None:
+        self.show = Silent()
         self.blobs = MemoryBlobs()
         self.rows = MemoryRows(MemoryTable(), "user1")
 
     def catalog(self) -> Catalog:
-        """Return a catalog of its own, as each run has."""
-        return Catalog(RecordStore(self.rows, self.blobs, KEYS, "user1"))
+        """Return a catalog of its own, as each run has; `show` keeps what it tells."""
+        self.show = Silent()
+        return Catalog(RecordStore(self.rows, self.blobs, KEYS, "user1", self.show.damage))
 
     def commit(self, after: int, number: int) -> int:
         """Commit a snapshot of one file record; return the number that it got."""
@@ -162,7 +165,7 @@ def test_snapshots_are_listed_by_number(partition: Partition) -> None:
     """All of them, without a complaint."""
     catalog = partition.catalog()
     assert [each.number for each in catalog.snapshots()] == [1, 2, 3]
-    assert catalog.records.damage == []
+    assert partition.show.damaged == []
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -171,11 +174,11 @@ def test_a_gap_is_noticed(partition: Partition, number: int) -> None:
     partition.lose(number, copy=False)
     catalog = partition.catalog()
     assert [each.number for each in catalog.snapshots()] == [1, 2, 3]
-    assert any(snapshot_name(number) in each for each in catalog.records.damage)
+    assert any(snapshot_name(number) in each for each in partition.show.damaged)
     del partition.blobs.blobs[f"user1/records/{snapshot_name(number)}"]
     catalog = partition.catalog()
     assert [each.number for each in catalog.snapshots()] == [each for each in (1, 2, 3) if each != number]
-    assert any(snapshot_name(number) in each for each in catalog.records.damage)
+    assert any(snapshot_name(number) in each for each in partition.show.damaged)
 
 
 @pytest.mark.parametrize("sealed", [None, b"", b"altered"], ids=repr)
@@ -188,7 +191,7 @@ def test_a_lost_row_is_read_from_its_copy_and_said(partition: Partition, sealed:
         partition.rows.table.rows["user1", name] = sealed
     catalog = partition.catalog()
     assert [entry.path for entry in catalog.entries(catalog.snapshots()[1])] == [b""]
-    assert any(name in each for each in catalog.records.damage)
+    assert any(name in each for each in partition.show.damaged)
     del partition.blobs.blobs[f"user1/records/{RUN % 2}-0001"]
     catalog = partition.catalog()
     with pytest.raises(Damaged, match=name):
@@ -210,7 +213,7 @@ def test_a_commit_that_was_begun_is_finished_by_the_next(partition: Partition) -
     found = catalog.snapshots()
     assert [each.number for each in found] == [1, 2, 3, 4]
     assert [entry.path for entry in catalog.entries(found[2])] == [b""]
-    assert catalog.records.damage == []
+    assert partition.show.damaged == []
 
 
 def test_a_planted_copy_is_not_committed(partition: Partition) -> None:
@@ -237,10 +240,10 @@ def test_what_was_seen_and_is_gone_is_said(seen: int) -> None:
     """A number that this machine remembers beyond the last one is damage, said at once however high it is."""
     partition = Partition()
     partition.commit(partition.commit(0, 1), 2)
-    catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1"), seen)
+    catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1", partition.show.damage), seen)
     assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2]
-    assert "snapshot-00000003" in catalog.records.damage[0]
-    assert len(catalog.records.damage) == (1 if seen == 3 else 2)
+    assert "snapshot-00000003" in partition.show.damaged[0]
+    assert len(partition.show.damaged) == (1 if seen == 3 else 2)
 
 
 def test_what_was_seen_and_has_a_copy_is_brought_back() -> None:
@@ -249,7 +252,7 @@ def test_what_was_seen_and_has_a_copy_is_brought_back() -> None:
     partition.commit(partition.commit(partition.commit(0, 1), 2), 3)
     partition.lose(2, copy=False)
     partition.lose(3, copy=False)
-    catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1"), 3)
+    catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1", partition.show.damage), 3)
     assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2, 3]
     assert catalog.newest == 3
-    assert len(catalog.records.damage) == 2
+    assert len(partition.show.damaged) == 2

@@ -24,6 +24,7 @@ from azbackup.records.commit import RunCopies, commit
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection, matcher
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
+from tests.listener import Silent
 
 KEYS = derive(Secret(bytes(range(32))))
 HOME, ETC = b"/home", b"/etc"
@@ -61,14 +62,16 @@ class Partition:
 
     def __init__(self, most: int = 1 << 30) -> None:
         """Payloads of more than `most` bytes go into several records."""
+        self.show = Silent()
         self.blobs = MemoryBlobs()
         self.rows = CountedRows()
         self._most = most
         self._count = 0
 
     def catalog(self) -> Catalog:
-        """Return a catalog of its own, as each run has."""
-        return Catalog(RecordStore(self.rows, self.blobs, KEYS, "user1"))
+        """Return a catalog of its own, as each run has; `show` keeps what it tells."""
+        self.show = Silent()
+        return Catalog(RecordStore(self.rows, self.blobs, KEYS, "user1", self.show.damage))
 
     def add(self, source: bytes, *entries: Entry, on: Sequence[Layer] = ()) -> list[Layer]:
         """Commit a snapshot of one more layer; return its layers. Without entries its layers are those of `on`."""
@@ -257,7 +260,7 @@ def test_a_lost_layer_hides_its_snapshots_only() -> None:
     catalog = partition.catalog()
     found = partition.find("*", catalog=catalog)
     assert found == [("/etc/a", 1, [(5, 5)]), ("/home/a", 1, [(1, 1), (4, 4)]), ("/home/c", 1, [(4, 4)])]
-    [damage] = [each for each in catalog.records.damage if "could not be searched" in each]
+    [damage] = [each for each in partition.show.damaged if "could not be searched" in each]
     assert "2 snapshots from 2 on of /home" in damage
     assert lost[1].run in damage
 
@@ -269,7 +272,7 @@ def test_altered_rows_are_read_from_their_copies() -> None:
     partition.rows.table.rows["user1", files_name(full.run, 1)] = b"altered"
     catalog = partition.catalog()
     assert partition.find("a", catalog=catalog) == [("/home/a", 1, [(1, 1)])]
-    assert any("was altered" in each for each in catalog.records.damage)
+    assert any("was altered" in each for each in partition.show.damaged)
 
 
 NAMES = st.sampled_from([b"a", b"a/b", b"a/b/c.txt", b"b", b"c.txt"])
@@ -320,7 +323,7 @@ def listed(partition: Partition, *paths: bytes, **patterns: list[str]) -> tuple[
     listing = Listing(catalog, Selection(paths, patterns.get("include", []), patterns.get("exclude", [])))
     latest = {snapshot.source: snapshot for snapshot in catalog.snapshots()}
     found = [entry.path for snapshot in latest.values() for entry in listing.entries(snapshot)]
-    return found, listing.unknown, catalog.records.damage
+    return found, listing.unknown, partition.show.damaged
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ class LineProgress:
         self.program = program
         self.out = out
         self.quiet = quiet
+        self.damaged: list[str] = []
 
     def stage(self, name: str, files: int = 0, size: int = 0) -> None:
         """Nothing to show."""
@@ -52,7 +53,11 @@ class LineProgress:
         if not self.quiet:
             self.line(message)
 
-    def damage(self, text: str) -> None:
+    def damage(self, message: str) -> None:
+        """Keeps it for the end of the run, which names the first ones."""
+        self.damaged.append(message)
+
+    def show_damage(self, text: str) -> None:
         """One line, also when quiet."""
         self.line(text)
 
@@ -144,7 +149,7 @@ class JsonProgress(LineProgress):
         """{"event": "note", "message"}."""
         self.event("note", message=message)
 
-    def damage(self, text: str) -> None:
+    def show_damage(self, text: str) -> None:
         """{"event": "damage", "message"}."""
         self.event("damage", message=text)
 

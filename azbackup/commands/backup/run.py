@@ -111,7 +111,7 @@ class Backup:
             try:
                 return self._compare(root, parent, self._catalog.entries(parent), below)
             except Damaged as error:  # what the last snapshot held is lost in part: this one stands on its own
-                self._records.damage.append(error.message)
+                self._progress.damage(error.message)
         return self._compare(root, parent, iter(()), [])
 
     def _compare(self, root: int, parent: Snapshot | None, base: Iterator[Entry], below: list[Layer]) -> _Read:

@@ -1,6 +1,6 @@
 """The entries of a snapshot, as they come. Reads records only, never a pack.
 
-What a lost record hides is remembered as damage; the rest is listed.
+What a lost record hides is reported as damage; the rest is listed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Listing:
         except Damaged as error:
             self._whole = False
             text = f"snapshot {snapshot.number} of {os.fsdecode(snapshot.source)} is not listed to its end"
-            self._catalog.records.damage.append(f"{text}: {error.message}")
+            self._catalog.records.report(f"{text}: {error.message}")
             return
         self._unknown.append(watched.unknown)
 

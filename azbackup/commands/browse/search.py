@@ -1,7 +1,7 @@
 """The versions of an entry in all snapshots. Reads records only, never a pack.
 
 Each layer is read once, however many snapshots have it, and only what matches is held. What a lost record hides is
-remembered as damage; the rest is found.
+reported as damage; the rest is found.
 """
 
 from __future__ import annotations
@@ -82,4 +82,4 @@ class _Search:
         source = os.fsdecode(self._snapshots[0].source)
         for why, numbers in self._hidden.items():
             which = f"snapshot {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} snapshots from {numbers[0]} on"
-            self._catalog.records.damage.append(f"{which} of {source} could not be searched: {why}")
+            self._catalog.records.report(f"{which} of {source} could not be searched: {why}")

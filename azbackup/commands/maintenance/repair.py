@@ -13,7 +13,7 @@ _ORDER = (PACK_PREFIX, FILES_PREFIX, SNAPSHOT_PREFIX)
 
 
 def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, progress: Progress) -> int:
-    """Inserts the rows; how many. A copy that does not open is remembered as damage and left out."""
+    """Inserts the rows; how many. A copy that does not open is reported as damage and left out."""
     count = 0
     for prefix in _ORDER:
         for name in records.copies.names(prefix):
@@ -21,7 +21,7 @@ def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, prog
                 records.insert([records.copied(name)])
                 count += 1
             except (Damaged, Exists) as error:
-                records.damage.append(error.message)
+                records.report(error.message)
     keystore.insert_row(opened)
     progress.note(f"the table had lost this partition: {count} rows were rebuilt from their copies")
     return count

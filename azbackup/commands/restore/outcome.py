@@ -70,7 +70,6 @@ class RestoreResult:
     staged: Staged = field(default_factory=Staged)
     others: int = 0
     estimate: Estimate | None = None
-    damage: list[str] = field(default_factory=list)
 
 
 class Recorder:
@@ -107,7 +106,7 @@ class Recorder:
 
     def damaged(self, what: str) -> None:
         """Stored data is not what it should be."""
-        self.result.damage.append(what)
+        self.progress.damage(what)
 
     def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:
         """Whether the action worked; a failure is named and counted. Raises OSError when the disk is full."""

@@ -61,7 +61,6 @@ class Restore:
             if destination is not None:
                 destination.close()
         result.staged = self._thaw.states.copies()
-        result.damage += self._catalog.records.damage
         return result
 
     # --- what is there, and what is to do

@@ -36,7 +36,7 @@ def target_entries(
         except Damaged as error:
             if len(chosen) == 1:
                 raise
-            catalog.records.damage.append(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
+            catalog.records.report(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
             continue
         unknown.append(watched.unknown)
         for entry in wanted:
