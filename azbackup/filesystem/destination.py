@@ -1,59 +1,61 @@
 """The last step of a restore: entries become files below one directory, and nowhere else.
 
-Promises: a file appears under its name only when all of its bytes and its metadata are right, by rename from a
-temporary name; directories get their metadata last. A run that was killed leaves temporary names behind that the next
-run takes over. Refuses to remove what it did not make.
+Promises: a file gets its name only when all of its bytes and its metadata are right and on the disk, by rename from a
+temporary name; directories get their metadata last. Files are synced in batches: `prepare` what is complete, `settle`
+the batch, which then appears. Whatever is made or changed is acted on by descriptor. Refuses to remove what is there,
+but by `remove`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import resource
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+import stat
+from collections.abc import Callable, Iterator, Sequence
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import Directories, Unwritable, split
 from azbackup.filesystem.metadata import TYPES, MetadataWriter
 from azbackup.filesystem.scanner import scan
+from azbackup.filesystem.syncing import sync_file_system
+from azbackup.filesystem.temporaries import Temporaries, is_temporary
 from azbackup.format.model import ChunkId, Entry, Kind
 
-_TEMPORARY = (b".azbackup-", b".part")
-_OPEN_FILES = 32
 _HOLE = 4096
 _ZEROS = bytes(_HOLE)
+_BATCH_FILES, _BATCH_BYTES = 1000, 128 << 20
+_PIN_FLAGS = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 Identify = Callable[[bytes], ChunkId]  # the id of a chunk with these contents
 
 
-def is_temporary(name: bytes) -> bool:
-    """Whether a name is one of the writer's own."""
-    return name.startswith(_TEMPORARY[0]) and name.endswith(_TEMPORARY[1])
-
-
-def _temporary_name(name: bytes) -> bytes:
-    return _TEMPORARY[0] + blake2b(name, digest_size=8).hexdigest().encode() + _TEMPORARY[1]
-
-
-def open_destination(path: bytes | None) -> Destination:
+def open_destination(path: bytes | None, *, privileges: bool = True) -> Destination:
     """The directory, made when it is not there. AzbackupError when it cannot be made or written to."""
     assert path is not None, "only a plan has no destination"
     shown = os.fsdecode(path)
     try:
-        os.makedirs(path, exist_ok=True)
-    except FileExistsError:
+        made = _make_root(path)
+        destination = Destination(path, owner=os.geteuid() == 0, made=made, privileges=privileges)
+    except (FileExistsError, NotADirectoryError):
         raise AzbackupError(f"the destination is not a directory: {shown}", "give a directory") from None
     except OSError as error:
         raise AzbackupError(
             f"cannot make the destination {shown}: {error.strerror}", "give another directory"
         ) from None
-    if not os.access(path, os.W_OK | os.X_OK | os.R_OK):
+    if not destination.is_usable():
+        destination.close()
         raise AzbackupError(f"the destination is not writable: {shown}", "check its permissions, or give another one")
-    return Destination(path, owner=os.geteuid() == 0)
+    return destination
+
+
+def _make_root(path: bytes) -> bool:
+    """Makes the directory and those above it; whether it was not there."""
+    if os.path.isdir(path):
+        return False
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.mkdir(path, 0o700)
+    return True
 
 
 def already_holds(path: bytes, own: set[bytes]) -> bytes | None:
@@ -69,48 +71,50 @@ def already_holds(path: bytes, own: set[bytes]) -> bytes | None:
     return None
 
 
-@dataclass(slots=True)
-class _Partial:
-    """Something on its way: its directory and name, its temporary name, and that one's descriptor (-1: not open)."""
-
-    parent: bytes
-    name: bytes
-    temporary: bytes
-    descriptor: int = -1
-
-
 class Destination:
     """The directory that is restored into."""
 
-    def __init__(self, directory: bytes, *, owner: bool) -> None:
-        """Opens the directory, which exists. `owner`: whether uid and gid are set (only root may)."""
-        self._directories = Directories(directory, owner=owner)
-        self._metadata = MetadataWriter(owner=owner)
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most_files = max(2, min(_OPEN_FILES, descriptors // 8))
-        self._partial: dict[bytes, _Partial] = {}  # by the path that it is to appear under
-        self._open: OrderedDict[bytes, _Partial] = OrderedDict()  # those that are open, the least recently used first
+    def __init__(self, directory: bytes, *, owner: bool, made: bool = False, privileges: bool = True) -> None:
+        """Opens the directory, which exists, or was `made` for this run.
 
-    @property
-    def skipped_xattrs(self) -> set[str]:
-        """The names of extended attributes that could not be set."""
-        return self._metadata.skipped_xattrs
+        `owner`: whether uid and gid are set (only root may); `privileges`: whether what grants them comes back.
+        """
+        self._directories = Directories(directory, owner=owner, made=made)
+        self._metadata = MetadataWriter(owner=owner, privileges=privileges)
+        self._temporaries = Temporaries(self._directories)
+        self._privileges = privileges
+        self._ready: dict[bytes, None] = {}  # complete files: they wait for the next sync
+        self._ready_bytes = 0
+        self._devices: dict[int, bytes] = {}  # a directory on each file system that was written to
 
     def close(self) -> None:
-        """Removes the temporary files of what was not finished, and lets go of the directory."""
-        for path in list(self._partial):
-            self.discard(path)
+        """Lets what is complete appear, removes other temporary files, and lets go of the directory."""
+        try:
+            for _ in self.settle():
+                pass
+        except OSError:
+            pass  # a disk that is full or broken: what is not on it does not appear
+        for path in self._temporaries.paths():
+            self._temporaries.discard(path)
         self._directories.close()
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for everything that could not be set here."""
+        return self._metadata.notes.lines()
 
     # --- directories
 
     def make_directory(self, entry: Entry) -> None:
         """The directory, writable for now; `finish_directory` gives it its metadata when all is in it."""
-        self._directories.make(entry)
+        descriptor = self._directories.let_in(entry.path)
+        if entry.path not in self._directories.made:
+            self._temporaries.clean(descriptor)
 
     def finish_directory(self, entry: Entry) -> None:
         """The directory's own metadata. To be called for the deepest directories first."""
         self._metadata.describe(entry, self._directories.at(entry.path))
+        self._directories.settled(entry.path)
 
     # --- what is there already
 
@@ -118,17 +122,25 @@ class Destination:
         """Whether nothing at all is there."""
         return self._directories.is_empty()
 
+    def is_usable(self) -> bool:
+        """Whether files may be made in it; a mode that its own user can change keeps nobody out."""
+        status = os.fstat(self._directories.root)
+        return status.st_uid == os.geteuid() or os.access(
+            b"/proc/self/fd/%d" % self._directories.root, os.W_OK | os.X_OK | os.R_OK
+        )
+
     def look(self, path: bytes) -> os.stat_result | None:
-        """What stands at a path now, None if nothing does that could be seen; nothing is made."""
+        """What stands at a path now, None if nothing does that could be seen; nothing is made.
+
+        Raises Unwritable where the file system takes another name for this one.
+        """
         parent, name = split(path)
         try:
-            return os.stat(name, dir_fd=self._directories.at(parent, make=False), follow_symlinks=False)
+            status = os.stat(name, dir_fd=self._directories.at(parent, make=False), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
-        except OSError as error:
-            if error.errno == errno.ELOOP:  # a symlink on the way: the writing will say so
-                return None
-            raise
+        self._directories.check_name(parent, name)
+        return status
 
     def read(self, path: bytes) -> int:
         """A descriptor of the file at a path, for reading."""
@@ -154,78 +166,71 @@ class Destination:
 
     def write(self, entry: Entry, offset: int, data: bytes | memoryview) -> None:
         """Writes a piece of a file into its temporary, which the first piece makes."""
-        partial = self._open.get(entry.path) or self._open_partial(entry.path)
-        (_write_sparse if entry.sparse else _write_all)(partial.descriptor, data, offset)
+        temporary = self._temporaries.file(entry.path)
+        (_write_sparse if entry.sparse else _write_all)(temporary.descriptor, data, offset)
 
-    def finish_file(self, entry: Entry) -> None:
-        """Size and metadata, then the rename: from here on the file is there, and right."""
-        partial = self._open.get(entry.path) or self._open_partial(entry.path)
+    @property
+    def batch_is_full(self) -> bool:
+        """Whether it is time to settle."""
+        return len(self._ready) >= _BATCH_FILES or self._ready_bytes >= _BATCH_BYTES
+
+    def prepare(self, entry: Entry) -> None:
+        """Size and metadata of a file whose pieces are all written."""
+        temporary = self._temporaries.file(entry.path)
         if entry.sparse:
-            os.ftruncate(partial.descriptor, entry.size)
-        self._metadata.describe(entry, partial.descriptor)
-        self._close(entry.path)
-        self._appear(entry.path, partial)
+            os.ftruncate(temporary.descriptor, entry.size)
+        self._metadata.describe(entry, temporary.descriptor)
+        self._devices.setdefault(self._temporaries.seal(entry.path), temporary.parent)
+        self._ready[entry.path] = None
+        self._ready_bytes += entry.size
 
-    def _open_partial(self, path: bytes) -> _Partial:
-        """A file's temporary, made or opened again; the least recently opened of too many is closed."""
-        partial = self._partial.get(path)
-        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        if partial is None:
-            partial = _new_partial(path)
-            flags |= os.O_CREAT | os.O_EXCL
-        directory = self._directories.at(partial.parent)
-        try:
-            partial.descriptor = os.open(partial.temporary, flags, 0o600, dir_fd=directory)
-        except FileExistsError:  # left by a run that was killed
-            os.unlink(partial.temporary, dir_fd=directory)
-            partial.descriptor = os.open(partial.temporary, flags, 0o600, dir_fd=directory)
-        self._partial[path] = self._open[path] = partial
-        if len(self._open) > self._most_files:
-            self._close(next(iter(self._open)))
-        return partial
+    def settle(self) -> Iterator[tuple[bytes, Exception | None]]:
+        """Files that are prepared are synced and get their names; each path, with the error if it could not.
 
-    def _close(self, path: bytes) -> None:
-        partial = self._open.pop(path, None)
-        if partial is not None:
-            os.close(partial.descriptor)
-            partial.descriptor = -1
+        Raises OSError when they could not be brought to the disk.
+        """
+        if self._ready:
+            self.sync()
+        self._ready_bytes = 0
+        for path in list(self._ready):
+            del self._ready[path]
+            try:
+                self._temporaries.appear(path)
+            except (OSError, Unwritable) as error:
+                yield path, error
+            else:
+                yield path, None
 
-    def _appear(self, path: bytes, partial: _Partial) -> None:
-        """The temporary gets its name."""
-        directory = self._directories.at(partial.parent)
-        try:
-            os.rename(partial.temporary, partial.name, src_dir_fd=directory, dst_dir_fd=directory)
-        except OSError as error:
-            self.discard(path)
-            if error.errno in (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST):
-                raise Unwritable("a directory is in the way") from None
-            raise
-        del self._partial[path]
+    def sync(self) -> None:
+        """Brings to the disk everything that was written so far. Raises OSError."""
+        for directory in self._devices.values():
+            sync_file_system(self._directories.at(directory))
 
     def discard(self, path: bytes) -> None:
         """Removes the temporary of a file that will not be finished."""
-        self._close(path)
-        partial = self._partial.pop(path, None)
-        if partial is not None:
-            _unlink_if_there(partial.temporary, self._directories.at(partial.parent))
+        self._ready.pop(path, None)
+        self._temporaries.discard(path)
 
     # --- everything else
 
     def make_special(self, entry: Entry) -> None:
         """A symlink, fifo or device, with its metadata, by rename."""
-        partial = _new_partial(entry.path)
-        directory = self._directories.at(partial.parent)
-        _unlink_if_there(partial.temporary, directory)
-        self._partial[entry.path] = partial
-        if entry.kind == Kind.SYMLINK:
-            os.symlink(entry.target, partial.temporary, dir_fd=directory)
-        else:
-            try:
-                os.mknod(partial.temporary, TYPES[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
-            except PermissionError:
-                raise Unwritable("only root can make a device") from None
-        self._metadata.describe_unopened(entry, partial.temporary, directory)
-        self._appear(entry.path, partial)
+        if entry.kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE) and not self._privileges:
+            raise Unwritable("a device is left out by --no-special-modes")
+
+        def make(name: bytes, directory: int) -> None:
+            _make_special(entry, name, directory)
+            with_pin(name, directory, lambda where, status: self._describe_special(entry, where, status))
+
+        self._temporaries.special(entry.path, make)
+        self._temporaries.appear(entry.path)
+
+    def _describe_special(self, entry: Entry, where: bytes, status: os.stat_result) -> None:
+        """Sets the metadata of what was just made, once it is known to be that."""
+        ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+        if stat.S_IFMT(status.st_mode) != TYPES[Kind(entry.kind)] or not ours:
+            raise Unwritable("it was exchanged by somebody else while it was made")
+        self._metadata.describe(entry, where)
 
     def make_link(self, path: bytes, leader: bytes) -> None:
         """A hard link to a file that was restored before."""
@@ -233,26 +238,35 @@ class Destination:
         # Two descriptors at once: the second call may let go of the first one's, so that one is held apart.
         source = os.dup(self._directories.at(above))
         try:
-            partial = _new_partial(path)
-            directory = self._directories.at(partial.parent)
-            _unlink_if_there(partial.temporary, directory)
-            self._partial[path] = partial
-            os.link(leader_name, partial.temporary, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
-            self._appear(path, partial)
+
+            def make(name: bytes, directory: int) -> None:
+                os.link(leader_name, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
+
+            self._temporaries.special(path, make)
+            self._temporaries.appear(path)
         finally:
             os.close(source)
 
 
-def _new_partial(path: bytes) -> _Partial:
-    parent, name = split(path)
-    return _Partial(parent, name, _temporary_name(name))
-
-
-def _unlink_if_there(name: bytes, directory: int) -> None:
+def with_pin(name: bytes, directory: int, act: Callable[[bytes, os.stat_result], None]) -> None:
+    """Acts on what has a name now, held by a descriptor that opens nothing: whatever becomes of the name."""
+    pin = os.open(name, _PIN_FLAGS, dir_fd=directory)
     try:
-        os.unlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        pass
+        act(b"/proc/self/fd/%d" % pin, os.fstat(pin))
+    finally:
+        os.close(pin)
+
+
+def _make_special(entry: Entry, name: bytes, directory: int) -> None:
+    if entry.kind == Kind.SYMLINK:
+        os.symlink(entry.target, name, dir_fd=directory)
+        return
+    try:
+        os.mknod(name, TYPES[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
+    except PermissionError as error:
+        if error.errno == errno.EPERM and entry.kind != Kind.FIFO:
+            raise Unwritable("only root can make a device") from None
+        raise
 
 
 def _write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:

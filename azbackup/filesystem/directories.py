@@ -1,8 +1,9 @@
 """The directories that a restore writes into: each step opened relative to its parent, and never through a link.
 
 Promises: nothing is opened or made outside the root, whatever a path says, since names that could lead elsewhere are
-refused as damaged and links on the way are not followed; few descriptors are open at once. Refuses to replace
-anything: what is in the way of a directory is named.
+refused as damaged and links on the way are not followed; a directory that was entered once is the same one later
+(device and inode); modes that keep its own user out are lifted for the time of the run, and put back; few descriptors
+are open at once. Refuses to replace anything: what is in the way of a directory is named.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import stat
 from collections import OrderedDict
 
 from azbackup.errors import AzbackupError
-from azbackup.format.model import Entry
 from azbackup.format.paths import check_path
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_DIRECTORIES = 64
+_PIN_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTINGS = 64
+_LOOKING, _WRITING = 0o500, 0o700  # the owner's bits that a directory must have
 
 
 class Unwritable(Exception):
@@ -45,64 +48,217 @@ def split(path: bytes) -> tuple[bytes, bytes]:
 class Directories:
     """The root and the directories below it, by path; those used last stay open."""
 
-    def __init__(self, root: bytes, *, owner: bool) -> None:
-        """Opens the root, which exists. `owner`: whether modes keep nobody out (only root may set owners)."""
-        self.root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def __init__(self, root: bytes, *, owner: bool, made: bool = False) -> None:
+        """Opens the root, which exists. `owner`: whether modes keep nobody out, as for root. `made`: by this run."""
+        self.made: set[bytes] = {b""} if made else set()  # those that this run has made
         self._owner = owner
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most = max(4, min(OPEN_DIRECTORIES, descriptors // 4))
         self._open: OrderedDict[bytes, int] = OrderedDict()
+        self._known: dict[bytes, tuple[int, int]] = {}  # device and inode of those that were entered
+        self._lifted: dict[bytes, int] = {}  # the modes of those whose owner was let in
+        self._listings: OrderedDict[bytes, set[bytes]] = OrderedDict()
+        self.root = self._open_root(root)
 
     def close(self) -> None:
-        """Closes all of them."""
+        """Puts back the modes that were lifted and not set since, and closes all of them."""
+        for path in sorted(self._lifted, key=len, reverse=True):
+            try:
+                os.fchmod(self.at(path, make=False), self._lifted[path])
+            except (OSError, Unwritable):
+                pass  # it was removed meanwhile, or belongs to somebody else now
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()
         os.close(self.root)
 
     def at(self, path: bytes, *, make: bool = True) -> int:
-        """A descriptor of a directory, made on the way when missing; valid until the next call."""
+        """A descriptor of a directory, made on the way when missing; valid until the next call.
+
+        Raises Unwritable when something else is in the way. Without `make` nothing is made: FileNotFoundError.
+        """
         names: list[bytes] = []
         while path and path not in self._open:
             path, name = split(path)
             names.append(name)
-        descriptor = self.root
         if path:
-            descriptor = self._open[path]
             self._open.move_to_end(path)
+        descriptor = self._open[path] if path else self.root
         for name in reversed(names):
-            descriptor = _enter(descriptor, name) if make else os.open(name, DIRECTORY_FLAGS, dir_fd=descriptor)
-            path = path + b"/" + name if path else name
+            below = path + b"/" + name if path else name
+            descriptor = self._enter(descriptor, path, name, below, make=make)
+            path = below
             self._open[path] = descriptor
             if len(self._open) > self._most:
                 _, oldest = self._open.popitem(last=False)
                 os.close(oldest)
         return descriptor
 
-    def make(self, entry: Entry) -> None:
-        """The directory of an entry, writable for now whatever mode an earlier run has given it."""
-        descriptor = self.at(entry.path)
-        status = os.fstat(descriptor)
-        if not self._owner and entry.path and stat.S_IMODE(status.st_mode) & 0o700 != 0o700:
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) | 0o700)
+    def let_in(self, path: bytes) -> int:
+        """The directory, with all that its owner needs to write into it; `settled` says that its mode was set anew."""
+        descriptor = self.at(path)
+        self._lift(descriptor, path, _WRITING)
+        return descriptor
+
+    def settled(self, path: bytes) -> None:
+        """The directory has got its mode: there is nothing to put back."""
+        self._lifted.pop(path, None)
+
+    def status_before(self, path: bytes) -> os.stat_result:
+        """The directory's status, with the mode that it had before it was lifted."""
+        status = os.fstat(self.at(path))
+        if path not in self._lifted:
+            return status
+        return os.stat_result((stat.S_IFMT(status.st_mode) | self._lifted[path], *tuple(status)[1:]), _times(status))
 
     def is_empty(self) -> bool:
         """Whether nothing at all is in the root."""
         with os.scandir(self.root) as found:
             return next(found, None) is None
 
+    # --- names: a file system may take two for one (letters, accents, trailing dots)
 
-def _enter(above: int, name: bytes) -> int:
+    def names(self, path: bytes, *, anew: bool = False) -> set[bytes]:
+        """The names in a directory, as it lists them; those of the last few directories are remembered."""
+        listing = None if anew else self._listings.get(path)
+        if listing is None:
+            descriptor = self.at(path, make=False)
+            self._lift(descriptor, path, _LOOKING)
+            listing = self._listings[path] = {os.fsencode(name) for name in os.listdir(descriptor)}
+            if len(self._listings) > _LISTINGS:
+                self._listings.popitem(last=False)
+        self._listings.move_to_end(path)
+        return listing
+
+    def added(self, path: bytes, name: bytes) -> None:
+        """A name is in the directory now."""
+        if path in self._listings:
+            self._listings[path].add(name)
+
+    def check_name(self, path: bytes, name: bytes) -> None:
+        """Raises Unwritable when what stands at this name of the directory has another one."""
+        descriptor = self.at(path, make=False)
+        try:
+            here = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except OSError:
+            return
+        if name in self.names(path) or name in self.names(path, anew=True):
+            return
+        alias = self._alias(descriptor, path, (here.st_dev, here.st_ino))
+        raise Unwritable(f"this file system takes its name for that of {os.fsdecode(alias)}, which is there")
+
+    def _alias(self, descriptor: int, path: bytes, identity: tuple[int, int]) -> bytes:
+        for name in sorted(self.names(path)):
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) == identity:
+                return name
+        return b"another file"
+
+    def is_exposed(self, path: bytes) -> bool:
+        """Whether somebody else could exchange names in a directory: another user who owns it or may write to it."""
+        status = os.fstat(self.at(path))
+        if status.st_uid not in (0, os.geteuid()):
+            return True
+        return bool(status.st_mode & 0o022) and not status.st_mode & stat.S_ISVTX
+
+    # --- one step
+
+    def _open_root(self, root: bytes) -> int:
+        try:
+            return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError:
+            pin = os.open(root, _PIN_FLAGS & ~os.O_NOFOLLOW)
+        try:
+            self._lift(pin, b"", _LOOKING)
+            return os.open(b"/proc/self/fd/%d" % pin, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        finally:
+            os.close(pin)
+
+    def _enter(self, above: int, parent: bytes, name: bytes, path: bytes, *, make: bool) -> int:
+        try:
+            try:
+                descriptor = self._opened(above, parent, name, path)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                descriptor = self._make(above, parent, name, path)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise Unwritable("something that is not a directory is in the way; --delete removes it") from None
+            raise
+        try:
+            self._recognise(descriptor, parent, name, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _make(self, above: int, parent: bytes, name: bytes, path: bytes) -> int:
+        try:
+            os.mkdir(name, 0o700, dir_fd=above)
+        except FileExistsError:  # made by another restore, this very moment
+            return self._opened(above, parent, name, path)
+        except PermissionError:
+            if not self._lift(above, parent, _WRITING):
+                raise
+            os.mkdir(name, 0o700, dir_fd=above)
+        self.made.add(path)
+        self.added(parent, name)
+        descriptor = os.open(name, DIRECTORY_FLAGS, dir_fd=above)
+        drop_acls(descriptor)
+        return descriptor
+
+    def _opened(self, above: int, parent: bytes, name: bytes, path: bytes) -> int:
+        """Opens what is there; its mode, or that of the directory above it, is lifted where that helps."""
+        try:
+            return os.open(name, DIRECTORY_FLAGS, dir_fd=above)
+        except PermissionError:
+            self._lift(above, parent, _LOOKING)
+        pin = os.open(name, _PIN_FLAGS, dir_fd=above)
+        try:
+            self._lift(pin, path, _LOOKING)
+            return os.open(b"/proc/self/fd/%d" % pin, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        finally:
+            os.close(pin)
+
+    def _recognise(self, descriptor: int, parent: bytes, name: bytes, path: bytes) -> None:
+        """Raises Unwritable unless it is the directory of that name, and the same one as last time."""
+        status = os.fstat(descriptor)
+        identity = (status.st_dev, status.st_ino)
+        known = self._known.get(path)
+        if known is None:
+            if path not in self.made:
+                self.check_name(parent, name)
+            self._known[path] = identity
+        elif known != identity and self.is_exposed(parent):
+            raise Unwritable("its directory was exchanged for another one meanwhile")
+
+    def _lift(self, descriptor: int, path: bytes, bits: int) -> bool:
+        """Gives the directory's owner these bits, if that is who we are; whether anything was changed."""
+        status = os.fstat(descriptor)
+        mode = stat.S_IMODE(status.st_mode)
+        if self._owner or status.st_uid != os.geteuid() or mode & bits == bits:
+            return False
+        os.chmod(b"/proc/self/fd/%d" % descriptor, mode | bits)
+        self._lifted.setdefault(path, mode)
+        return True
+
+
+def _times(status: os.stat_result) -> dict[str, float | int]:
+    return {name: getattr(status, name) for name in ("st_atime_ns", "st_mtime_ns", "st_ctime_ns")}
+
+
+def drop_acls(where: int | bytes) -> bool:
+    """Takes away the ACLs that a new file or directory inherited; whether there are none now."""
+    if not hasattr(os, "listxattr"):
+        return True
     try:
-        os.mkdir(name, 0o700, dir_fd=above)
-    except FileExistsError:
-        pass
-    try:
-        return os.open(name, DIRECTORY_FLAGS, dir_fd=above)
-    except PermissionError:  # from an earlier run, which has given it its final mode
-        os.chmod(name, 0o700, dir_fd=above)
-        return os.open(name, DIRECTORY_FLAGS, dir_fd=above)
+        for name in os.listxattr(where):
+            if name.startswith("system.posix_acl_"):
+                os.removexattr(where, name)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise Unwritable("something that is not a directory is in the way") from None
-        raise
+        return error.errno in (errno.ENOTSUP, errno.ENOSYS)
+    return True

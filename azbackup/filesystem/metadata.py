@@ -1,8 +1,8 @@
 """Owner, mode, times and extended attributes, read and set side by side; and how kinds are told from a mode.
 
 Setting has one order: owner, attributes, mode, times. A change of owner drops setuid and capabilities; an attribute
-needs the write permission that the mode may take away; and every step moves the times. Attributes that a file system
-cannot hold, or that may not be set, are remembered by name and are no failure.
+needs the write permission that the mode may take away; and every step moves the times. After it the ACLs are the
+entry's and no others, and what could not be set never opens a file to more people than the entry does.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from azbackup.format.labels import XATTR_BYTES
@@ -23,6 +26,10 @@ TYPES = {
     Kind.CHARACTER_DEVICE: stat.S_IFCHR,
     Kind.BLOCK_DEVICE: stat.S_IFBLK,
 }
+_NAMED = 10  # paths in a note
+_PRIVILEGED = stat.S_ISUID | stat.S_ISGID
+_ACL = "system.posix_acl_access"
+_GROUP_OBJ, _MASK = 0x04, 0x10  # of its entries
 KINDS = {type_bits: kind for kind, type_bits in TYPES.items()}  # a socket has none
 
 # Not every file system can hold attributes, and not every attribute may be read or set by everybody.
@@ -82,44 +89,154 @@ def _lost(names: list[str]) -> str:
     return f"extended attributes were left out: {', '.join(names[:_NAMED_ATTRIBUTES])}{more}"
 
 
+class Notes:
+    """What could not be set here, by cause, each with the paths that it befell."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, list[bytes]] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, what: str, path: bytes) -> None:
+        """Something could not be set at a path."""
+        count = self._counts[what] = self._counts.get(what, 0) + 1
+        if count <= _NAMED:
+            self._paths.setdefault(what, []).append(path)
+
+    def lines(self) -> list[str]:
+        """A line for each cause, which names the first paths and counts the others."""
+        found = []
+        for what in sorted(self._counts):
+            paths = ", ".join(os.fsdecode(path) or "." for path in self._paths[what])
+            more = self._counts[what] - len(self._paths[what])
+            found.append(f"{what}: {paths}" + (f" and {more} more" if more else ""))
+        return found
+
+
 class MetadataWriter:
-    """Sets the metadata of entries, and remembers which attributes it could not set."""
+    """Sets and compares the metadata of entries. Contents come first: what cannot be set is a note, never an error.
 
-    def __init__(self, *, owner: bool) -> None:
-        """`owner`: whether uid and gid are set (only root may)."""
+    It acts on a descriptor, or the /proc path of one: nothing is changed by a name that somebody else could exchange.
+    What grants privileges is only given together with the owner that it was granted by.
+    """
+
+    def __init__(self, *, owner: bool, privileges: bool = True) -> None:
+        """`owner`: whether uid and gid are set (only root may). `privileges`: whether what grants them comes back."""
         self._owner = owner
-        self.skipped_xattrs: set[str] = set()
+        self._privileges = privileges
+        self.notes = Notes()
 
-    def describe(self, entry: Entry, descriptor: int) -> None:
-        """Sets what an entry says of a file or directory that is open."""
-        if self._owner:
-            os.fchown(descriptor, entry.uid, entry.gid)
-        for name, value in entry.xattrs:
-            self._set_xattr(descriptor, name, value, follow=True)
-        os.fchmod(descriptor, entry.mode)
-        os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
-
-    def describe_unopened(self, entry: Entry, name: bytes, directory: int) -> None:
-        """Sets what an entry says of a link, fifo or device."""
-        if self._owner:
-            os.chown(name, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False)
-        where = b"/proc/self/fd/%d/%s" % (directory, name)
-        for attribute, value in entry.xattrs:
-            self._set_xattr(where, attribute, value, follow=False)
+    def describe(self, entry: Entry, where: int | bytes) -> None:
+        """Sets what an entry says, and takes away attributes that it does not have."""
+        owned = not self._owner or self._try(entry, "owner", lambda: os.chown(where, entry.uid, entry.gid))
+        bits = self._set_xattrs(entry, where)
         if entry.kind != Kind.SYMLINK:
-            os.chmod(name, entry.mode, dir_fd=directory)
-        os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=directory, follow_symlinks=False)
+            mode = self.mode(entry, None if self._owner and owned else _owner_of(where))
+            if mode != entry.mode and self._privileges:
+                self.notes.add("without its owner a file gets no setuid and no setgid", entry.path)
+            self._try(entry, "mode", lambda: os.chmod(where, mode & bits))
+        times = (entry.mtime_ns, entry.mtime_ns)
+        self._try(entry, "time", lambda: os.utime(where, ns=times))
 
-    def _set_xattr(self, where: int | bytes, name: bytes, value: bytes, *, follow: bool) -> None:
-        if not hasattr(os, "setxattr"):
-            self.skipped_xattrs.add(os.fsdecode(name))
-            return
+    def mode(self, entry: Entry, owner: tuple[int, int] | None) -> int:
+        """The mode that an entry gets; `owner`: user and group of what it gets it on, None if they are the entry's."""
+        if entry.kind == Kind.DIRECTORY or not entry.mode & _PRIVILEGED:
+            return entry.mode
+        foreign = owner is not None and owner != (entry.uid, entry.gid)
+        return entry.mode & ~_PRIVILEGED if foreign or not self._privileges else entry.mode
+
+    def is_right(self, entry: Entry, status: os.stat_result, where: int | bytes) -> bool:
+        """Whether mode, owner and attributes are what an entry says, as far as they would be set here."""
+        if self._owner and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+            return False
+        if entry.kind != Kind.SYMLINK and stat.S_IMODE(status.st_mode) != self.mode(
+            entry, (status.st_uid, status.st_gid)
+        ):
+            return False
         try:
-            if follow:
-                os.setxattr(where, name, value)
-            else:
-                os.setxattr(where, name, value, follow_symlinks=False)
+            found = _all_xattrs(where)
+        except OSError:
+            return True  # where none can be listed none is compared
+        wanted = self._wanted(entry)
+        return all(found.get(name) == value for name, value in wanted.items()) and not (
+            {name for name in found if _is_removed(name)} - wanted.keys()
+        )
+
+    def _wanted(self, entry: Entry) -> dict[bytes, bytes]:
+        """The attributes of an entry; those that grant privileges only where they may come back."""
+        return {
+            name: value
+            for name, value in entry.xattrs
+            if self._privileges or not name.startswith((b"security.", b"trusted."))
+        }
+
+    def _set_xattrs(self, entry: Entry, where: int | bytes) -> int:
+        """Sets an entry's attributes and removes others; the mode's bits that may be set then.
+
+        Where an ACL is other than the entry's, the bits for the group would open the file to whom the ACL names, or to
+        its group as far as the ACL meant somebody else.
+        """
+        wanted = self._wanted(entry)
+        bits = 0o7777
+        for name in self._foreign(where, wanted):
+            removed = self._try(entry, f"extended attribute {name}", partial(_remove_xattr, where, name))
+            if not removed and name == _ACL:
+                bits &= ~0o070
+        for attribute, value in wanted.items():
+            what = f"extended attribute {os.fsdecode(attribute)}"
+            if not self._try(entry, what, partial(_set_xattr, where, attribute, value)) and attribute == _ACL.encode():
+                bits &= ~0o070 | group_bits(value)
+        return bits
+
+    def _foreign(self, where: int | bytes, wanted: dict[bytes, bytes]) -> list[str]:
+        if not hasattr(os, "listxattr"):
+            return []
+        try:
+            names = os.listxattr(where)
+        except OSError:
+            return []
+        return [name for name in names if _is_removed(os.fsencode(name)) and os.fsencode(name) not in wanted]
+
+    def _try(self, entry: Entry, what: str, action: Callable[[], None]) -> bool:
+        """Whether it could be set; if not, that is noted."""
+        try:
+            action()
+            return True
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EACCES, errno.ENOTSUP):
-                raise
-            self.skipped_xattrs.add(os.fsdecode(name))
+            self.notes.add(f"{what} could not be set here ({error.strerror})", entry.path)
+            return False
+
+
+def group_bits(acl: bytes) -> int:
+    """What a POSIX ACL, as the kernel gives it, allows the file's own group, as bits of a mode."""
+    entries = struct.iter_unpack("<HHI", acl[4:]) if len(acl) % 8 == 4 else ()
+    rights: dict[int, int] = {tag: right for tag, right, _ in entries}
+    return (rights.get(_GROUP_OBJ, 0) & rights.get(_MASK, 7) & 7) << 3
+
+
+def _owner_of(where: int | bytes) -> tuple[int, int]:
+    try:
+        status = os.stat(where)
+    except OSError:  # without /proc
+        return -1, -1
+    return status.st_uid, status.st_gid
+
+
+def _remove_xattr(where: int | bytes, name: str) -> None:
+    os.removexattr(where, name)
+
+
+def _set_xattr(where: int | bytes, name: bytes, value: bytes) -> None:
+    if not hasattr(os, "setxattr"):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    os.setxattr(where, name, value)
+
+
+def _all_xattrs(where: int | bytes) -> dict[bytes, bytes]:
+    if not hasattr(os, "listxattr"):
+        return {}
+    return {os.fsencode(name): os.getxattr(where, name) for name in os.listxattr(where)}
+
+
+def _is_removed(name: bytes) -> bool:
+    """Whether an attribute that the snapshot does not have is taken away; labels of the system stay."""
+    return name.startswith((b"user.", b"system.posix_acl_")) or name == b"security.capability"

@@ -26,7 +26,7 @@ from azbackup.crypto.keywrap import wrap_data_key
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored
-from azbackup.filesystem.destination import is_temporary
+from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import ChunkId, Snapshot
 from azbackup.packs.run import Clock, new_run
 from azbackup.packs.thaw.policy import ThawOptions

@@ -14,8 +14,8 @@ from azbackup.commands.backup.devices import Devices
 from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
-from azbackup.filesystem.destination import is_temporary
 from azbackup.filesystem.scanner import ScannedPath, same_moment, scan
+from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry, Kind, Layer, order
 
 _MOST_LAYERS = 30

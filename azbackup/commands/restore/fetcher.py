@@ -1,7 +1,8 @@
 """Packs into files: each pack is read once, span by span, opened chunk by chunk, and written wherever it is wanted.
 
-Promises that only bytes that were opened and checked reach a file, that a file appears when its last chunk is
-written, and that a file which cannot be completed leaves nothing behind. The next spans are read while one is written.
+Promises that only bytes that were opened and checked reach a file, that a file whose last chunk is written appears
+with its batch, and that a file which cannot be completed leaves nothing behind. The next spans are read while one is
+written.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Fetcher:
         self._reader = reader
         self._destination = destination
         self._listener = listener
+        self._ready: dict[bytes, WantedFile] = {}  # complete, and not on the disk yet
 
     def run(self, files: Sequence[WantedFile], packs: Sequence[PackLayout]) -> list[WantedFile]:
         """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
@@ -85,6 +87,7 @@ class Fetcher:
         results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
         for number, span in reads:
             self._restore(packs[number], span, next(results), uses[number])
+        self._settle()
         return [file for file in files if file.put_off and not file.failed]
 
     def _read(self, pack: PackLayout, span: Span) -> bytes | None:
@@ -134,14 +137,31 @@ class Fetcher:
             self._finish(file)
 
     def _finish(self, file: WantedFile) -> None:
-        if self._listener.attempt(file.entry, lambda: self._destination.finish_file(file.entry)):
-            self._listener.done(file.entry)
-        else:
+        """The file is complete: it appears with its batch."""
+        if not self._listener.attempt(file.entry, lambda: self._destination.prepare(file.entry)):
             file.failed = True
             self._destination.discard(file.entry.path)
+            return
+        self._ready[file.entry.path] = file
+        if self._destination.batch_is_full:
+            self._settle()
+
+    def _settle(self) -> None:
+        """The files that are complete get their names, once they are on the disk."""
+        for path, error in self._destination.settle():
+            file = self._ready.pop(path)
+            if self._listener.attempt(file.entry, partial(_raise_if, error)):
+                self._listener.done(file.entry)
+            else:
+                file.failed = True
 
     def _give_up(self, file: WantedFile, why: str) -> None:
         if not file.failed:
             file.failed = True
             self._listener.failed(file.entry, why)
             self._destination.discard(file.entry.path)
+
+
+def _raise_if(error: Exception | None) -> None:
+    if error is not None:
+        raise error

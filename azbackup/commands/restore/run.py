@@ -112,8 +112,9 @@ class Restore:
                 attempt(entry, partial(self._link, entry, leader, to))
         for entry in reversed(directories):
             attempt(entry, partial(to.finish_directory, entry))
-        for name in sorted(to.skipped_xattrs):
-            self._recorder.note(f"extended attribute {name} could not be set here")
+        for note in to.notes:
+            self._recorder.note(note)
+        to.sync()
         if not waiting:
             self._leave()
 

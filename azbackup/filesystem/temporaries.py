@@ -1,0 +1,257 @@
+"""Temporary names: whatever is on its way to its own name lies under one.
+
+Promises: a temporary's name is random, and it is made by the run that writes it; it gets its final name only while it
+is still the same file, and only where the file system takes no other name for that one. What another run left is
+removed when nobody holds it any more: a run holds the directory that it restores into, and each file that it has open
+(flock).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import resource
+import stat
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from azbackup.filesystem.directories import Directories, Unwritable, split
+
+_TEMPORARY = re.compile(rb"\.azbackup-[0-9a-f]{16}\.part")
+_OPEN_FILES = 32
+_EXCHANGED = "its temporary file was removed or exchanged by somebody else"
+
+
+def is_temporary(name: bytes) -> bool:
+    """Whether a name is one of a restore's own."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def _new_name() -> bytes:
+    return b".azbackup-%s.part" % os.urandom(8).hex().encode()
+
+
+@dataclass(slots=True)
+class Temporary:
+    """Something on its way: its directory and name, its temporary name, what it is, its descriptor (-1: not open)."""
+
+    parent: bytes
+    name: bytes
+    temporary: bytes
+    identity: tuple[int, int] = (0, 0)  # device and inode
+    descriptor: int = -1
+    sealed: tuple[int, int] | None = None  # owner and ctime, once it is complete: a freed inode is soon another's
+
+
+class Hold:
+    """What keeps other runs from removing the temporaries of this one."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._shared = False
+
+    def take_alone(self) -> bool:
+        """Whether no other run holds the root; none gets it until `share`."""
+        return _lock(self._root, fcntl.LOCK_EX)
+
+    def share(self) -> None:
+        """Holds the root beside others. Asked for again with each temporary while another run cleans up."""
+        if not self._shared:
+            self._shared = _lock(self._root, fcntl.LOCK_SH)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError:  # another holds it, or this file system knows no locks: then nothing of others is removed
+        return False
+    return True
+
+
+def remove_leftovers(directory: int) -> None:
+    """Removes the temporaries in a directory that nobody writes to. To be called by a run that is alone."""
+    for name in os.listdir(directory):
+        if is_temporary(os.fsencode(name)) and not _is_held(name, directory):
+            _unlink_if_there(os.fsencode(name), directory)  # another user's is theirs to remove
+
+
+def _is_held(name: str, directory: int) -> bool:
+    """Whether a run has the file open that restores into a directory above or below this one's root."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and not _lock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+class Temporaries:
+    """The temporaries of one run, by the path that each is to appear under. Few stay open."""
+
+    def __init__(self, directories: Directories) -> None:
+        self._directories = directories
+        self._hold = Hold(directories.root)
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = max(2, min(_OPEN_FILES, descriptors // 8))
+        self._all: dict[bytes, Temporary] = {}
+        self._open: OrderedDict[bytes, Temporary] = OrderedDict()  # the least recently opened first
+        self._alone: bool | None = None  # not known yet
+
+    def paths(self) -> list[bytes]:
+        """What is on its way."""
+        return list(self._all)
+
+    def clean(self, directory: int) -> None:
+        """Removes what killed runs left in a directory, unless another run holds the root. Before anything is made."""
+        if self._alone is None:
+            self._alone = self._hold.take_alone()
+        if self._alone:
+            remove_leftovers(directory)
+
+    def file(self, path: bytes) -> Temporary:
+        """The temporary of a file, open for writing: made, or opened again and known to be the same."""
+        known = self._open.get(path)
+        if known is not None:
+            return known
+        temporary = self._all.get(path)
+        if temporary is None:
+            temporary = self._new(path, self._create)
+        else:
+            self._open_again(temporary)
+        self._open[path] = temporary
+        if len(self._open) > self._most:
+            self.close(next(iter(self._open)))
+        return temporary
+
+    def special(self, path: bytes, make: Callable[[bytes, int], None]) -> Temporary:
+        """The temporary of something that is not written to; `make` makes it, given its name and directory."""
+
+        def created(temporary: Temporary, directory: int) -> None:
+            make(temporary.temporary, directory)
+            temporary.identity = _identity(os.stat(temporary.temporary, dir_fd=directory, follow_symlinks=False))
+
+        return self._new(path, created)
+
+    def close(self, path: bytes) -> None:
+        """Closes the temporary of a file, if it is open."""
+        temporary = self._open.pop(path, None)
+        if temporary is not None:
+            os.close(temporary.descriptor)
+            temporary.descriptor = -1
+
+    def seal(self, path: bytes) -> int:
+        """Closes the temporary of a file that is complete; the device that it is on."""
+        temporary = self._all[path]
+        status = os.fstat(temporary.descriptor)
+        temporary.sealed = (status.st_uid, status.st_ctime_ns)
+        self.close(path)
+        return temporary.identity[0]
+
+    def appear(self, path: bytes) -> tuple[int, int]:
+        """The temporary gets its name; its device and inode. Raises Unwritable, and then it is gone."""
+        temporary = self._all[path]
+        try:
+            self._rename(temporary)
+        except BaseException:
+            self.discard(path)
+            raise
+        del self._all[path]
+        self._directories.added(temporary.parent, temporary.name)
+        return temporary.identity
+
+    def discard(self, path: bytes) -> None:
+        """Removes the temporary of what will not be finished."""
+        self.close(path)
+        temporary = self._all.pop(path, None)
+        if temporary is not None:
+            try:
+                _unlink_if_there(temporary.temporary, self._directories.at(temporary.parent, make=False))
+            except (OSError, Unwritable):
+                pass  # its directory is gone
+
+    def _new(self, path: bytes, make: Callable[[Temporary, int], None]) -> Temporary:
+        """Makes a temporary under a name that nobody has."""
+        self._hold.share()
+        parent, name = split(path)
+        temporary = Temporary(parent, name, _new_name())
+        directory = self._directories.at(parent)
+        try:
+            try:
+                make(temporary, directory)
+            except PermissionError:  # a directory of our own whose mode keeps us out: another run set it
+                make(temporary, self._directories.let_in(parent))
+        except BaseException:
+            _unlink_if_there(temporary.temporary, self._directories.at(parent))
+            raise
+        self._all[path] = temporary
+        return temporary
+
+    @staticmethod
+    def _create(temporary: Temporary, directory: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
+        temporary.identity = _identity(os.fstat(temporary.descriptor))
+        _lock(temporary.descriptor, fcntl.LOCK_EX)
+
+    def _open_again(self, temporary: Temporary) -> None:
+        """Opens a temporary that was closed for want of descriptors. Raises Unwritable when it is not ours any more."""
+        directory = self._directories.at(temporary.parent)
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(temporary.temporary, flags, dir_fd=directory)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR):
+                raise Unwritable(_EXCHANGED) from None
+            raise
+        status = os.fstat(descriptor)
+        ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+        if self._directories.is_exposed(temporary.parent) and not (ours and _identity(status) == temporary.identity):
+            os.close(descriptor)
+            raise Unwritable(_EXCHANGED)
+        temporary.descriptor = descriptor
+        _lock(descriptor, fcntl.LOCK_EX)
+
+    def _rename(self, temporary: Temporary) -> None:
+        directory = self._directories.at(temporary.parent)
+        self._directories.check_name(temporary.parent, temporary.name)
+        exposed = self._directories.is_exposed(temporary.parent)
+        if exposed and not _is_same(temporary, temporary.temporary, directory, ctime=True):
+            raise Unwritable(_EXCHANGED)
+        try:
+            os.rename(temporary.temporary, temporary.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except FileNotFoundError:
+            raise Unwritable(_EXCHANGED) from None
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST):
+                raise Unwritable("a directory is in the way; --delete removes it, with all that is in it") from None
+            raise
+        if exposed and not _is_same(temporary, temporary.name, directory, ctime=False):
+            raise Unwritable(_EXCHANGED)
+
+
+def _is_same(temporary: Temporary, name: bytes, directory: int, *, ctime: bool) -> bool:
+    """Whether a name is that of the temporary still; a rename moves the ctime."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if _identity(status) != temporary.identity:
+        return False
+    owner, moved = temporary.sealed or (status.st_uid, status.st_ctime_ns)
+    return status.st_uid == owner and (not ctime or status.st_ctime_ns == moved)
+
+
+def _unlink_if_there(name: bytes, directory: int) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        pass
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
