@@ -33,8 +33,8 @@ apt-get update -qq -o Acquire::Check-Valid-Until=false
 cd /root
 apt-get source -qq --download-only restic
 mkdir packaging source
-tar xf restic_*.debian.tar.* -C packaging --strip-components=1
-tar xf restic_*.orig.tar.* -C source --strip-components=1
+tar xf restic_*.debian.tar.?z -C packaging --strip-components=1
+tar xf restic_*.orig.tar.?z -C source --strip-components=1
 # What Debian builds it with, and the three libraries of the backend that Debian leaves out.
 libraries=$(sed -n '/^Build-Depends/,/^Standards/p' packaging/control |
     grep -oE 'golang[a-z0-9.+-]+' | sort -u)
