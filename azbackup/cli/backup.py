@@ -28,7 +28,7 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
     partition = open_partition(session)
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
-    job = Job(source, socket.gethostname(), fresh, session.args.reread)
+    job = Job(source, session.args.host or socket.gethostname(), fresh, session.args.reread)
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache_directory(os.environ), partition.keys)
     catalog = Catalog(partition.records, seen.number())

@@ -119,12 +119,13 @@ def _name_of(snapshot: Snapshot) -> str:
 def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     """(versions that were shown, problems)."""
     snapshots = look.snapshots()
+    with_host = len({snapshot.host for snapshot in snapshots}) > 1
     count = 0
     for found in search(look.catalog, snapshots, matches):
         if look.json:
             look.results.event("found", **found_values(found))
         else:
-            look.results.add(found_line(found))
+            look.results.add(found_line(found, with_host=with_host))
         count += 1
         if look.results.gone:
             break

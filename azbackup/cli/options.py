@@ -151,6 +151,9 @@ def backup_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="read every file, whatever the last snapshot says of it (after an intrusion, or for a doubtful disk)",
     )
+    parser.add_argument(
+        "--host", metavar="NAME", help="back up as this host: goes on with what it stored (default: this host's name)"
+    )
     _prices(parser)
     parser.add_argument("directory", help="the directory to back up")
     return parser
@@ -187,7 +190,11 @@ def restore_parser() -> argparse.ArgumentParser:
     )
     _looking(parser)
     what = parser.add_argument_group("what is restored")
-    what.add_argument("--source", metavar="DIR", help="which source, when the partition has several")
+    what.add_argument("--source", metavar="DIR", help="the directory that was backed up, if the partition has several")
+    what.add_argument("--host", metavar="NAME", help="the host that it was backed up on, if there are several")
+    what.add_argument(
+        "--all", action="store_true", help="restore the latest snapshot of every source, each below its own path"
+    )
     what.add_argument("--snapshot", metavar="N", type=int, help="this snapshot instead of the latest")
     what.add_argument(
         "--include", metavar="PATTERN", action="append", default=[], help="only what matches (gitignore syntax)"
@@ -245,6 +252,9 @@ def restore_parser() -> argparse.ArgumentParser:
     thaw.add_argument(
         "--discard-thawed", action="store_true", help="remove all thawed copies of the partition, and restore nothing"
     )
+    thaw.add_argument(
+        "--force", action="store_true", help="with --discard-thawed: even if restores wait for the copies"
+    )
     return parser
 
 
@@ -258,7 +268,7 @@ def change_password_parser() -> argparse.ArgumentParser:
 
 _OF_RESTORING = (
     *("--overwrite", "--check-existing", "--plan", "--dry-run", "--max-cost"),
-    *("--wait", "--poll-interval", "--discard-thawed"),
+    *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hmac
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,7 +28,8 @@ from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.run import Restore
 from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
-from azbackup.errors import Status
+from azbackup.errors import Status, UsageError
+from azbackup.format.model import Snapshot
 from azbackup.memory import keep_freed_spans
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import ThawOptions
@@ -35,7 +37,7 @@ from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, Pending
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
-from azbackup.records.snapshots import latest_of_each_source
+from azbackup.records.snapshots import latest_of_each_source, overlapping, source_of, sources_text
 from azbackup.storage.prices import Prices
 
 _FIRST_POLL_SECONDS = 30.0
@@ -48,10 +50,10 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     partition, catalog = open_catalog(session)
     keep_freed_spans()
     states = PackStates(vault.blobs, vault.staging, vault.partition)
-    thaw = ThawRequests(states, vault.staging, _mark(partition.keys, destination, args))
     if args.discard_thawed:
-        return _discard(catalog, thaw, show)
+        return _discard(catalog, ThawRequests(states, vault.staging, ""), show, force=args.force)
     chosen = _chosen(session, catalog)
+    thaw = ThawRequests(states, vault.staging, _mark(partition.keys, destination, args, chosen))
     request = RestoreRequest(
         snapshots=chosen,
         destination=destination,
@@ -74,22 +76,45 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     return _status(show, outcome)
 
 
-def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace) -> str:
-    """The name of a restore's mark: the same for the same parts and destination from any host, and telling nothing."""
-    words = [args.source, *args.paths, "--include", *args.include, "--exclude", *args.exclude]
-    text = repr((destination, words)).encode("utf-8", "surrogateescape")
+def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace, chosen: Chosen) -> str:
+    """The name of a restore's mark: the same for the same request from any host, and telling nothing.
+
+    Two restores of different snapshots into one place are two: neither removes the copies that the other waits for.
+    """
+    words = [*args.paths, "--include", *args.include, "--exclude", *args.exclude]
+    text = repr((destination, words, [snapshot.number for snapshot, _ in chosen])).encode("utf-8", "surrogateescape")
     return hmac.digest(keys.record_key.reveal(), b"restore\0" + text, "sha256")[:8].hex()
 
 
 def _chosen(session: Session, catalog: Catalog) -> Chosen:
-    """The snapshots to restore, each with its prefix in the destination."""
+    """The snapshots to restore, each with its prefix in the destination. Raises UsageError if it is not clear which.
+
+    Which of several sources is meant is never guessed: it may be another machine's, and what is thawed is paid for.
+    """
     partition = session.vault.partition
     snapshots = latest_of_each_source(chosen_snapshots(session.args, catalog.snapshots(), partition))
     if len(snapshots) == 1:
         return [(snapshot, b"") for snapshot in snapshots]
-    sources = f"partition {partition} has {len(snapshots)} sources"
-    session.show.note(f"{sources}: each goes under the destination, by its path")
-    return [(snapshot, snapshot.source.strip(b"/")) for snapshot in snapshots]
+    if not session.args.all:
+        raise UsageError(
+            f"{len(snapshots)} sources match: {sources_text(map(source_of, snapshots))}",
+            "choose one by --source DIR and --host NAME; --all restores each one, below the destination by its path",
+        )
+    if (nested := overlapping(snapshots)) is not None:
+        outer, inner = nested
+        raise UsageError(
+            f"{inner} lies below {outer}: restored into one place they would mix", "restore one after the other"
+        )
+    by_host = len({snapshot.host for snapshot in snapshots}) > 1
+    how = "its host and its path" if by_host else "its path"
+    session.show.note(f"{len(snapshots)} sources: each goes under the destination, by {how}")
+    return [(snapshot, _prefix(snapshot, by_host=by_host)) for snapshot in snapshots]
+
+
+def _prefix(snapshot: Snapshot, *, by_host: bool) -> bytes:
+    """Where a source goes below the destination, when it is not the only one."""
+    path = snapshot.source.strip(b"/")
+    return os.fsencode(snapshot.host.replace("/", "_")) + b"/" + path if by_host else path
 
 
 def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | None, int], None]:
@@ -145,8 +170,9 @@ def _status(show: LineProgress, outcome: RestoreResult) -> Status:
     return Status.THAWING if outcome.pending_files else status
 
 
-def _discard(catalog: Catalog, thaw: ThawRequests, show: LineProgress) -> Status:
-    found = thaw.discard_all([PackLayout(pack_id, record) for pack_id, record in catalog.packs()])
+def _discard(catalog: Catalog, thaw: ThawRequests, show: LineProgress, *, force: bool) -> Status:
+    packs = [PackLayout(pack_id, record) for pack_id, record in catalog.packs()]
+    found = thaw.discard_all(packs, time.time(), force=force)
     show.close()
     values = {
         "discarded": found.copies,

@@ -167,11 +167,11 @@ def open_catalog(session: Session) -> tuple[Partition, Catalog]:
 
 
 def chosen_snapshots(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
-    """The snapshots that --snapshot and --source leave, by number. Raises NothingStored if there is none."""
-    from azbackup.records.snapshots import matching_snapshots
+    """The snapshots that --snapshot, --source and --host leave, by number. Raises NothingStored if there is none."""
+    from azbackup.records.snapshots import Wanted, matching_snapshots
 
-    source = absolute_path(args.source, "--source") if args.source is not None else None
-    return matching_snapshots(snapshots, partition, args.snapshot, source)
+    path = absolute_path(args.source, "--source") if args.source is not None else None
+    return matching_snapshots(snapshots, partition, Wanted(args.snapshot, path, args.host))
 
 
 def utc_now() -> str:

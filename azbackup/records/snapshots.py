@@ -1,25 +1,55 @@
 """Choosing among snapshots: by number, by source, the latest of each. Pure; takes snapshots ordered by their numbers.
 
-Promises an error that names the snapshots or sources that there are, where none of them is the one that was asked for.
+A source is a directory of a host: two machines that back up the same path into one partition have two sources. Promises
+an error that names the snapshots or sources that there are, where none of them is the one that was asked for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from azbackup.errors import NothingStored
 from azbackup.format.model import Snapshot
 
 
-def latest_by_source(snapshots: Sequence[Snapshot]) -> dict[bytes, Snapshot]:
+class Source(NamedTuple):
+    """What was backed up: an absolute path, and the host that it is a path of."""
+
+    path: bytes
+    host: str
+
+    def __str__(self) -> str:
+        return f"{os.fsdecode(self.path)} on {self.host}"
+
+
+class Wanted(NamedTuple):
+    """Which snapshots were asked for: a number, the path of a source, its host; None for any."""
+
+    number: int | None = None
+    path: bytes | None = None
+    host: str | None = None
+
+
+def source_of(snapshot: Snapshot) -> Source:
+    """The source of a snapshot."""
+    return Source(snapshot.source, snapshot.host)
+
+
+def latest_by_source(snapshots: Sequence[Snapshot]) -> dict[Source, Snapshot]:
     """The newest snapshot of every source."""
-    return {snapshot.source: snapshot for snapshot in snapshots}
+    return {source_of(snapshot): snapshot for snapshot in snapshots}
 
 
 def latest_of_each_source(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """The newest snapshot of every source, in the order of the sources' paths."""
+    """The newest snapshot of every source, in the order of the sources' paths, then hosts."""
     return [snapshot for _, snapshot in sorted(latest_by_source(snapshots).items())]
+
+
+def sources_text(sources: Iterable[Source]) -> str:
+    """Sources for a message, as in: /etc on one, /etc on two."""
+    return ", ".join(map(str, sorted(sources))) or "none"
 
 
 def snapshot_by_number(snapshots: Sequence[Snapshot], number: int) -> Snapshot:
@@ -31,27 +61,41 @@ def snapshot_by_number(snapshots: Sequence[Snapshot], number: int) -> Snapshot:
     raise NothingStored(f"no snapshot {number}; {there}", "check --snapshot and --partition")
 
 
-def matching_snapshots(
-    snapshots: Sequence[Snapshot], partition: str, number: int | None, source: bytes | None
-) -> list[Snapshot]:
-    """The snapshots of a number and of a source, None for any, in their order. Raises NothingStored if there is none.
+def matching_snapshots(snapshots: Sequence[Snapshot], partition: str, wanted: Wanted) -> list[Snapshot]:
+    """The snapshots that were asked for, in their order. Raises NothingStored if there is none.
 
     `partition` is the name for the error's message.
     """
-    if number is not None:
-        snapshot = snapshot_by_number(snapshots, number)
-        if source not in (None, snapshot.source):
+    if wanted.number is not None:
+        snapshot = snapshot_by_number(snapshots, wanted.number)
+        if not _is_of(snapshot, wanted):
             raise NothingStored(
-                f"snapshot {snapshot.number} is of {os.fsdecode(snapshot.source)}", "leave out --source"
+                f"snapshot {snapshot.number} is of {source_of(snapshot)}", "leave out --source and --host"
             )
         return [snapshot]
-    matching = [snapshot for snapshot in snapshots if source in (None, snapshot.source)]
-    if matching:
+    if matching := [snapshot for snapshot in snapshots if _is_of(snapshot, wanted)]:
         return matching
-    if source is not None:
-        known = ", ".join(os.fsdecode(each) for each in sorted(latest_by_source(snapshots))) or "none"
-        raise NothingStored(f"source {os.fsdecode(source)} is not in partition {partition}", f"its sources: {known}")
-    raise NothingStored(
-        f"partition {partition} has a key but no snapshot yet",
-        "the first backup has not finished: run it again",
-    )
+    if not snapshots:
+        raise NothingStored(
+            f"partition {partition} has a key but no snapshot yet",
+            "the first backup has not finished: run it again",
+        )
+    path = f" {os.fsdecode(wanted.path)}" if wanted.path is not None else ""
+    host = f" on {wanted.host}" if wanted.host is not None else ""
+    known = sources_text(latest_by_source(snapshots))
+    raise NothingStored(f"source{path}{host} is not in partition {partition}", f"its sources: {known}")
+
+
+def _is_of(snapshot: Snapshot, wanted: Wanted) -> bool:
+    return wanted.path in (None, snapshot.source) and wanted.host in (None, snapshot.host)
+
+
+def overlapping(snapshots: Sequence[Snapshot]) -> tuple[Source, Source] | None:
+    """A source and another one below it, which cannot both be restored into one place; None if there are none."""
+    sources = sorted({source_of(snapshot) for snapshot in snapshots}, key=lambda source: (source.host, source.path))
+    for outer in sources:
+        inside = outer.path.rstrip(b"/") + b"/"
+        for inner in sources:
+            if inner != outer and inner.host == outer.host and inner.path.startswith(inside):
+                return outer, inner
+    return None

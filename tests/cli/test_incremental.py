@@ -199,20 +199,59 @@ def test_many_snapshots(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_several_sources(cli: Cli, tmp_path: Path) -> None:
-    """All sources of a partition come back under their paths, and it is said; --source picks one."""
+    """Which of several sources is meant is not guessed: they are listed; --source picks one, --all takes each."""
     one, two = small_files(tmp_path / "one", 5), small_files(tmp_path / "deep" / "two", 7)
     cli.backup(one)
     cli.backup(two)
     (one / "later").write_bytes(b"only in the third snapshot")
     cli.backup(one)
-    result = cli.restore(tmp_path / "all")
-    assert "2 sources: each goes under the destination, by its path" in result.stderr
+    refused = cli.restore(tmp_path / "all", expect=2)
+    check_error(refused, "restore.py", 2, f"{one} on ", f"{two} on ", "--source", "--all")
+    assert not (tmp_path / "all").exists()
+    assert "2 sources: each goes under the destination, by its path" in cli.restore(tmp_path / "all", "--all").stderr
     for source in (one, two):
         assert differences(source, tmp_path / "all" / source.relative_to("/")) == []
         cli.restore(tmp_path / f"only {source.name}", "--source", f"{source}")
         assert differences(source, tmp_path / f"only {source.name}") == []
     cli.restore(tmp_path / "second", "--snapshot", "2")
     assert differences(two, tmp_path / "second") == []
+
+
+def test_two_machines_with_the_same_path(cli: Cli, tmp_path: Path) -> None:
+    """They are two sources: neither is restored for the other, nor built on; --host picks, --all keeps them apart."""
+    source = small_files(tmp_path / "etc", 3)
+    (source / "name").write_bytes(b"one")
+    cli.backup(source, "--host", "one")
+    (source / "name").write_bytes(b"two")
+    first = cli.backup(source, "--host", "two", "--json")
+    assert summary(first)["new"] == 4
+    assert "if this machine was called one before, --host one goes on with" in first.stdout
+    check_error(cli.restore(tmp_path / "to", expect=2), "restore.py", 2, f"{source} on one, {source} on two", "--host")
+    for host in ("one", "two"):
+        cli.restore(tmp_path / host, "--host", host)
+        assert (tmp_path / host / "name").read_bytes() == host.encode()
+    cli.restore(tmp_path / "all", "--all")
+    for host in ("one", "two"):
+        assert (tmp_path / "all" / host / source.relative_to("/") / "name").read_bytes() == host.encode()
+    lines = cli("restore.py", "--find", "name").stdout.splitlines()
+    assert [line.split("  ")[-2:] for line in lines] == [["on one", "snapshot 1"], ["on two", "snapshot 2"]]
+    check_error(cli.restore(tmp_path / "to", "--host", "three", expect=10), "restore.py", 10, "on three", "on two")
+
+
+def test_a_machine_that_was_renamed(cli: Cli, tmp_path: Path) -> None:
+    """Under its old name it goes on: nothing is read again that did not change."""
+    source = small_files(tmp_path / "source", 3)
+    cli.backup(source, "--host", "old")
+    assert cli.backup_summary(source, "--host", "old")["unchanged"] == 3
+
+
+def test_a_second_name_of_a_source(cli: Cli, tmp_path: Path) -> None:
+    """A directory that is a source already is noted when it becomes another one by a symbolic link."""
+    source = small_files(tmp_path / "source", 3)
+    cli.backup(source)
+    (tmp_path / "link").symlink_to(source)
+    assert f"it is the same directory as {source}, which is a source already" in cli.backup(tmp_path / "link").stderr
+    assert "the same directory" not in cli.backup(tmp_path / "link").stderr
 
 
 def test_source_that_there_is_not(cli: Cli, tmp_path: Path) -> None:
@@ -224,15 +263,16 @@ def test_source_that_there_is_not(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_sources_below_each_other(cli: Cli, tmp_path: Path) -> None:
-    """A source within a source comes back as the newer of the two saw it."""
+    """A source within a source is not mixed with it: both are named, and each comes back as it was seen."""
     outer = small_files(tmp_path / "outer", 20)
     cli.backup(outer)
     (outer / "folder-1" / "payload-1").write_bytes(b"newer")
     cli.backup(outer / "folder-1")
-    cli.restore(tmp_path / "all")
-    found = tmp_path / "all" / outer.relative_to("/")
-    assert (found / "folder-1" / "payload-1").read_bytes() == b"newer"
-    assert differences(outer, found) == []
+    check_error(
+        cli.restore(tmp_path / "all", "--all", expect=2), "restore.py", 2, "folder-1 on", "lies below", "one after"
+    )
+    cli.restore(tmp_path / "inner", "--source", f"{outer / 'folder-1'}")
+    assert differences(outer / "folder-1", tmp_path / "inner") == []
 
 
 # --- unreadable files

@@ -286,6 +286,7 @@ def test_find_as_json(stored: Stored) -> None:
     assert [each.pop("event") for each in found] == ["found", "found"]
     assert found[0] == {
         "source": str(stored.source),
+        "host": os.uname().nodename,
         "path": "letters/two.txt",
         "kind": "file",
         "size": 6,

@@ -167,14 +167,14 @@ def test_several_sources(own: Back, tmp_path: Path) -> None:
         part = Stored(own.stored.vault, own.stored.source / name, [])
         back_up(own.runner, part.vault, part.source, "--tier", "hot")
     destination = tmp_path / "restored"
-    own(destination)
-    own(destination)
+    own("--all", destination)
+    own("--all", destination)
     below = destination / str(own.stored.source).strip("/")
     assert differences(own.stored.source / "one", below / "one") == []
     assert differences(own.stored.source / "two", below / "two") == []
-    own(tmp_path / "part", "one.txt")
+    own("--all", tmp_path / "part", "one.txt")
     assert {path.rpartition("/")[2] for path in names(tmp_path / "part")} == {"one.txt"}
-    own(tmp_path / "none", "three.txt", expect=10)
+    own("--all", tmp_path / "none", "three.txt", expect=10)
 
 
 def test_neighbours_stay_away(back: Back, tmp_path: Path) -> None:

@@ -220,10 +220,13 @@ def test_what_lies_in_staging_is_said_and_discarded(back: Back, tmp_path: Path) 
     )
     assert said in back(*ARCHIVED, "--plan").stderr
     assert said.partition(";")[0] in back(tmp_path / "part", "d").stderr
-    found = back("--discard-thawed")
+    refused = back("--discard-thawed", expect=1)
+    assert "1 restore waits for the thawed copies\nhint: --force" in refused.stderr
+    assert len(back.stored.staging()) == 4  # the copies, and the mark of the restore that waits
+    found = back("--discard-thawed", "--force")
     assert re.fullmatch(r"restore.py: removed 3 copies \(.* MiB\) from the staging container\n", found.stderr)
     assert back.stored.staging() == []
     back(*ARCHIVED, tmp_path / "restored", expect=75)
     assert back.copied() == sorted(back.stored.packs[:3] * 2)
-    back(*ARCHIVED, "--discard-thawed", tmp_path / "restored")
+    back(*ARCHIVED, "--discard-thawed", "--force", tmp_path / "restored")
     assert back.stored.staging() == []

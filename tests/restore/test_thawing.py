@@ -66,7 +66,7 @@ def test_mixed_priority(back: Back, tmp_path: Path) -> None:
 def test_budget_smaller_than_a_pack(back: Back, tmp_path: Path) -> None:
     """A budget that no pack fits would wait for ever: it is refused before anything is sent."""
     result = back(*ARCHIVED, "--priority", "high", "--high-budget", "0.00001", tmp_path / "restored", expect=2)
-    assert "--high-budget is less than one pack" in result.stderr
+    assert "--high-budget is smaller than the largest pack" in result.stderr
     assert back.changes() == []
 
 

@@ -19,7 +19,7 @@ from azbackup.format.payloads import decode_pack, decode_snapshot, encode_pack, 
 from azbackup.records.catalog import Catalog
 from azbackup.records.commit import RunCopies, commit
 from azbackup.records.record_store import RecordStore, compressed
-from azbackup.records.snapshots import latest_by_source, snapshot_by_number
+from azbackup.records.snapshots import Source, latest_by_source, snapshot_by_number
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 from tests.listener import Silent
 
@@ -116,7 +116,7 @@ def test_choosing() -> None:
     """By number, and the newest of each source; what is not there is named with what is."""
     found = [snapshot(1), snapshot(2, b"/etc"), snapshot(3)]
     assert snapshot_by_number(found, 2) is found[1]
-    assert latest_by_source(found) == {b"/home": found[2], b"/etc": found[1]}
+    assert latest_by_source(found) == {Source(b"/home", "host"): found[2], Source(b"/etc", "host"): found[1]}
     with pytest.raises(NothingStored, match="1 to 3"):
         snapshot_by_number(found, 9)
     with pytest.raises(NothingStored, match="there is none"):

@@ -23,6 +23,7 @@ from azbackup.records.catalog import Catalog
 from azbackup.records.commit import RunCopies, commit
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection, matcher
+from azbackup.records.snapshots import source_of
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 from tests.listener import Silent
 
@@ -98,7 +99,7 @@ class Partition:
         """Return (absolute path, size, snapshots) of what a search tells."""
         catalog = catalog or self.catalog()
         found = search(catalog, catalog.snapshots(), matcher("--find", patterns))
-        return [((each.source + b"/" + each.path).decode(), each.version.size, each.snapshots) for each in found]
+        return [((each.source.path + b"/" + each.path).decode(), each.version.size, each.snapshots) for each in found]
 
 
 def naive(catalog: Catalog, *patterns: str) -> list[FoundVersion]:
@@ -106,8 +107,8 @@ def naive(catalog: Catalog, *patterns: str) -> list[FoundVersion]:
     matches = matcher("--find", patterns)
     snapshots = catalog.snapshots()
     told = []
-    for source in sorted({snapshot.source for snapshot in snapshots}):
-        own = [snapshot for snapshot in snapshots if snapshot.source == source]
+    for source in sorted({source_of(snapshot) for snapshot in snapshots}):
+        own = [snapshot for snapshot in snapshots if source_of(snapshot) == source]
         states = [{each.path: version_of(each) for each in catalog.entries(one) if matches(each)} for one in own]
         for path, version in {item for state in states for item in state.items()}:
             spans: list[tuple[int, int]] = []

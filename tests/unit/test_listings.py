@@ -18,6 +18,7 @@ from azbackup.cli.output.listings import (
 from azbackup.cli.output.text import local_text
 from azbackup.commands.browse.history import FoundVersion, Version
 from azbackup.format.model import Entry, Kind, Snapshot, Totals
+from azbackup.records.snapshots import Source
 
 TIME_NS = 1_500_000_000_999_999_999
 RUN = "20261122T210800Z-0000000000000001"
@@ -103,10 +104,12 @@ def test_runs_of_snapshots() -> None:
 
 def test_versions() -> None:
     """A directory ends in a slash, a link has its target."""
-    folder = FoundVersion(b"/home", b"d", Version(int(Kind.DIRECTORY), 0, TIME_NS, b"", b""), [(1, 2)])
-    link = FoundVersion(b"/home", b"l", Version(int(Kind.SYMLINK), 0, TIME_NS, b"", b"x"), [(1, 1), (4, 5)])
-    assert found_line(folder) == "           0 2017-07-14 02:40:00 /home/d/  snapshots 1-2"
-    assert found_line(link) == "           0 2017-07-14 02:40:00 /home/l -> x  snapshots 1, 4-5"
+    folder = FoundVersion(Source(b"/home", "pc"), b"d", Version(int(Kind.DIRECTORY), 0, TIME_NS, b"", b""), [(1, 2)])
+    link = FoundVersion(
+        Source(b"/home", "pc"), b"l", Version(int(Kind.SYMLINK), 0, TIME_NS, b"", b"x"), [(1, 1), (4, 5)]
+    )
+    assert found_line(folder, with_host=False) == "           0 2017-07-14 02:40:00 /home/d/  snapshots 1-2"
+    assert found_line(link, with_host=True) == "           0 2017-07-14 02:40:00 /home/l -> x  on pc  snapshots 1, 4-5"
     assert found_values(link)["snapshots"] == [[1, 1], [4, 5]]
     assert (found_values(link)["target"], "target" in found_values(folder)) == ("x", False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from azbackup.commands.browse.history import Changes, History, Version, joined, matching, version_of
 from azbackup.format.model import Entry, Kind
+from azbackup.records.snapshots import Source
 
 FILE, DIRECTORY, LINK, REMOVED = (int(kind) for kind in (Kind.FILE, Kind.DIRECTORY, Kind.SYMLINK, Kind.REMOVED))
 ONE, TWO = (Version(FILE, size, 5, b"c" * 32, b"") for size in (1, 2))
@@ -16,7 +17,7 @@ def told(history: History) -> list[tuple[bytes, int, list[tuple[int, int]]]]:
 
 def walk(*steps: tuple[int, Changes]) -> list[tuple[bytes, int, list[tuple[int, int]]]]:
     """Return what a history of steps tells."""
-    history = History(b"/home")
+    history = History(Source(b"/home", "pc"))
     for number, changes in steps:
         history.step(number, changes)
     return told(history)
@@ -81,7 +82,7 @@ def test_removed_and_added_again() -> None:
 
 def test_whole_state() -> None:
     """A snapshot that is told whole ends what is not in it and goes on with what is."""
-    history = History(b"/home")
+    history = History(Source(b"/home", "pc"))
     history.become(1, {b"a": ONE, b"b": ONE, b"c": ONE})
     history.become(2, {b"a": ONE, b"b": TWO, b"d": None})
     assert told(history) == [(b"a", 1, [(1, 2)]), (b"b", 1, [(1, 1)]), (b"b", 2, [(2, 2)]), (b"c", 1, [(1, 1)])]

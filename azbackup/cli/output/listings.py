@@ -119,7 +119,8 @@ def found_values(found: FoundVersion) -> dict[str, Any]:
     """A version as JSON values."""
     version = found.version
     values = {
-        "source": os.fsdecode(found.source),
+        "source": os.fsdecode(found.source.path),
+        "host": found.source.host,
         "path": os.fsdecode(found.path),
         "kind": _kind(version.kind),
         "size": version.size,
@@ -131,12 +132,13 @@ def found_values(found: FoundVersion) -> dict[str, Any]:
     return values
 
 
-def found_line(found: FoundVersion) -> str:
-    """A version: size, mtime, path, and the snapshots that it is in."""
+def found_line(found: FoundVersion, *, with_host: bool) -> str:
+    """A version: size, mtime, path, the host if there are several, and the snapshots that it is in."""
     version = found.version
-    path = _path_text(found.source, found.path, version.kind, version.target)
+    path = _path_text(found.source.path, found.path, version.kind, version.target)
     slash = "/" * (version.kind == Kind.DIRECTORY)
-    return f"{version.size:>12} {local_text(version.mtime_ns)} {path}{slash}  {snapshots_text(found.snapshots)}"
+    host = f"  on {clean(found.source.host)}" * with_host
+    return f"{version.size:>12} {local_text(version.mtime_ns)} {path}{slash}{host}  {snapshots_text(found.snapshots)}"
 
 
 def snapshots_text(spans: list[tuple[int, int]]) -> str:

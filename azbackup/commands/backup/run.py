@@ -34,6 +34,7 @@ from azbackup.records.catalog import Catalog
 from azbackup.records.commit import commit
 from azbackup.records.partition import Partition
 from azbackup.records.record_store import compressed
+from azbackup.records.snapshots import Source, latest_by_source, source_of
 from azbackup.workers import beside
 
 _NONE = "no snapshot was made; the earlier ones are as they were"
@@ -82,6 +83,9 @@ class Backup:
         try:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
             parent = _parent(snapshots, self._job)
+            if parent is None and (hint := _same_place(snapshots, self._job)):
+                shown = Source(self._job.source, self._job.host)
+                self._progress.note(f"this is the first backup of {shown}; {hint}")
             read = self._read_source(root, parent)
             self._notices.finish()
             pack_rows = self._store.finish()
@@ -156,11 +160,25 @@ class Backup:
 
 
 def _parent(snapshots: list[Snapshot], job: Job) -> Snapshot | None:
-    """The newest snapshot of this source, of this host if there is one."""
-    same_source = [snapshot for snapshot in snapshots if snapshot.source == job.source]
-    same_host = [snapshot for snapshot in same_source if snapshot.host == job.host]
-    newest = same_host or same_source
-    return newest[-1] if newest else None
+    """The newest snapshot of this source: of this path on this host."""
+    same = [snapshot for snapshot in snapshots if source_of(snapshot) == Source(job.source, job.host)]
+    return same[-1] if same else None
+
+
+def _same_place(snapshots: list[Snapshot], job: Job) -> str:
+    """What the first backup of a source may be in truth: a machine or a directory under another name. '' for neither.
+
+    A directory has another name behind a symbolic link.
+    """
+    sources = latest_by_source(snapshots)
+    if others := [each for each in sources if each.path == job.source]:
+        return (
+            f"if this machine was called {others[-1].host} before, --host {others[-1].host} goes on with {others[-1]}"
+        )
+    real = os.path.realpath(job.source)
+    if others := [each for each in sources if each.host == job.host and os.path.realpath(each.path) == real]:
+        return f"it is the same directory as {os.fsdecode(others[-1].path)}, which is a source already"
+    return ""
 
 
 def _names(ids: set[int], database: str) -> dict[int, str]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from azbackup.format.labels import CHUNK_ID_BYTES
 from azbackup.format.model import Entry, Kind, order
+from azbackup.records.snapshots import Source
 
 
 class Version(NamedTuple):
@@ -34,7 +35,7 @@ Changes = dict[bytes, Version | None]  # by path; None: nothing that matches is 
 class FoundVersion:
     """A version, and the snapshots that it is in: from (first) to (last), in all of the source's between them."""
 
-    source: bytes
+    source: Source
     path: bytes
     version: Version
     snapshots: list[tuple[int, int]]
@@ -74,7 +75,7 @@ def joined(layers: Iterable[Changes]) -> Changes:
 class History:
     """What matches in the snapshots of one source, which come oldest first."""
 
-    def __init__(self, source: bytes) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self._now: dict[bytes, tuple[Version, int]] = {}  # the version, and the snapshot since which it is there
         self._past: dict[bytes, dict[Version, list[tuple[int, int]]]] = {}

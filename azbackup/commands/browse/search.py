@@ -6,20 +6,20 @@ reported as damage; the rest is found.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 from azbackup.commands.browse.history import Changes, FoundVersion, History, joined, matching
 from azbackup.errors import Damaged
 from azbackup.format.model import Entry, Layer, Snapshot
 from azbackup.records.catalog import Catalog
+from azbackup.records.snapshots import Source, source_of
 
 
 def search(catalog: Catalog, snapshots: Sequence[Snapshot], matches: Callable[[Entry], bool]) -> Iterator[FoundVersion]:
     """The versions of what matches in the snapshots, which are in order of number: source by source, in path order."""
-    by_source: dict[bytes, list[Snapshot]] = {}
+    by_source: dict[Source, list[Snapshot]] = {}
     for snapshot in snapshots:
-        by_source.setdefault(snapshot.source, []).append(snapshot)
+        by_source.setdefault(source_of(snapshot), []).append(snapshot)
     for _, of_source in sorted(by_source.items()):
         yield from _Search(catalog, of_source, matches).run()
 
@@ -31,7 +31,7 @@ class _Search:
         self._catalog = catalog
         self._snapshots = snapshots
         self._matches = matches
-        self._history = History(snapshots[0].source)
+        self._history = History(source_of(snapshots[0]))
         self._read: dict[str, Changes] = {}  # by run
         self._lost: dict[str, str] = {}  # runs whose records are lost, and why
         self._hidden: dict[str, list[int]] = {}  # by the reason: the snapshots that could not be searched
@@ -79,7 +79,7 @@ class _Search:
             del self._read[run]
 
     def _tell_hidden(self) -> None:
-        source = os.fsdecode(self._snapshots[0].source)
+        source = source_of(self._snapshots[0])
         for why, numbers in self._hidden.items():
             which = f"snapshot {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} snapshots from {numbers[0]} on"
             self._catalog.records.report(f"{which} of {source} could not be searched: {why}")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from azbackup.errors import AzbackupError
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import ThawOptions, ThawRequest, choose_requests
 from azbackup.packs.thaw.states import PackStates, Staged, is_coming
@@ -103,10 +104,14 @@ class ThawRequests:
             self._staging.delete(self._mark)
         self.states.list_staging()
         self.states.marked.pop(self._mark, None)
-        others = [info for info in self.states.marked.values() if now - info.modified < _MARK_SECONDS]
+        others = len(self._waiting(now))
         if not others:
             self.discard()
-        return len(others)
+        return others
+
+    def _waiting(self, now: float) -> list[BlobInfo]:
+        """The marks of restores that wait, as last listed; one that is a week old is forgotten."""
+        return [info for info in self.states.marked.values() if now - info.modified < _MARK_SECONDS]
 
     def discard(self) -> Staged:
         """Removes all copies and marks of the partition; what was removed."""
@@ -118,10 +123,18 @@ class ThawRequests:
         self.states.staged, self.states.marked = {}, {}
         return found
 
-    def discard_all(self, packs: Sequence[PackLayout]) -> Discarded:
-        """Removes copies and marks, and puts packs that were thawed in place back into the archive tier."""
+    def discard_all(self, packs: Sequence[PackLayout], now: float, *, force: bool) -> Discarded:
+        """Removes copies and marks, and puts packs that were thawed in place back into the archive tier.
+
+        Raises AzbackupError while a restore waits for the copies, unless `force`: it would have to pay once more.
+        """
         self.states.list_packs()
         self.states.list_staging()
+        if (waiting := self._waiting(now)) and not force:
+            raise AzbackupError(
+                f"{len(waiting)} {'restore waits' if len(waiting) == 1 else 'restores wait'} for the thawed copies",
+                "--force removes them all the same; what waits for them then has to thaw, and be paid for, once more",
+            )
         found = self.discard()
         archived = [self.states.info(pack) for pack in packs if pack.record.tier == "archive"]
         infos = [info for info in archived if info is not None]
