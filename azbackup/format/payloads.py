@@ -39,10 +39,21 @@ def decode_snapshot(name: str, payload: bytes) -> Snapshot:
     snapshot = decoded(_snapshot_decoder, payload, f"record {name}")
     if sum(layer.records for layer in snapshot.layers) > FILE_RECORDS:
         raise Damaged(f"record {name} claims more than {FILE_RECORDS:,} file records")
-    for run in (snapshot.run, *(layer.run for layer in snapshot.layers)):
-        check_stamp(run)
-    check_source(snapshot.source)
+    try:
+        for run in (snapshot.run, *(layer.run for layer in snapshot.layers)):
+            check_stamp(run)
+        check_source(snapshot.source)
+    except Damaged as error:
+        raise Damaged(f"record {name} is malformed: {error.message}") from None
     return msgspec.structs.replace(snapshot, number=number_of(name, SNAPSHOT_PREFIX))
+
+
+def pack_of(name: str) -> PackId:
+    """The pack id in the name of a pack record. Raises Damaged if it is none."""
+    try:
+        return PackId(check_stamp(name.removeprefix(PACK_PREFIX)))
+    except Damaged:
+        raise Damaged(f"record {name!r} has no pack id in its name") from None
 
 
 def encode_pack(record: PackRecord) -> bytes:
@@ -52,7 +63,7 @@ def encode_pack(record: PackRecord) -> bytes:
 
 def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
     """(pack id, pack record). Raises Damaged if the columns do not fit each other or the pack's size."""
-    pack_id = PackId(check_stamp(name.removeprefix(PACK_PREFIX)))
+    pack_id = pack_of(name)
     record = decoded(_pack_decoder, payload, f"record {name}")
     count = len(record.sealed)
     whole = len(PACK_MAGIC) + sum(record.sealed)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from azbackup.errors import Damaged
 from azbackup.format.entries import merge, read_entries
 from azbackup.format.labels import (
+    FILES_PREFIX,
     PACK_PREFIX,
     SNAPSHOT_PREFIX,
     files_name,
@@ -22,6 +23,21 @@ from azbackup.format.payloads import decode_pack, decode_snapshot
 from azbackup.records.record_store import RecordStore
 
 T = TypeVar("T")
+
+
+class _FileNames:
+    """The names of the file records of some layers. Told by their form: a layer may claim a million that are not."""
+
+    def __init__(self, layers: list[Layer]) -> None:
+        self._records: dict[str, int] = {}
+        for layer in layers:
+            self._records[layer.run] = max(layer.records, self._records.get(layer.run, 0))
+
+    def __contains__(self, name: object) -> bool:
+        run, _, digits = str(name).removeprefix(FILES_PREFIX).rpartition("-")
+        if run not in self._records or not (digits.isascii() and digits.isdigit()):
+            return False
+        return 1 <= int(digits) <= self._records[run] and name == files_name(run, int(digits))
 
 
 class Catalog:
@@ -86,10 +102,11 @@ class Catalog:
 
     def _layer_rows(self, layers: list[Layer]) -> dict[str, SealedRecord]:
         """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""
-        wanted = {files_name(layer.run, number) for layer in layers for number in range(1, layer.records + 1)}
-        if not wanted:
+        if not layers:
             return {}
-        first, last = min(wanted), max(wanted) + "~"
+        wanted = _FileNames(layers)
+        runs = [layer.run for layer in layers]
+        first, last = f"{FILES_PREFIX}{min(runs)}-", f"{FILES_PREFIX}{max(runs)}-~"
         return {row.name: row for row in self.records.rows(first, last, wanted) if row.name in wanted}
 
     def _layer(self, layer: Layer, rows: dict[str, SealedRecord], *, full: bool) -> Iterator[Entry]:
