@@ -66,12 +66,23 @@ def _interval(text: str) -> float:
     return value
 
 
+# Empty ones are refused where they are used, with a better hint.
+_SAY_SO_THEMSELVES = {
+    *("directory", "destination", "paths", "source", "accesskey", "sas_token", "connection_string"),
+    *(f"{which}password{more}" for which in ("", "old_", "new_") for more in ("", "_file", "_command")),
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """Takes options between and after the positional arguments too (DESTINATION --wait PATH); errors as everywhere."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The options. SystemExit for a wrong command line."""
-        return self.parse_intermixed_args(args, namespace)
+        found = self.parse_intermixed_args(args, namespace)
+        for name, value in vars(found).items():
+            if name not in _SAY_SO_THEMSELVES and (value == "" or (isinstance(value, list) and "" in value)):
+                self.error(f"--{name.replace('_', '-')} is an empty string: was a variable not set?")
+        return found
 
     def error(self, message: str) -> NoReturn:
         """One line and a hint; ends the process with status 2."""
@@ -275,8 +286,16 @@ _OF_RESTORING = (
 def absolute_path(path: str, what: str) -> bytes:
     """A path as an absolute one, as bytes. UsageError for an empty one: an unset variable, not the directory here."""
     if not path:
-        raise UsageError(f"the {what} is empty", "give a directory; '.' is the one that you are in")
-    return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
+        raise UsageError(
+            f"the {what} argument is an empty string", "give the path of a directory ('.' for the current one)"
+        )
+    try:
+        return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
+    except FileNotFoundError:
+        raise UsageError(
+            f"the {what} {path} is relative to the current directory, which was removed",
+            "change to a directory that is there, or give an absolute path",
+        ) from None
 
 
 def looks(args: argparse.Namespace) -> str:

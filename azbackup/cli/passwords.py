@@ -13,10 +13,14 @@ import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import IO
 
 from azbackup.cli.interrupts import as_usual
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
+
+_MOST_BYTES = 64 * 1024  # of a password, and the end of its line
+_MORE_BYTES = 1024 * 1024  # that a command may print after it
 
 
 def password_of(
@@ -92,28 +96,51 @@ def _not_empty(secret: Secret, where: str) -> Secret:
 def _from_file(path: str) -> Secret:
     try:
         with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISREG(mode) and mode & 0o077:
-                hint = f"run: chmod 600 {shlex.quote(path)}"
-                raise UsageError(f"the password file can be read by others: {path}", hint)
-            return _not_empty(Secret(_first_line(file.read())), path)
+            _check_file(path, os.fstat(file.fileno()))
+            return _not_empty(Secret(_first_line(file, path)), path)
     except OSError as error:
         raise UsageError(f"the password file cannot be read: {path}: {error.strerror}", "check the path") from None
+    except ValueError:
+        raise UsageError("the path of the password file cannot be a path", "check the path") from None
+
+
+def _check_file(path: str, status: os.stat_result) -> None:
+    """UsageError for a file that another user can read, or could have written. A pipe is whoever's it is (sudo)."""
+    if not stat.S_ISREG(status.st_mode):
+        return
+    if status.st_mode & 0o077:
+        raise UsageError(f"the password file can be read by others: {path}", f"run: chmod 600 {shlex.quote(path)}")
+    if status.st_uid not in (0, os.geteuid()):
+        raise UsageError(
+            f"the password file belongs to another user: {path}",
+            "make a file of your own: its owner would choose the password",
+        )
 
 
 def _from_command(command: str) -> Secret:
     # The user's own command line, as the user's own shell would run it.
     import subprocess  # 5 ms that most runs do without
 
-    with as_usual():
-        result = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)  # noqa: S602
-    if result.returncode != 0:
+    where = "the password command"
+    with as_usual(), subprocess.Popen(command, shell=True, stdout=subprocess.PIPE) as process:  # noqa: S602
+        assert process.stdout is not None
+        try:
+            line = _first_line(process.stdout, where)
+            if len(process.stdout.read(_MORE_BYTES)) == _MORE_BYTES:
+                raise UsageError(f"{where} prints without an end", "its first line is the password, the rest is not")
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise UsageError(f"{where} failed with status {process.returncode}", "run it by hand to see why")
+    return _not_empty(Secret(line), where)
+
+
+def _first_line(file: IO[bytes], where: str) -> bytes:
+    """The first line, without its end. UsageError where it has none for too long: /dev/zero is no password."""
+    line = file.readline(_MOST_BYTES + 1)
+    if len(line) > _MOST_BYTES:
         raise UsageError(
-            f"the password command failed with status {result.returncode}",
-            "run it by hand to see why",
+            f"the first line of the password is longer than {_MOST_BYTES:,} bytes ({where})", "check that it is text"
         )
-    return _not_empty(Secret(_first_line(result.stdout)), "the password command")
-
-
-def _first_line(data: bytes) -> bytes:
-    return data.split(b"\n", 1)[0].removesuffix(b"\r")
+    return line.removesuffix(b"\n").removesuffix(b"\r")

@@ -7,6 +7,7 @@ from that. Directories above something that is meant come along, so that it has 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,11 @@ class Selection:
     """What is meant of one snapshot. Paths are relative to the source, or absolute below it."""
 
     def __init__(self, paths: Sequence[bytes], include: Sequence[str], exclude: Sequence[str]) -> None:
-        """UsageError for a pattern that cannot be read."""
+        """UsageError for a pattern that cannot be read, or a path that is empty: that is not the whole source."""
+        if b"" in paths:
+            raise UsageError(
+                "a path is an empty string", "was a variable not set? Without any path everything is meant"
+            )
         self._paths = paths
         self._include = _spec("--include", include) if include else None
         self._exclude = _spec("--exclude", exclude) if exclude else None
@@ -111,7 +116,7 @@ def _spec(flag: str, patterns: Sequence[str]) -> GitIgnoreSpec:
 
     try:
         return GitIgnoreSpec.from_lines(patterns)
-    except ValueError as error:
+    except (ValueError, re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"{flag} has a pattern that cannot be read: {error}", "see gitignore(5)") from None
 
 

@@ -41,7 +41,7 @@ def test_an_empty_directory_name_is_no_directory(script: str, vault: Vault, run_
     """An unset variable in a script must not mean the directory that it happens to run in."""
     result = run_script(script, *vault.arguments, "", env=vault.environment)
     assert result.returncode == 2
-    assert "is empty" in result.stderr
+    assert "is an empty string" in result.stderr
     assert "hint: " in result.stderr
 
 

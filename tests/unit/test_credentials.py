@@ -210,6 +210,47 @@ def test_strings_that_cannot_be_right(text: str, message: str) -> None:
         connection({"connection_string": text}, {})
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "message"),
+    [
+        ("https://user:hidden@host", "user or a password"),
+        ("https://hidden@host", "user or a password"),
+        ("https://host/?sv=1&sig=hidden", "more than an address"),
+        ("https://host/#hidden", "more than an address"),
+        ("nonsense", "make an address"),
+        ("ftp://host", "make an address"),
+        ("https://", "without a name"),
+        ("https://[::1", "make an address"),
+        ("https://host:port", "make an address"),
+        ("https://h\u00f6st", "make an address"),
+        ("https://ho st", "make an address"),
+        ("https://host\r\n.x", "make an address"),
+        ("https://a..b", "without a name"),
+    ],
+)
+def test_endpoints_that_cannot_be_right(endpoint: str, message: str) -> None:
+    """Refused before anything is sent; what they hold beside an address, mostly a secret, is not shown."""
+    for which in ("BlobEndpoint", "TableEndpoint"):
+        text = f"AccountName=x1y;AccountKey={KEY};{which}={endpoint}"
+        with pytest.raises(UsageError, match=message) as caught:
+            connection({"connection_string": text}, {})
+        assert which in caught.value.message
+        assert "hidden" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize("suffix", [".core.windows.net", "core..net", "c\u00f6re", "x/?sig=1", "a b", "x:y", "u@x"])
+def test_suffixes_that_cannot_be_right(suffix: str) -> None:
+    """The option is named."""
+    with pytest.raises(UsageError, match="--endpoint-suffix"):
+        connection({"account": "mystorage", "accesskey": KEY, "endpoint_suffix": suffix}, {})
+
+
+def test_a_string_without_a_table() -> None:
+    """An endpoint for blobs alone, and no account's name to make the other from."""
+    with pytest.raises(UsageError, match="TableEndpoint"):
+        connection({"connection_string": "BlobEndpoint=https://host;SharedAccessSignature=sig=1"}, {})
+
+
 def test_a_string_of_another_account() -> None:
     """The option and the string must agree; the message names both accounts."""
     with pytest.raises(UsageError, match=r"mystorage.*strung"):
@@ -223,3 +264,11 @@ def test_a_connection_never_shows_its_secret() -> None:
         text = repr(connection(options, {}))
         assert KEY not in text
         assert SAS not in text
+
+
+@pytest.mark.parametrize("token", ["sig=\u00e4", "sig=a b", "sig=a\nb", "sv=1&sig=\U0001f600"])
+def test_tokens_of_other_characters(token: str) -> None:
+    """No header takes them: refused without showing them."""
+    with pytest.raises(UsageError, match="character that no token has") as caught:
+        connection({"account": "mystorage", "sas_token": token}, {})
+    assert token not in caught.value.message

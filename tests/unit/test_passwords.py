@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -104,3 +105,30 @@ def test_a_password_command_that_fails() -> None:
     with pytest.raises(UsageError, match="status 3") as caught:
         ask(command="echo secret; exit 3")
     assert "secret" not in caught.value.message + caught.value.hint
+
+
+def test_a_line_without_an_end(file: Path) -> None:
+    """Files and commands that never end are refused soon: they are not read into memory, nor waited for."""
+    for source in ({"file": "/dev/zero"}, {"command": "cat /dev/zero"}):
+        with pytest.raises(UsageError, match="longer than 65,536 bytes"):
+            ask(**source)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="without an end"):
+        ask(command="yes secret")
+    file.write_bytes(b"p" * 65_536 + b"\n")
+    with pytest.raises(UsageError, match="longer"):
+        ask(file=file)
+    assert ask(command="yes secret | head -n 1000") == b"secret"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_password_file_of_another_user(file: Path) -> None:
+    """Its owner would choose root's password; a pipe's owner, as under sudo, does not matter."""
+    os.chown(file, 65534, 65534)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        ask(file=file)
+    ours, theirs = os.pipe()
+    os.fchown(ours, 65534, 65534)
+    os.write(theirs, b"from a pipe\n")
+    assert ask(file=Path(f"/dev/fd/{ours}")) == b"from a pipe"
+    os.close(ours)
+    os.close(theirs)

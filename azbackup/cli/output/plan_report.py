@@ -16,7 +16,7 @@ from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
-_SECRETS = ("--password", "--accesskey", "--sas-token", "--connection-string")
+_SECRETS = ("--password", "--password-command", "--accesskey", "--sas-token", "--connection-string")
 _HEADINGS = {
     "thaw": "thawing",
     "thawed_storage": "two days of the thawed bytes in Hot",

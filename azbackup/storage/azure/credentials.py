@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
@@ -61,7 +62,7 @@ def connection(options: Options, environ: Mapping[str, str]) -> Connection:
             "give --accesskey (or set AZURE_STORAGE_KEY), --sas-token or --connection-string",
         )
     suffix = options.get("endpoint_suffix") or "core.windows.net"
-    blob, table = _endpoints(account, suffix)
+    blob, table = (_endpoint("--endpoint-suffix", each) for each in _endpoints(account, suffix))
     if kind == "accesskey":
         return Connection(account, blob, table, key=account_key(value))
     return Connection(account, blob, table, sas=sas_token(value))
@@ -86,6 +87,27 @@ def _endpoints(account: str, suffix: str) -> tuple[str, str]:
     return f"https://{account}.blob.{suffix}", f"https://{account}.table.{suffix}"
 
 
+def _endpoint(where: str, text: str) -> str:
+    """An endpoint that is a plain address: no user, no password, no token, which messages would show. UsageError."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise UsageError(f"{where} does not make an address", "an endpoint looks like https://HOST/") from None
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(f"{where} has a user or a password in its address", "leave out all between // and @")
+    if parts.query or parts.fragment:
+        raise UsageError(
+            f"{where} has more than an address", "give a SAS token as SharedAccessSignature or --sas-token"
+        )
+    labels = host.split(".")
+    if parts.scheme not in ("http", "https") or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(f"{where} does not make an address", "an endpoint looks like https://HOST/")
+    if not all(labels):
+        raise UsageError(f"{where} makes an address without a name in it: {text}", "no dot comes first, or twice")
+    return text.rstrip("/")
+
+
 def account_key(text: str) -> Secret:
     """An account key: 64 bytes in base64. UsageError on anything else."""
     hint = "copy the whole key from the portal, or from: az storage account keys list"
@@ -103,6 +125,8 @@ def sas_token(text: str) -> Secret:
     token = text.strip().lstrip("?")
     if "sig=" not in token:
         raise UsageError("the SAS token has no signature (sig=...)", "copy it whole, in quotes: it holds '&'")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError("the SAS token has a character that no token has", "copy it again, from where it was made")
     return Secret.text(token)
 
 
@@ -124,10 +148,12 @@ def _from_string(text: str, account: str) -> Connection:
     protocol = known.get("defaultendpointsprotocol", "")
     if protocol == "http":
         blob, table = blob.replace("https:", "http:"), table.replace("https:", "http:")
-    blob, table = (
-        known.get("blobendpoint", blob).rstrip("/"),
-        known.get("tableendpoint", table).rstrip("/"),
-    )
+    if not name and not known.get("tableendpoint"):
+        raise UsageError(
+            "the connection string has neither AccountName nor TableEndpoint", "azbackup needs blobs and a table"
+        )
+    blob = _endpoint("BlobEndpoint of the connection string", known.get("blobendpoint", blob))
+    table = _endpoint("TableEndpoint of the connection string", known.get("tableendpoint", table))
     if "accountkey" in known:
         return Connection(name, blob, table, key=account_key(known["accountkey"]))
     if "sharedaccesssignature" in known:

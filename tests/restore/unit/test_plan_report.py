@@ -13,7 +13,7 @@ from azbackup.cli.output.text import count_text, money_text
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
-FLAGS = ["--password", "--accesskey", "--sas-token", "--connection-string"]
+FLAGS = ["--password", "--password-command", "--accesskey", "--sas-token", "--connection-string"]
 
 
 @pytest.mark.parametrize("flag", FLAGS)
