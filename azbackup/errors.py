@@ -9,18 +9,26 @@
     └── Unavailable             14   Azure cannot be reached or refuses
         ├── Exists                   a name was taken: the adapters' answer to a create that lost
         ├── Missing                  a name is not there: absent is neither damaged nor unreachable
-        └── Changed                  a row is no longer the one that was read (ETag)
+        ├── Changed                  a row is no longer the one that was read (ETag)
+        └── Archived                 a blob is in the archive tier: the state of that one, not of the account
 
-Exists, Missing and Changed are answers that the runs handle; one that escapes is still a failure that says what it is.
-Anything outside this tree is a bug and keeps its traceback. Exit statuses 0, 3, 75 and 130 are outcomes, not errors:
-they stand in `Status`.
+Exists, Missing, Changed and Archived are answers that the runs handle; one that escapes is still a failure that says
+what it is. Anything outside this tree is a bug and keeps its traceback. Exit statuses 0, 3, 75 and 130 are outcomes, not
+errors: they stand in `Status`.
 """
 
 from __future__ import annotations
 
 import enum
 
-_PASSING = {"", "ServerBusy", "InternalError", "OperationTimedOut"}
+# Azure's codes for what another time may not meet; '' where nobody answered.
+PASSING = frozenset(
+    {
+        *("", "ServerBusy", "InternalError", "OperationTimedOut", "TooManyRequests"),
+        *("EgressIsOverAccountLimit", "IngressIsOverAccountLimit", "OperationsPerSecondIsOverAccountLimit"),
+        *("ContainerBeingDeleted", "TableBeingDeleted", "AccountBeingCreated"),
+    }
+)
 
 
 class Status(enum.IntEnum):
@@ -85,14 +93,11 @@ class Unavailable(AzbackupError):
 
     status = Status.UNAVAILABLE
 
-    def __init__(self, message: str, hint: str = "", code: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", code: str = "", *, passing: bool | None = None) -> None:
+        """`passing`: whether another time may fare better; None: as the code says."""
         super().__init__(message, hint)
         self.code = code  # Azure's own error code, where it gave one
-
-    @property
-    def passing(self) -> bool:
-        """Whether another time may fare better: nobody answered, or the service had no time."""
-        return self.code in _PASSING
+        self.passing = code in PASSING if passing is None else passing
 
 
 class Exists(Unavailable):
@@ -105,3 +110,7 @@ class Missing(Unavailable):
 
 class Changed(Unavailable):
     """The row is no longer the one that was read: its ETag differs."""
+
+
+class Archived(Unavailable):
+    """The blob is in the archive tier, or on its way out of it: it is there, and cannot be read or written now."""

@@ -56,6 +56,10 @@ def refusal(service: Service, status: int, code: str, retry_after_seconds: float
     return Answer(Head(_status_line(status), tuple(headers))).with_body(body)
 
 
+def _message(code: str) -> str:
+    return _MESSAGES.get(code, "The request was refused.")
+
+
 def _status_line(status: int) -> str:
     return f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}"
 
@@ -63,10 +67,10 @@ def _status_line(status: int) -> str:
 def _xml(code: str) -> str:
     return (
         '<?xml version="1.0" encoding="utf-8"?><Error>'
-        f"<Code>{code}</Code><Message>{escape(_MESSAGES[code])}</Message></Error>"
+        f"<Code>{code}</Code><Message>{escape(_message(code))}</Message></Error>"
     )
 
 
 def _json(code: str) -> str:
-    message = {"lang": "en-us", "value": _MESSAGES[code]}
+    message = {"lang": "en-us", "value": _message(code)}
     return dumps({"odata.error": {"code": code, "message": message}})

@@ -2,7 +2,7 @@
 
     throttle  503 ServerBusy with Retry-After; nothing is done
     error     500 InternalError; nothing is done
-    refuse    403 AuthorizationPermissionMismatch; nothing is done
+    refuse    403 AuthorizationPermissionMismatch, or another `status` and `code`; nothing is done
     gone      404 ResourceNotFound; nothing is done
     delay     wait before anything else, for `seconds` or until release(); other faults may follow
     break     reset the connection; nothing is done
@@ -55,6 +55,8 @@ class Fault:
     each: bool = False  # the first request of every method and address alone, so that a second try passes
     seconds: float = 0.0  # delay: how long; throttle: Retry-After; trickle: between two bytes
     bit: int | None = None  # flip: which one; the middle one unless told
+    status: int = 0  # refuse: what it says; 403 unless told
+    code: str = ""
     chunked: bool = False  # any answer that is made here: in chunks
     keep_bytes: int | None = None  # cut, reset, unsized: how much of the body comes; half of it unless told
     seen: int = field(default=0, init=False)

@@ -142,6 +142,7 @@ class _Connection(socketserver.BaseRequestHandler):
         if fault is not None and fault.kind in _REFUSALS:
             self._client.relay(request.body_bytes, None)
             status, code = _REFUSALS[fault.kind]
+            status, code = fault.status or status, fault.code or code
             answer = refusal(request.service, status, code, fault.seconds)
             self._answer(request, entry, answer, None)
             return

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from azbackup.errors import Changed, Exists, Missing, Unavailable
+from azbackup.errors import Archived, Changed, Exists, Missing, Unavailable
 from azbackup.format.labels import RECORD_BYTES
 from azbackup.format.model import SealedRecord
 from azbackup.storage.protocols import BlobInfo, PlainRow, RowValue
@@ -52,13 +52,13 @@ class MemoryBlobs:
             self.blobs.setdefault(name, Blob(bytes(data), tier, md5))
 
     def get(self, name: str) -> bytes:
-        """All of a blob. Missing; Unavailable when it is archived."""
+        """All of a blob. Missing; Archived."""
         with self.lock:
             found = self.blobs.get(name)
         if found is None:
             raise Missing(f"blob {name} is not there (BlobNotFound)", code="BlobNotFound")
         if found.tier == "archive" or found.pending:
-            raise Unavailable(f"Azure answered 409 BlobArchived for blob {name}", code="BlobArchived")
+            raise Archived(f"blob {name} is in the archive tier (BlobArchived)", code="BlobArchived")
         return found.data
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:

@@ -14,7 +14,7 @@ from azure.core.exceptions import (
 )
 
 from azbackup.crypto.secret import Secret
-from azbackup.errors import AzbackupError, Changed, Exists, Missing, Status, Unavailable
+from azbackup.errors import Archived, AzbackupError, Changed, Exists, Missing, Status, Unavailable
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
@@ -114,7 +114,9 @@ def test_a_service_that_stays_busy_is_given_up() -> None:
         (404, "ResourceNotFound", Missing),
         (403, "AuthenticationFailed", Unavailable),
         (401, "", Unavailable),
-        (409, "BlobArchived", Unavailable),
+        (409, "BlobArchived", Archived),
+        (409, "BlobBeingRehydrated", Archived),
+        (412, "LeaseIdMissing", Unavailable),
         (400, "Md5Mismatch", Unavailable),
     ],
 )
@@ -156,3 +158,55 @@ def test_the_message_names_object_and_code() -> None:
     error: Any = refusal("blob user1/packs/x", answer(403, "AuthorizationFailure"))
     assert "user1/packs/x" in error.message
     assert "AuthorizationFailure" in error.message
+
+
+def worded(status: int, code: str, **details: str) -> HttpResponseError:
+    """Return the SDK's error for an answer with Azure's own words."""
+    error = answer(status, code)
+    body = "".join(f"<{name}>{text}</{name}>" for name, text in details.items())
+    error.response.text = lambda: f"<Error><Code>{code}</Code><Message>x</Message>{body}</Error>"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "passing", "said", "hint"),
+    [
+        (worded(400, "InvalidHeaderValue", HeaderName="x-ms-access-tier"), False, "x-ms-access-tier", "--tier"),
+        (worded(400, "BlobAccessTierNotSupportedForAccountType"), False, "400", "--tier"),
+        (worded(409, "BlobImmutableDueToPolicy"), False, "BlobImmutableDueToPolicy", "immutability policy"),
+        (worded(409, "SnapshotsPresent"), False, "SnapshotsPresent", "snapshots of its own"),
+        (worded(412, "LeaseIdMissing"), False, "LeaseIdMissing", "lease"),
+        (worded(501, "NotImplemented"), False, "501", "will not pass"),
+        (worded(409, "ContainerBeingDeleted"), True, "ContainerBeingDeleted", "later"),
+        (worded(503, "ServerBusy"), True, "ServerBusy", "later"),
+        (
+            worded(403, "AuthenticationFailed", AuthenticationErrorDetail="Request date header too old: 'Mon, 1 Jan'"),
+            *(False, "Request date header too old", "clock is wrong"),
+        ),
+        (
+            worded(
+                403,
+                "AuthenticationFailed",
+                AuthenticationErrorDetail="Signature not valid in the specified time frame: x",
+            ),
+            *(False, "specified time frame", "SAS token is not valid yet"),
+        ),
+        (
+            worded(403, "AuthenticationFailed", AuthenticationErrorDetail="The MAC signature 'SECRET' is not the same"),
+            *(False, "403 AuthenticationFailed", "check the account name"),
+        ),
+    ],
+)
+def test_refusals_are_sorted(error: HttpResponseError, passing: bool, said: str, hint: str) -> None:
+    """What passes, what has to be changed and what never works have true hints; no signature shows."""
+    found = refusal("blob x", error)
+    assert found.passing is passing
+    assert said in found.message
+    assert hint in found.hint
+    assert ("later" in found.hint) is passing
+    assert "SECRET" not in found.message
+
+
+def test_a_container_that_is_being_deleted_is_waited_for() -> None:
+    """Azure takes half a minute for that: asked again, as a busy service is."""
+    assert Tries().call(answer(409, "ContainerBeingDeleted"), answer(409, "TableBeingDeleted")) == (3, None)

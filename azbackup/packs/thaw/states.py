@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from azbackup.errors import Missing, Unavailable
+from azbackup.errors import Archived, Missing
 from azbackup.format.labels import SNAPSHOT_PREFIX, is_snapshot, number_of, pack_blob
 from azbackup.format.model import PackId, PackRecord
 from azbackup.packs.layout import PackLayout
@@ -18,7 +18,6 @@ from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State
 from azbackup.storage.protocols import BlobInfo, BlobStore, ThawStore
 
 _HOUR = 3600.0
-_NOT_ONLINE = {"BlobArchived", "BlobBeingRehydrated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +169,7 @@ class PackStates:
             if not thawed:
                 raise
             raise NotOnline from None
-        except Unavailable as error:
-            if error.code not in _NOT_ONLINE:
-                raise
+        except Archived:
             raise NotOnline from None
 
 

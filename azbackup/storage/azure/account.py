@@ -28,7 +28,7 @@ from azbackup.errors import Exists, Missing, Unavailable
 from azbackup.format.labels import PACK_BYTES
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import ABSENT_SECONDS, BUSY_SECONDS, OUTAGE_SECONDS, Patience, Waits
-from azbackup.storage.azure.refusals import refusal, retry_after
+from azbackup.storage.azure.refusals import passes, refusal, retry_after
 from azbackup.storage.azure.throttle import Limits
 from azbackup.storage.azure.transport import NobodyAnswered, Transport, nobody
 
@@ -43,7 +43,6 @@ _SEND_SECONDS = 300  # a whole pack over plain HTTP counts as one send
 _READ_SECONDS = 60
 # What the SDK says when it cannot make sense of an answer: the request was ours, and has been answered.
 _SENSELESS = (ValueError, TypeError, AttributeError, LookupError, HTTPException, RecursionError)
-_BUSY = {408, 429, 500, 502, 503, 504}
 _GONE_HINT = "it was removed or made anew while it was read; run the same command again"
 
 _NO_PARENT = {"ContainerNotFound", "TableNotFound"}
@@ -126,7 +125,7 @@ class Account:
                     raise self._unreachable(answer, table=table) from None
             elif isinstance(answer, HttpResponseError):
                 self._reached = True
-                wait = busy.next() if answer.status_code in _BUSY else None
+                wait = busy.next() if passes(answer) else None
                 if wait is None:
                     raise refusal(what, answer) from None
                 wait = max(wait, retry_after(answer))
@@ -185,7 +184,7 @@ class Account:
     def _unreachable(self, error: NobodyAnswered, *, table: bool) -> Unavailable:
         endpoint = self._connection.table_endpoint if table else self._connection.blob_endpoint
         host = endpoint.split("//")[-1].split("/")[0]
-        return Unavailable(f"cannot reach Azure storage at {host}: {error.reason}", error.hint)
+        return Unavailable(f"cannot reach Azure storage at {host}: {error.reason}", error.hint, passing=error.passing)
 
 
 def _page(query: Pager, token: Any) -> tuple[list[Any], Any]:

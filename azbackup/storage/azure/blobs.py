@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from azbackup.errors import Exists, Unavailable
+from azbackup.errors import Archived, Exists, Unavailable
 from azbackup.storage.azure.account import SEND_OPTIONS, Account
 from azbackup.storage.protocols import BlobInfo
 
@@ -99,12 +99,15 @@ class AzureBlobs(ReadableBlobs):
     """One container, to which new blobs are added."""
 
     def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
-        """Creates the blob. Where the name is taken by the same bytes an earlier answer was lost: done. Exists."""
+        """Creates the blob. Where the name is taken by the same bytes an earlier answer was lost: done.
+
+        Raises Exists when other bytes have the name.
+        """
         try:
             self._creating(partial(self._put, name, data, tier, md5))
-        except Exists:
+        except (Exists, Archived) as error:  # Azure may say either of a name that an archived blob has
             if not self._holds(name, len(data), md5):
-                raise
+                raise Exists(f"blob {name} exists already", code=error.code) from None
 
     def _put(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
         from azure.storage.blob import ContentSettings, StandardBlobTier  # loaded with the client

@@ -12,10 +12,11 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.storage.blob import BlobClient, RehydratePriority, StandardBlobTier
 
-from azbackup.errors import Changed, Exists, Missing, Unavailable
+from azbackup.errors import Archived, Changed, Exists, Missing, Unavailable
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import ReadableBlobs
 
+_COPY_HINT = "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)"
 _UNDER_WAY = {"PendingCopyOperation", "BlobBeingRehydrated"}
 PRIORITIES = {"standard": RehydratePriority.STANDARD, "high": RehydratePriority.HIGH}
 
@@ -38,7 +39,7 @@ class AzureStaging(ReadableBlobs):
         except (Exists, Changed):
             return False
         except Unavailable as error:
-            if error.code in _UNDER_WAY:
+            if error.code in _UNDER_WAY or (isinstance(error, Archived) and self._is_there(copy, name)):
                 return False
             raise _refused(f"pack {name} cannot be thawed by copy", error) from None
 
@@ -54,6 +55,14 @@ class AzureStaging(ReadableBlobs):
             ),
         )
         return str(answer.get("copy_status")) == "success"
+
+    def _is_there(self, copy: BlobClient, name: str) -> bool:
+        """Whether there is a copy: the answer to an earlier ask may have been lost."""
+        try:
+            self._account.call(f"thawed copy of {name}", copy.get_blob_properties)
+        except Missing:
+            return False
+        return True
 
     def raise_priority(self, name: str) -> None:
         """Set Tier on the pending copy: the same tier, high priority. Where Azure will not yet, a later run asks."""
@@ -98,5 +107,4 @@ def _refused(what: str, error: Unavailable) -> Unavailable:
     """The error for a copy that Azure does not allow, with the way round; one that may pass stays as it is."""
     if error.passing:
         return error
-    hint = "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)"
-    return Unavailable(f"{what}: {error.message}", hint, error.code)
+    return Unavailable(f"{what}: {error.message}", _COPY_HINT, error.code, passing=False)
