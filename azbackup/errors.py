@@ -13,8 +13,8 @@
         └── Archived                 a blob is in the archive tier: the state of that one, not of the account
 
 Exists, Missing, Changed and Archived are answers that the runs handle; one that escapes is still a failure that says
-what it is. Anything outside this tree is a bug and keeps its traceback. Exit statuses 0, 3, 75 and 130 are outcomes, not
-errors: they stand in `Status`.
+what it is. Anything outside this tree is a bug and keeps its traceback. Exit statuses 0, 3, 75 and 130 are outcomes,
+not errors: they stand in `Status`.
 """
 
 from __future__ import annotations
