@@ -219,6 +219,17 @@ def restore_parser() -> argparse.ArgumentParser:
         help="what happens to files that are there and differ; default if-changed. Without this option the destination "
         "may only hold what is in the snapshot",
     )
+    what.add_argument(
+        "--delete",
+        action="store_true",
+        help="remove what the restored part of the destination has and the snapshot has not, and what is in the way of "
+        "a file or directory of another kind; --dry-run names it",
+    )
+    what.add_argument(
+        "--no-special-modes",
+        action="store_true",
+        help="leave out what grants privileges: setuid and setgid, devices, attributes of security and trusted",
+    )
     what.add_argument("--check-existing", action="store_true", help="compare the contents of files that seem right")
     plan = parser.add_argument_group("plan and price")
     plan.add_argument(
@@ -278,7 +289,7 @@ def change_password_parser() -> argparse.ArgumentParser:
 
 
 _OF_RESTORING = (
-    *("--overwrite", "--check-existing", "--plan", "--dry-run", "--max-cost"),
+    *("--overwrite", "--delete", "--no-special-modes", "--check-existing", "--plan", "--dry-run", "--max-cost"),
     *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all"),
 )
 

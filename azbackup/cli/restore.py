@@ -63,6 +63,8 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         now=time.time,
         overwrite=args.overwrite,
         check_existing=args.check_existing,
+        delete=args.delete,
+        privileges=not args.no_special_modes,
         max_cost=args.max_cost,
         plan_only=args.plan or args.dry_run,
         dry_run=args.dry_run,

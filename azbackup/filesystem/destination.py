@@ -11,23 +11,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import Directories, Unwritable, split
+from azbackup.filesystem.existing import PIN_FLAGS, Existing
 from azbackup.filesystem.metadata import TYPES, MetadataWriter
 from azbackup.filesystem.scanner import scan
 from azbackup.filesystem.syncing import sync_file_system
 from azbackup.filesystem.temporaries import Temporaries, is_temporary
-from azbackup.format.model import ChunkId, Entry, Kind
+from azbackup.format.model import Entry, Kind
 
 _HOLE = 4096
 _ZEROS = bytes(_HOLE)
 _BATCH_FILES, _BATCH_BYTES = 1000, 128 << 20
-_PIN_FLAGS = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-Identify = Callable[[bytes], ChunkId]  # the id of a chunk with these contents
+_NOBODY = (0, 0)  # the device and inode of what has not appeared
 
 
 def open_destination(path: bytes | None, *, privileges: bool = True) -> Destination:
@@ -82,10 +80,14 @@ class Destination:
         self._directories = Directories(directory, owner=owner, made=made)
         self._metadata = MetadataWriter(owner=owner, privileges=privileges)
         self._temporaries = Temporaries(self._directories)
+        self.existing = Existing(self._directories, self._metadata, self._temporaries)
+        self.replaced: set[bytes] = set()  # what is there of another kind, and makes room
+        self._leaders: dict[bytes, tuple[int, int]] = {}  # files that appeared and may get more names
         self._privileges = privileges
         self._ready: dict[bytes, None] = {}  # complete files: they wait for the next sync
         self._ready_bytes = 0
-        self._devices: dict[int, bytes] = {}  # a directory on each file system that was written to
+        # A directory on each file system that was written to.
+        self._devices = {os.fstat(self._directories.root).st_dev: b""}
 
     def close(self) -> None:
         """Lets what is complete appear, removes other temporary files, and lets go of the directory."""
@@ -103,10 +105,18 @@ class Destination:
         """A line for everything that could not be set here."""
         return self._metadata.notes.lines()
 
+    def is_usable(self) -> bool:
+        """Whether files may be made in it; a mode that its own user can change keeps nobody out."""
+        status = os.fstat(self._directories.root)
+        return status.st_uid == os.geteuid() or os.access(
+            b"/proc/self/fd/%d" % self._directories.root, os.W_OK | os.X_OK | os.R_OK
+        )
+
     # --- directories
 
     def make_directory(self, entry: Entry) -> None:
         """The directory, writable for now; `finish_directory` gives it its metadata when all is in it."""
+        self._make_room(entry.path)
         descriptor = self._directories.let_in(entry.path)
         if entry.path not in self._directories.made:
             self._temporaries.clean(descriptor)
@@ -115,52 +125,6 @@ class Destination:
         """The directory's own metadata. To be called for the deepest directories first."""
         self._metadata.describe(entry, self._directories.at(entry.path))
         self._directories.settled(entry.path)
-
-    # --- what is there already
-
-    def is_empty(self) -> bool:
-        """Whether nothing at all is there."""
-        return self._directories.is_empty()
-
-    def is_usable(self) -> bool:
-        """Whether files may be made in it; a mode that its own user can change keeps nobody out."""
-        status = os.fstat(self._directories.root)
-        return status.st_uid == os.geteuid() or os.access(
-            b"/proc/self/fd/%d" % self._directories.root, os.W_OK | os.X_OK | os.R_OK
-        )
-
-    def look(self, path: bytes) -> os.stat_result | None:
-        """What stands at a path now, None if nothing does that could be seen; nothing is made.
-
-        Raises Unwritable where the file system takes another name for this one.
-        """
-        parent, name = split(path)
-        try:
-            status = os.stat(name, dir_fd=self._directories.at(parent, make=False), follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return None
-        self._directories.check_name(parent, name)
-        return status
-
-    def read(self, path: bytes) -> int:
-        """A descriptor of the file at a path, for reading."""
-        parent, name = split(path)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(name, flags, dir_fd=self._directories.at(parent, make=False))
-
-    def target(self, path: bytes) -> bytes:
-        """Where the symlink at a path points."""
-        parent, name = split(path)
-        return os.readlink(name, dir_fd=self._directories.at(parent))
-
-    def holds(self, entry: Entry, lengths: Sequence[int], identify: Identify) -> bool:
-        """Whether the file at an entry's path has its chunks, of these lengths."""
-        descriptor = self.read(entry.path)
-        try:
-            ids = b"".join(identify(os.read(descriptor, length)) for length in lengths)
-            return ids == entry.chunks and not os.read(descriptor, 1)
-        finally:
-            os.close(descriptor)
 
     # --- files
 
@@ -182,6 +146,8 @@ class Destination:
         self._metadata.describe(entry, temporary.descriptor)
         self._devices.setdefault(self._temporaries.seal(entry.path), temporary.parent)
         self._ready[entry.path] = None
+        if entry.links > 1:
+            self._leaders[entry.path] = _NOBODY
         self._ready_bytes += entry.size
 
     def settle(self) -> Iterator[tuple[bytes, Exception | None]]:
@@ -195,10 +161,13 @@ class Destination:
         for path in list(self._ready):
             del self._ready[path]
             try:
-                self._temporaries.appear(path)
+                self._make_room(path)
+                identity = self._temporaries.appear(path)
             except (OSError, Unwritable) as error:
                 yield path, error
             else:
+                if path in self._leaders:
+                    self._leaders[path] = identity
                 yield path, None
 
     def sync(self) -> None:
@@ -223,6 +192,7 @@ class Destination:
             with_pin(name, directory, lambda where, status: self._describe_special(entry, where, status))
 
         self._temporaries.special(entry.path, make)
+        self._make_room(entry.path)
         self._temporaries.appear(entry.path)
 
     def _describe_special(self, entry: Entry, where: bytes, status: os.stat_result) -> None:
@@ -232,8 +202,15 @@ class Destination:
             raise Unwritable("it was exchanged by somebody else while it was made")
         self._metadata.describe(entry, where)
 
-    def make_link(self, path: bytes, leader: bytes) -> None:
-        """A hard link to a file that was restored before."""
+    def can_link(self) -> bool:
+        """Whether files can have several names here."""
+        return self._temporaries.can_link(b"")
+
+    def make_link(self, path: bytes, leader: bytes, identity: tuple[int, int] | None) -> None:
+        """A hard link to a file that was restored before, or was there, with this device and inode."""
+        identity = self._leaders.get(leader, identity)
+        if identity is None or identity == _NOBODY:
+            raise Unwritable(f"it is a hard link to {os.fsdecode(leader)}, which could not be restored")
         above, leader_name = split(leader)
         # Two descriptors at once: the second call may let go of the first one's, so that one is held apart.
         source = os.dup(self._directories.at(above))
@@ -242,15 +219,54 @@ class Destination:
             def make(name: bytes, directory: int) -> None:
                 os.link(leader_name, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
 
-            self._temporaries.special(path, make)
+            made = self._temporaries.special(path, make)
+            if made.identity != identity and self._directories.is_exposed(above):
+                self._temporaries.discard(path)
+                raise Unwritable(f"{os.fsdecode(leader)}, of which it is a hard link, was exchanged by somebody else")
+            self._make_room(path)
             self._temporaries.appear(path)
         finally:
             os.close(source)
 
+    def mend(self, entry: Entry) -> None:
+        """Sets the metadata of a file whose contents are right."""
+        parent, name = split(entry.path)
+
+        def describe(where: bytes, status: os.stat_result) -> None:
+            if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+                raise Unwritable("it was exchanged by somebody else meanwhile")
+            self._metadata.describe(entry, where)
+
+        with_pin(name, self._directories.at(parent, make=False), describe)
+
+    # --- removing, only where it was asked for
+
+    def _make_room(self, path: bytes) -> None:
+        """Removes what is of another kind than what is going to be there."""
+        if path in self.replaced:
+            self.replaced.discard(path)
+            for found in [found.path for found in self.existing.below(path)][::-1]:
+                self.remove(found)
+            self.remove(path)
+
+    def remove(self, path: bytes) -> bool:
+        """Removes a file or an empty directory; whether it was there, and could be removed."""
+        parent, name = split(path)
+        try:
+            directory = self._directories.at(parent, make=False)
+            if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+                self._directories.forget(path)
+                os.rmdir(name, dir_fd=directory)
+            else:
+                os.unlink(name, dir_fd=directory)
+        except (OSError, Unwritable):
+            return False
+        return True
+
 
 def with_pin(name: bytes, directory: int, act: Callable[[bytes, os.stat_result], None]) -> None:
     """Acts on what has a name now, held by a descriptor that opens nothing: whatever becomes of the name."""
-    pin = os.open(name, _PIN_FLAGS, dir_fd=directory)
+    pin = os.open(name, PIN_FLAGS, dir_fd=directory)
     try:
         act(b"/proc/self/fd/%d" % pin, os.fstat(pin))
     finally:

@@ -45,6 +45,50 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     return parent, name
 
 
+def join(parent: bytes, name: bytes) -> bytes:
+    """The path of a name in a directory."""
+    return parent + b"/" + name if parent else name
+
+
+class _Listings:
+    """The names in the directories that were listed last: a file system may take two names for one (case, accents)."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[bytes, set[bytes]] = OrderedDict()
+
+    def of(self, path: bytes, directory: int, *, anew: bool = False) -> set[bytes]:
+        """The names in the directory at a path."""
+        names = None if anew else self._names.get(path)
+        if names is None:
+            names = self._names[path] = {os.fsencode(name) for name in os.listdir(directory)}
+            if len(self._names) > _LISTINGS:
+                self._names.popitem(last=False)
+        self._names.move_to_end(path)
+        return names
+
+    def add(self, path: bytes, name: bytes) -> None:
+        """A name is in the directory now."""
+        if path in self._names:
+            self._names[path].add(name)
+
+    def forget(self, path: bytes) -> None:
+        """The directory is going to be removed."""
+        self._names.pop(path, None)
+
+    def alias(self, path: bytes, directory: int, name: bytes, identity: tuple[int, int]) -> bytes | None:
+        """The name that the directory has for what this name leads to, with this device and inode; None for itself."""
+        if name in self.of(path, directory) or name in self.of(path, directory, anew=True):
+            return None
+        for listed in sorted(self.of(path, directory)):
+            try:
+                status = os.stat(listed, dir_fd=directory, follow_symlinks=False)
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) == identity:
+                return listed
+        return b"another file"
+
+
 class Directories:
     """The root and the directories below it, by path; those used last stay open."""
 
@@ -57,7 +101,7 @@ class Directories:
         self._open: OrderedDict[bytes, int] = OrderedDict()
         self._known: dict[bytes, tuple[int, int]] = {}  # device and inode of those that were entered
         self._lifted: dict[bytes, int] = {}  # the modes of those whose owner was let in
-        self._listings: OrderedDict[bytes, set[bytes]] = OrderedDict()
+        self._listings = _Listings()
         self.root = self._open_root(root)
 
     def close(self) -> None:
@@ -85,7 +129,7 @@ class Directories:
             self._open.move_to_end(path)
         descriptor = self._open[path] if path else self.root
         for name in reversed(names):
-            below = path + b"/" + name if path else name
+            below = join(path, name)
             descriptor = self._enter(descriptor, path, name, below, make=make)
             path = below
             self._open[path] = descriptor
@@ -104,6 +148,15 @@ class Directories:
         """The directory has got its mode: there is nothing to put back."""
         self._lifted.pop(path, None)
 
+    def forget(self, path: bytes) -> None:
+        """Lets go of a directory that is going to be removed."""
+        descriptor = self._open.pop(path, None)
+        if descriptor is not None:
+            os.close(descriptor)
+        self._known.pop(path, None)
+        self._lifted.pop(path, None)
+        self._listings.forget(path)
+
     def status_before(self, path: bytes) -> os.stat_result:
         """The directory's status, with the mode that it had before it was lifted."""
         status = os.fstat(self.at(path))
@@ -116,46 +169,31 @@ class Directories:
         with os.scandir(self.root) as found:
             return next(found, None) is None
 
-    # --- names: a file system may take two for one (letters, accents, trailing dots)
+    # --- names
 
-    def names(self, path: bytes, *, anew: bool = False) -> set[bytes]:
-        """The names in a directory, as it lists them; those of the last few directories are remembered."""
-        listing = None if anew else self._listings.get(path)
-        if listing is None:
-            descriptor = self.at(path, make=False)
-            self._lift(descriptor, path, _LOOKING)
-            listing = self._listings[path] = {os.fsencode(name) for name in os.listdir(descriptor)}
-            if len(self._listings) > _LISTINGS:
-                self._listings.popitem(last=False)
-        self._listings.move_to_end(path)
-        return listing
+    def names(self, path: bytes) -> set[bytes]:
+        """The names in a directory, as it lists them."""
+        return self._listings.of(path, self._listable(path))
 
     def added(self, path: bytes, name: bytes) -> None:
         """A name is in the directory now."""
-        if path in self._listings:
-            self._listings[path].add(name)
+        self._listings.add(path, name)
 
     def check_name(self, path: bytes, name: bytes) -> None:
         """Raises Unwritable when what stands at this name of the directory has another one."""
-        descriptor = self.at(path, make=False)
+        directory = self.at(path, make=False)
         try:
-            here = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            here = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             return
-        if name in self.names(path) or name in self.names(path, anew=True):
-            return
-        alias = self._alias(descriptor, path, (here.st_dev, here.st_ino))
-        raise Unwritable(f"this file system takes its name for that of {os.fsdecode(alias)}, which is there")
+        alias = self._listings.alias(path, self._listable(path), name, (here.st_dev, here.st_ino))
+        if alias is not None:
+            raise Unwritable(f"this file system takes its name for that of {os.fsdecode(alias)}, which is there")
 
-    def _alias(self, descriptor: int, path: bytes, identity: tuple[int, int]) -> bytes:
-        for name in sorted(self.names(path)):
-            try:
-                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            except OSError:
-                continue
-            if (status.st_dev, status.st_ino) == identity:
-                return name
-        return b"another file"
+    def _listable(self, path: bytes) -> int:
+        descriptor = self.at(path, make=False)
+        self._lift(descriptor, path, _LOOKING)
+        return descriptor
 
     def is_exposed(self, path: bytes) -> bool:
         """Whether somebody else could exchange names in a directory: another user who owns it or may write to it."""

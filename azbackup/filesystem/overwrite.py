@@ -25,12 +25,14 @@ class Decision(enum.Enum):
 POLICIES = ("never", "if-changed", "if-newer", "always")
 
 
-def is_right(entry: Entry, status: os.stat_result) -> bool:
-    """Whether something is there as it should be: kind, mtime, and size or device number.
+def is_right(entry: Entry, status: os.stat_result, *, any_time: bool = False) -> bool:
+    """Whether something is there as it should be: kind, mtime (unless `any_time` will do), and size or device number.
 
     A finished file got its mtime before it got its name. A symlink's target is for others to compare.
     """
-    if stat.S_IFMT(status.st_mode) != TYPES[Kind(entry.kind)] or status.st_mtime_ns != entry.mtime_ns:
+    if stat.S_IFMT(status.st_mode) != TYPES[Kind(entry.kind)]:
+        return False
+    if status.st_mtime_ns != entry.mtime_ns and not any_time:
         return False
     if entry.kind == Kind.FILE:
         return status.st_size == entry.size

@@ -22,6 +22,7 @@ from azbackup.filesystem.directories import Directories, Unwritable, split
 
 _TEMPORARY = re.compile(rb"\.azbackup-[0-9a-f]{16}\.part")
 _OPEN_FILES = 32
+_NAMELESS = getattr(os, "O_TMPFILE", os.O_DIRECTORY)
 _EXCHANGED = "its temporary file was removed or exchanged by somebody else"
 
 
@@ -136,6 +137,32 @@ class Temporaries:
             temporary.identity = _identity(os.stat(temporary.temporary, dir_fd=directory, follow_symlinks=False))
 
         return self._new(path, created)
+
+    def probe(self, parent: bytes) -> int:
+        """A descriptor of an empty file in a directory that has no name (any more), to try things with."""
+        directory = self._directories.at(parent, make=False)
+        try:
+            return os.open(".", os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, 0o600, dir_fd=directory)
+        except OSError:  # not every file system has files without names
+            temporary = Temporary(parent, b"", _new_name())
+            self._create(temporary, directory)
+            _unlink_if_there(temporary.temporary, directory)
+            return temporary.descriptor
+
+    def can_link(self, parent: bytes) -> bool:
+        """Whether a file can have two names in a directory."""
+        directory = self._directories.let_in(parent)
+        temporary, other = Temporary(parent, b"", _new_name()), _new_name()
+        self._create(temporary, directory)
+        try:
+            os.link(temporary.temporary, other, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            return False
+        finally:
+            os.close(temporary.descriptor)
+            _unlink_if_there(temporary.temporary, directory)
+            _unlink_if_there(other, directory)
+        return True
 
     def close(self, path: bytes) -> None:
         """Closes the temporary of a file, if it is open."""

@@ -70,6 +70,10 @@ class Selection:
         roots = self._roots(source)
         return (entry for entry in entries if self._means(entry, roots))
 
+    def means(self, entry: Entry, source: bytes) -> bool:
+        """Whether an entry itself is meant, not only what is below it."""
+        return self.everything or self._means(entry, self._roots(source))
+
     def _means(self, entry: Entry, roots: Collection[bytes]) -> bool:
         path = entry.path
         if self._paths and not any(path == root or _is_below(path, root) for root in roots):

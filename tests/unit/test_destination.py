@@ -279,7 +279,7 @@ def test_a_link_in_the_way_is_not_followed(root: Path, destination: Destination,
         with pytest.raises(Unwritable):
             action()  # type: ignore[no-untyped-call]
     with pytest.raises(Unwritable):
-        destination.look(b"d/f")
+        destination.existing.look(b"d/f")
     assert sorted(os.listdir(root.parent)) == before
     assert os.readlink(root / "d") == target
 
@@ -287,9 +287,9 @@ def test_a_link_in_the_way_is_not_followed(root: Path, destination: Destination,
 @pytest.mark.parametrize("name", ["file", ".hidden", ".azbackup-0123456789abcdef.part"])
 def test_a_directory_with_anything_in_it_is_not_empty(root: Path, destination: Destination, name: str) -> None:
     """Not even with what a killed restore left there."""
-    assert destination.is_empty()
+    assert destination.existing.is_empty()
     (root / name).write_bytes(b"")
-    assert not destination.is_empty()
+    assert not destination.existing.is_empty()
 
 
 def test_a_file_in_the_way_of_a_directory(root: Path, destination: Destination) -> None:
@@ -391,17 +391,17 @@ def test_specials_appear_and_replace(root: Path, destination: Destination, kind:
     assert is_it(status.st_mode)
     assert status.st_mtime_ns == TIME
     if kind is Kind.SYMLINK:
-        assert destination.target(b"s") == b"../\xff nowhere"
+        assert destination.existing.target(b"s") == b"../\xff nowhere"
     assert temporaries(root) == []
 
 
 def test_a_hard_link_is_the_same_file(root: Path, destination: Destination) -> None:
     """In another directory, and in the place of what was there."""
     destination.write(file(b"a/f"), 0, b"12345")
-    finish(destination, file(b"a/f"))
+    finish(destination, file(b"a/f", links=3))
     (root / "g").write_bytes(b"old")
-    destination.make_link(b"g", b"a/f")
-    destination.make_link(b"b/c/h", b"a/f")
+    destination.make_link(b"g", b"a/f", None)
+    destination.make_link(b"b/c/h", b"a/f", None)
     assert {(root / name).stat().st_ino for name in ("a/f", "g", "b/c/h")} == {(root / "a/f").stat().st_ino}
     assert temporaries(root) == []
 
@@ -427,7 +427,7 @@ def test_depth_beyond_path_max(destination: Destination) -> None:
     finish(destination, file(b"/".join([*names, b"f"]), size=0))
     for entry in reversed(entries):
         destination.finish_directory(entry)
-    assert destination.look(b"/".join([*names, b"f"])) is not None
+    assert destination.existing.look(b"/".join([*names, b"f"])) is not None
 
 
 def test_depth_beyond_the_stack(root: Path, destination: Destination) -> None:
@@ -437,7 +437,7 @@ def test_depth_beyond_the_stack(root: Path, destination: Destination) -> None:
         destination.make_directory(entry)
     for entry in reversed(entries):
         destination.finish_directory(entry)
-    assert destination.look(entries[-1].path) is not None
+    assert destination.existing.look(entries[-1].path) is not None
     # Python's own rmtree, and so pytest's cleaning up, does not get to the bottom of it.
     subprocess.run(["/bin/rm", "-rf", root / "d"], check=True)
 

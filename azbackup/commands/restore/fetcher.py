@@ -28,13 +28,15 @@ _AHEAD = 2  # spans that are read while one is written: what bounds the memory o
 class WantedFile:
     """A file that is to be restored: its pieces, and how many of them are still to come.
 
-    `put_off`: one of its packs could not be read after all, so that it waits for the next round.
+    `failed`: it could not be restored, `lost` if that is for its contents. `put_off`: one of its packs could not be
+    read after all, so that it waits for the next round.
     """
 
     entry: Entry
     pieces: list[Piece]
     left: int = 0
     failed: bool = False
+    lost: bool = False
     put_off: bool = False
 
 
@@ -157,7 +159,7 @@ class Fetcher:
 
     def _give_up(self, file: WantedFile, why: str) -> None:
         if not file.failed:
-            file.failed = True
+            file.failed = file.lost = True
             self._listener.failed(file.entry, why)
             self._destination.discard(file.entry.path)
 

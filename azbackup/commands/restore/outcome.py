@@ -24,9 +24,10 @@ from azbackup.storage.prices import Prices
 class RestoreRequest:
     """What is restored where, and how. Each snapshot goes below its prefix, '' for the destination itself.
 
-    `overwrite` is a policy, None for the default one in a directory that holds nothing else. `wait` is called between
-    two looks, with what is pending and how many packs wait for the budget; None: do not stay. `tell` hears the plan
-    before anything is done. `now` is the clock, Unix seconds.
+    `overwrite` is a policy, None for the default one in a directory that holds nothing else. `delete`: what the
+    restored part has and the snapshot has not is removed. `privileges`: setuid bits, devices and the like come back.
+    `wait` is called between two looks, with what is pending and how many packs wait for the budget; None: do not stay.
+    `tell` hears the plan before anything is done. `now` is the clock, Unix seconds.
     """
 
     snapshots: Chosen
@@ -38,6 +39,8 @@ class RestoreRequest:
     overwrite: str | None = None
     check_existing: bool = False
     max_cost: float | None = None
+    delete: bool = False
+    privileges: bool = True
     plan_only: bool = False
     dry_run: bool = False
     tell: Callable[[Estimate], None] | None = None
@@ -78,6 +81,7 @@ class Recorder:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.result = RestoreResult()
+        self.damages = 0
 
     def note(self, message: str) -> None:
         """Tells the user something that changes nothing."""
@@ -106,6 +110,7 @@ class Recorder:
 
     def damaged(self, what: str) -> None:
         """Stored data is not what it should be."""
+        self.damages += 1
         self.progress.damage(what)
 
     def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:

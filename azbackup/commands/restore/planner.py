@@ -9,33 +9,45 @@ never end is refused here. A file that cannot be planned is named; the others st
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
+from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.links import Link, hard_links
+from azbackup.commands.restore.needs import Needs
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
+from azbackup.commands.restore.standing import Found, Standing
 from azbackup.errors import AzbackupError, Damaged, UsageError
-from azbackup.filesystem.destination import Destination, Identify
-from azbackup.filesystem.overwrite import Decision, decision, is_right
-from azbackup.format.model import Entry, Kind, PackId, PackRecord
-from azbackup.packs.index import ChunkIndex, Piece
-from azbackup.packs.layout import PackLayout, spans
+from azbackup.filesystem.directories import Unwritable
+from azbackup.filesystem.overwrite import Decision
+from azbackup.format.model import Entry, Kind
+from azbackup.packs.index import Piece
+from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import State
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
 
-Links = list[tuple[Entry, Entry]]  # a further hard link, and the file that it is one of
 
-
-@dataclass(frozen=True)
+@dataclass
 class Plan:
-    """What is to be done: `files` to write, from `packs` by number; `links` to make once their files are there."""
+    """What is to be done.
 
-    files: list[WantedFile]
-    links: Links
-    packs: list[PackLayout]
-    estimate: Estimate
+    `files` are written, from `packs` by number; `links` are made once their files are there; of `mended` the metadata
+    alone is set. `kept` are directories that were there and stay as they are, `replaced` what is of another kind and
+    makes room, `extras` what the snapshot does not have and is removed at the end.
+    """
+
+    directories: list[Entry] = field(default_factory=list)
+    specials: list[Entry] = field(default_factory=list)
+    files: list[WantedFile] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    mended: list[Entry] = field(default_factory=list)
+    kept: set[bytes] = field(default_factory=set)
+    replaced: set[bytes] = field(default_factory=set)
+    extras: list[bytes] = field(default_factory=list)
+    packs: list[PackLayout] = field(default_factory=list)
+    estimate: Estimate = field(init=False)
 
 
 class Planner:
@@ -46,128 +58,154 @@ class Planner:
         request: RestoreRequest,
         catalog: Catalog,
         states: PackStates,
-        identify: Identify,
+        standing: Standing,
         recorder: Recorder,
     ) -> None:
-        """`identify` gives the chunk id of contents that are there already."""
         self._request = request
-        self._catalog = catalog
         self._states = states
-        self._identify = identify
+        self._standing = standing
         self._recorder = recorder
-        self._index = ChunkIndex(set())
+        self._needs = Needs(catalog, states, recorder)
+        self._plan = Plan()
+        self._claimed: set[tuple[int, int]] = set()  # files with several names that are right for some of the entries
 
-    def plan(self, entries: Sequence[Entry], destination: Destination | None) -> Plan:
-        """The plan for these entries; `destination` None where nothing is there yet."""
-        groups = hard_links(entries)
-        self._find_chunks(groups)
+    def plan(self, entries: Sequence[Entry]) -> Plan:
+        """The plan for these entries."""
+        plan = self._plan
+        possible = self._sort_kinds(entries)
+        groups = hard_links(possible)
+        self._needs.find(groups)
         self._recorder.progress.stage("restoring", len(groups), sum(group[0].size for group in groups))
-        if destination is not None and destination.is_empty():
-            destination = None  # nothing to look at, file by file
-        files, links = self._sort(groups, destination)
-        self._index.forget()
-        for complaint in self._states.look(self._index.packs):
-            self._recorder.damaged(complaint)
-        return Plan(files, links, self._index.packs, self._estimate(files))
-
-    # --- which packs hold what
-
-    def _find_chunks(self, groups: list[list[Entry]]) -> None:
-        """Fills the index: from the packs' rows, and where that leaves chunks without a pack, from their copies."""
-        self._index = ChunkIndex({each for group in groups for each in group[0].chunk_ids()})
-        known: set[PackId] = set()
-        if groups:
-            self._tell_unfinished(self._states.list_packs())
-            self._index.add(self._sound_first(known))
-        if self._index.missing:
-            self._index.add(self._catalog.packs_without_row(known))
-
-    def _sound_first(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
-        """All pack records, noted in `known`; those whose pack was cut, replaced or removed come last.
-
-        A chunk that was stored again after its pack was damaged is then read from where it is sound.
-        """
-        doubtful = []
-        for pack_id, record in self._catalog.packs():
-            known.add(pack_id)
-            if self._states.agrees(pack_id, record):
-                yield pack_id, record
-            else:
-                doubtful.append((pack_id, record))
-        yield from doubtful
-
-    def _tell_unfinished(self, copy: int) -> None:
-        """Says when a snapshot's copy lies beyond the last row: a commit was killed, or a row was removed."""
-        if copy > self._catalog.newest:
-            self._recorder.note(
-                f"snapshot {copy} has a copy but no row: its backup was killed at its very end, or its row removed; "
-                "the next backup of this partition brings it back"
-            )
-
-    # --- which files
-
-    def _sort(self, groups: list[list[Entry]], destination: Destination | None) -> tuple[list[WantedFile], Links]:
-        """(the files to write, the links to make). A file that is kept is no model for its links: the next one is."""
-        files: list[WantedFile] = []
-        links: Links = []
         for group in groups:
-            leader, *others = group
-            decided = self._decide(leader, destination, files)
-            while decided is Decision.KEEP and others:
-                leader, *others = others
-                decided = self._decide(leader, destination, files)
-            links += [(entry, leader) for entry in others]
-        return files, links
+            self._add_group(group)
+        self._needs.index.forget()
+        for complaint in self._states.look(self._needs.index.packs):
+            self._recorder.damaged(complaint)
+        plan.extras = self._standing.extras(plan.directories)
+        plan.replaced = self._standing.replaced
+        plan.packs, plan.estimate = self._needs.index.packs, self._needs.estimate(plan.files, self._request)
+        return plan
 
-    def _decide(self, entry: Entry, destination: Destination | None, files: list[WantedFile]) -> Decision | None:
-        """Puts the file on the list if it is to be written; None when it cannot be restored."""
+    # --- directories, links, fifos and devices
+
+    def _sort_kinds(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Plans all but files; the files that have a place to go to."""
+        files = []
+        blocked: tuple[bytes, str] | None = None
+        for entry in entries:
+            if blocked is not None and entry.path.startswith(blocked[0] + b"/"):
+                self._recorder.failed(entry, f"{os.fsdecode(blocked[0])}: {blocked[1]}")
+                continue
+            try:
+                if entry.kind == Kind.FILE:
+                    files.append(entry)
+                elif entry.kind == Kind.DIRECTORY:
+                    self._add_directory(entry)
+                else:
+                    self._add_special(entry)
+            except Unwritable as error:
+                self._recorder.failed(entry, str(error))
+                if entry.kind == Kind.DIRECTORY:
+                    blocked = (entry.path, str(error))
+        return files
+
+    def _add_directory(self, entry: Entry) -> None:
+        if self._standing.check_directory(entry):
+            self._plan.kept.add(entry.path)
+        self._plan.directories.append(entry)
+
+    def _add_special(self, entry: Entry) -> None:
+        """A link, fifo or device, unless it is there or the policy keeps what is; it costs nothing to make it anew."""
+        found = self._standing.find(entry)
+        if found.decision is Decision.WRITE or self._differs(entry, found):
+            self._plan.specials.append(entry)
+
+    # --- files
+
+    def _add_group(self, group: list[Entry]) -> None:
+        """Plans the names of one file: one of them leads, and the others are linked to it.
+
+        A name that is kept, or cannot be written, leads nobody.
+        """
         try:
-            pieces = self._index.pieces(entry)
+            pieces = self._needs.index.pieces(group[0])
         except Damaged as error:
-            self._recorder.damaged(f"{os.fsdecode(entry.path)}: {error.message}")
-            self._recorder.failed(entry, error.message)
-            return None
-        decided = self._by_what_is_there(entry, pieces, destination)
-        if decided is Decision.WRITE:
-            files.append(WantedFile(entry, pieces))
-        elif decided is Decision.RIGHT:
-            self._recorder.already(entry)
+            self._recorder.damaged(f"{os.fsdecode(group[0].path)}: {error.message}")
+            for entry in group:
+                self._recorder.failed(entry, error.message)
+            return
+        lengths = [self._needs.index.packs[pack].record.plain[chunk] for pack, chunk, _ in pieces]
+        found = self._found(group, lengths)
+        if not found:
+            return
+        leader = self._leader(found, lengths)
+        identity = leader.found.identity if leader.found.decision is Decision.RIGHT else None
+        if identity is None:
+            self._plan.files.append(WantedFile(leader.entry, pieces))
         else:
-            self._recorder.kept(entry)
-        return decided
+            self._claimed.add(identity)
+            self._recorder.already(leader.entry)
+            self._mend(leader, [each for each in found if each.found.identity == identity], pieces)
+        for each in found:
+            if each is not leader and (identity is None or each.found.identity != identity):
+                right = each.found.decision is Decision.RIGHT
+                self._plan.links.append(Link(each.entry, leader.entry, pieces, right, identity))
 
-    def _by_what_is_there(self, entry: Entry, pieces: list[Piece], destination: Destination | None) -> Decision:
-        """What happens to the file, from what stands at its path; what cannot be looked at is written anew."""
-        if destination is None:
-            return Decision.WRITE
-        try:
-            status = destination.look(entry.path)
-            right = status is not None and is_right(entry, status)
-            if right and self._request.check_existing:
-                lengths = [self._index.packs[pack].record.plain[chunk] for pack, chunk, _ in pieces]
-                right = destination.holds(entry, lengths, self._identify)
-        except OSError:
-            return Decision.WRITE
-        return decision(self._request.policy, entry, status, right)
+    def _found(self, group: list[Entry], lengths: list[int]) -> list[_Name]:
+        """What is there of each name; those that are kept or cannot be restored are told and left out."""
+        names = []
+        for entry in group:
+            try:
+                found = self._standing.find(entry, lengths)
+            except Unwritable as error:
+                self._recorder.failed(entry, str(error))
+                continue
+            if found.decision is Decision.KEEP:
+                self._recorder.kept(entry)
+                continue
+            if found.decision is Decision.RIGHT and found.identity in self._claimed:
+                found = Found(Decision.WRITE, found.status)  # the same file as one that the snapshot has apart
+            names.append(_Name(entry, found))
+        return names
 
-    # --- what it takes
+    def _leader(self, names: list[_Name], lengths: list[int]) -> _Name:
+        """The name that leads: one that is right, if there is one; where several differ, one whose contents are."""
+        right = [name for name in names if name.found.decision is Decision.RIGHT]
+        if len({name.found.identity for name in right}) > 1:
+            sound = [name for name in right if self._standing.holds(name.entry, lengths)]
+            for name in right:
+                if name not in sound:
+                    name.found = Found(Decision.WRITE, name.found.status)
+            right = sound
+        return (right or names)[0]
 
-    def _estimate(self, files: list[WantedFile]) -> Estimate:
-        chunks: dict[int, set[int]] = {}
-        for file in files:
-            for pack_number, chunk, _ in file.pieces:
-                chunks.setdefault(pack_number, set()).add(chunk)
-        uses = [self._use(self._index.packs[number], sorted(chunks[number])) for number in sorted(chunks)]
-        sizes = [file.entry.size for file in files]
-        request = self._request
-        return estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
+    def _mend(self, leader: _Name, names: list[_Name], pieces: list[Piece]) -> None:
+        """Plans to set the metadata of a file whose contents are right.
 
-    def _use(self, pack: PackLayout, chunks: list[int]) -> PackUse:
-        info = self._states.info(pack)
-        tier = info.tier if info is not None else pack.record.tier
-        state = self._states.state(pack)
-        reads = [] if state is State.MISSING else spans(pack, chunks)
-        return PackUse(pack, state, tier, reads, self._states.priority(pack))
+        A file that has names elsewhere, too, is written anew instead: what it is there is nobody's to change.
+        """
+        status = leader.found.status
+        if status is None or not self._differs(leader.entry, leader.found):
+            return
+        if status.st_nlink <= len(names):
+            self._plan.mended.append(leader.entry)
+        else:
+            self._plan.files.append(WantedFile(leader.entry, pieces))
+            self._plan.links += [Link(each.entry, leader.entry, pieces) for each in names if each is not leader]
+
+    def _differs(self, entry: Entry, found: Found) -> bool:
+        """Whether what is right has other metadata than the entry, which the policy allows to set."""
+        if found.decision is not Decision.RIGHT or found.status is None or self._request.policy == "never":
+            return False
+        return not self._standing.is_described(entry, found.status)
+
+
+@dataclass(eq=False)
+class _Name:
+    """One name of a file, and what stands there."""
+
+    entry: Entry
+    found: Found
 
 
 def check_plan(plan: Estimate, request: RestoreRequest) -> None:
@@ -184,18 +222,3 @@ def check_plan(plan: Estimate, request: RestoreRequest) -> None:
             f"--high-budget is smaller than the largest pack ({largest:,} bytes), so that pack could never be thawed",
             f"give at least {largest / 1024**3:.4f}, or --priority mixed",
         )
-
-
-def hard_links(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """The files; those that are hard links to one of them stand with it: of one device, and alike in all they have."""
-    groups: dict[object, list[Entry]] = {}
-    for entry in entries:
-        if entry.kind == Kind.FILE:
-            groups.setdefault(_file_of(entry) if entry.links > 1 else entry.path, []).append(entry)
-    return list(groups.values())
-
-
-def _file_of(entry: Entry) -> object:
-    """What is the same for all names of a file."""
-    metadata = (entry.mode, entry.uid, entry.gid, entry.mtime_ns, tuple(entry.xattrs))
-    return entry.device, entry.inode, entry.size, entry.chunks, metadata

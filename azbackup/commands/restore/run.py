@@ -11,19 +11,20 @@ is left alone, so the same command goes on where it stopped, from any host. Pack
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 
-from azbackup.commands.restore.fetcher import Fetcher
+from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
 from azbackup.commands.restore.planner import Plan, Planner, check_plan
 from azbackup.commands.restore.scheduler import Scheduler
-from azbackup.commands.restore.tree import target_entries
+from azbackup.commands.restore.standing import Standing
+from azbackup.commands.restore.tree import Target, target_entries
 from azbackup.crypto.sealing import chunk_id
 from azbackup.errors import AzbackupError, Unavailable
 from azbackup.filesystem.destination import Destination, already_holds, open_destination
-from azbackup.filesystem.directories import Unwritable, out_of_space
-from azbackup.filesystem.overwrite import Decision, decision, is_right
-from azbackup.format.model import Entry, Kind
+from azbackup.filesystem.directories import out_of_space
 from azbackup.packs.reader import PackReader
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.progress import Progress
@@ -42,19 +43,20 @@ class Restore:
         self._catalog = catalog
         self._thaw = thaw
         self._recorder = Recorder(progress)
+        catalog.records.report = self._recorder.damaged  # of what is damaged nothing is known: see `_remove`
 
     def run(self) -> RestoreResult:
         """Restores what can be. Raises AzbackupError when the destination cannot be used, it costs too much, ..."""
         request, result = self._request, self._recorder.result
         there = request.destination is not None and os.path.lexists(request.destination)
-        entries, paths = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there)
-        destination = self._existing(paths)
+        target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there)
+        destination = self._existing(target.paths)
         try:
-            plan = self._plan(entries, destination)
+            plan = self._plan(target, destination)
             if not request.plan_only:
                 check_plan(plan.estimate, request)
-                destination = destination or open_destination(request.destination)
-                self._execute(entries, plan, destination)
+                destination = destination or self._open()
+                self._execute(plan, destination)
         except OSError as error:
             raise out_of_space(error) or error from None
         finally:
@@ -65,89 +67,119 @@ class Restore:
 
     # --- what is there, and what is to do
 
+    def _open(self) -> Destination:
+        return open_destination(self._request.destination, privileges=self._request.privileges)
+
     def _existing(self, own: set[bytes]) -> Destination | None:
         """The destination if it is there already; AzbackupError when it may not be restored into."""
         path = self._request.destination
         if path is None or not os.path.lexists(path):
             return None
-        destination = open_destination(path)
-        if self._request.overwrite is None:
+        destination = self._open()
+        if self._request.overwrite is None and not self._request.delete:
             foreign = already_holds(path, own)
             if foreign is not None:
                 destination.close()
                 raise AzbackupError(
                     f"the destination is not empty: {os.fsdecode(path)} holds {os.fsdecode(foreign)}, "
                     "which is not in the snapshot",
-                    "give an empty directory, or say with --overwrite how to restore among other files",
+                    "give an empty directory, or say with --overwrite how to restore among other files; --delete "
+                    "removes what the snapshot does not have",
                 )
         return destination
 
-    def _plan(self, entries: list[Entry], destination: Destination | None) -> Plan:
+    def _plan(self, target: Target, destination: Destination | None) -> Plan:
         """Plans, and shows the plan to whoever asked."""
         identify = partial(chunk_id, self._keys.id_key.reveal())
-        plan = Planner(self._request, self._catalog, self._thaw.states, identify, self._recorder).plan(
-            entries, destination
-        )
+        existing = None if destination is None else destination.existing
+        standing = Standing(self._request, target, existing, identify)
+        plan = Planner(self._request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
         self._recorder.result.estimate = plan.estimate
         if self._request.tell is not None:
             self._request.tell(plan.estimate)
         if self._request.dry_run:
-            for file in plan.files:
-                self._recorder.note(f"would restore {os.fsdecode(file.entry.path)}")
+            self._show(plan)
         return plan
+
+    def _show(self, plan: Plan) -> None:
+        lines = [("restore", file.entry.path) for file in plan.files]
+        lines += [("set the metadata of", entry.path) for entry in plan.mended]
+        lines += [("remove", path) for path in sorted({*plan.extras, *plan.replaced})]
+        for what, path in lines:
+            self._recorder.note(f"would {what} {os.fsdecode(path)}")
 
     # --- doing it
 
-    def _execute(self, entries: list[Entry], plan: Plan, to: Destination) -> None:
+    def _execute(self, plan: Plan, to: Destination) -> None:
+        """Directories first and, with their own metadata, last. What was not restored keeps what would be removed."""
         attempt = self._recorder.attempt
-        directories = [entry for entry in entries if entry.kind == Kind.DIRECTORY]
-        for entry in directories:
+        to.replaced |= plan.replaced
+        for entry in plan.directories:
             attempt(entry, partial(to.make_directory, entry))
-        for entry in entries:
-            if entry.kind not in (Kind.DIRECTORY, Kind.FILE):
-                attempt(entry, partial(self._special, entry, to))
+        for entry in plan.specials:
+            attempt(entry, partial(to.make_special, entry))
         waiting = self._files(plan, to)
-        for entry, leader in plan.links:
-            if leader.path not in waiting:
-                attempt(entry, partial(self._link, entry, leader, to))
-        for entry in reversed(directories):
-            attempt(entry, partial(to.finish_directory, entry))
+        for entry in plan.mended:
+            attempt(entry, partial(to.mend, entry))
+        if not waiting:
+            self._remove(plan.extras, to)
+        for entry in reversed(plan.directories):
+            if entry.path not in plan.kept:
+                attempt(entry, partial(to.finish_directory, entry))
         for note in to.notes:
             self._recorder.note(note)
         to.sync()
         if not waiting:
             self._leave()
 
-    def _files(self, plan: Plan, destination: Destination) -> set[bytes]:
-        """Restores files as their packs come; the paths of those that still wait at the end."""
+    def _files(self, plan: Plan, to: Destination) -> set[bytes]:
+        """Restores files as their packs come, and links to them; the paths of files that still wait at the end."""
+        files, links = plan.files, plan.links
+        if links and not to.can_link():
+            files = files + [WantedFile(link.entry, link.pieces) for link in links if not link.right]
+            links = []
         request, result = self._request, self._recorder.result
-        fetcher = Fetcher(self._thaw.states.read, PackReader(self._keys), destination, self._recorder)
+        fetcher = Fetcher(self._thaw.states.read, PackReader(self._keys), to, self._recorder)
         scheduler = Scheduler(self._thaw, fetcher, plan.packs, request.thaw, request.now)
-        waiting = scheduler.run(plan.files, self._recorder, request.wait)
+        waiting = scheduler.run(files, self._recorder, request.wait)
+        paths = {file.entry.path for file in waiting.files}
+        blocked = {file.entry.path for file in files if file.failed and not file.lost}
+        while links and (heirs := self._link_all(links, to, paths, blocked)):
+            # The name that was to lead could not be written: the next one of its file leads the others.
+            files, links = heirs
+            waiting = scheduler.run(files, self._recorder, request.wait)
+            paths |= {file.entry.path for file in waiting.files}
+            blocked = {file.entry.path for file in files if file.failed and not file.lost}
         result.pending, result.later_packs = waiting.pending, waiting.later_packs
-        result.refused, result.pending_files = waiting.refused, len(waiting.files)
-        return {file.entry.path for file in waiting.files}
+        result.refused, result.pending_files = waiting.refused, len(paths)
+        return paths
 
-    def _special(self, entry: Entry, destination: Destination) -> None:
-        """A link, fifo or device, unless it is there or the policy keeps what is."""
-        status = destination.look(entry.path)
-        right = status is not None and is_right(entry, status)
-        if right and entry.kind == Kind.SYMLINK:
-            right = destination.target(entry.path) == entry.target
-        if decision(self._request.policy, entry, status, right) is Decision.WRITE:
-            destination.make_special(entry)
+    def _link_all(
+        self, links: list[Link], to: Destination, waiting: set[bytes], blocked: set[bytes]
+    ) -> tuple[list[WantedFile], list[Link]] | None:
+        """Makes the links whose file is there; for those whose file could not be written, what is to be tried next."""
+        heirs: dict[bytes, WantedFile] = {}
+        orphans: list[Link] = []
+        for link in links:
+            leader = link.leader.path
+            if leader in waiting:
+                continue
+            if leader not in blocked:
+                self._recorder.attempt(link.entry, partial(to.make_link, link.entry.path, leader, link.identity))
+            elif leader not in heirs:
+                heirs[leader] = WantedFile(link.entry, link.pieces)
+            else:
+                orphans.append(replace(link, leader=heirs[leader].entry))
+        return (list(heirs.values()), orphans) if heirs else None
 
-    def _link(self, entry: Entry, leader: Entry, destination: Destination) -> None:
-        """A further hard link to a file that is there, unless the policy keeps what stands at its path."""
-        original, there = destination.look(leader.path), destination.look(entry.path)
-        if original is None or not is_right(leader, original):
-            raise Unwritable(f"it is a hard link to {os.fsdecode(leader.path)}, which could not be restored")
-        if there is not None and (there.st_ino, there.st_dev) == (original.st_ino, original.st_dev):
+    def _remove(self, extras: list[bytes], to: Destination) -> None:
+        """Removes what the snapshot does not have, once everything that it has is there."""
+        if extras and (self._recorder.result.problems or self._recorder.damages):
+            self._recorder.note("nothing was removed, since not everything was restored")
             return
-        if decision(self._request.policy, entry, there, right=False) is Decision.KEEP:
-            self._recorder.result.kept += 1
-        else:
-            destination.make_link(entry.path, leader.path)
+        removed = sum(to.remove(path) for path in reversed(extras))
+        if removed:
+            self._recorder.note(f"removed what the snapshot does not have: {removed:,} paths")
 
     def _leave(self) -> None:
         """Cleans up; credentials that cannot delete do not make a restore that is complete a failure."""

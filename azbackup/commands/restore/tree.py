@@ -1,36 +1,66 @@
-"""The entries of the chosen snapshots, under their prefixes: what is meant, and everything that there is."""
+"""The tree that is to stand in the destination: the entries of the snapshots that are meant, and what leads there.
+
+Where one source lies within another, what is below the inner one is the inner one's, unless the outer one was backed up
+later and had that directory: then it is all the outer one's. Never a mixture of the two.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from azbackup.errors import Damaged, NothingStored
-from azbackup.format.model import Entry, Snapshot, order
+from azbackup.format.model import Entry, Kind, Snapshot, order
 from azbackup.format.paths import check_path
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
 
+SOURCE_BITS = 64  # of an entry's device
 Chosen = Sequence[tuple[Snapshot, bytes]]  # each snapshot with its prefix in the destination, '' for none
 
 
-def target_entries(
-    catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool
-) -> tuple[list[Entry], set[bytes]]:
-    """(the entries that are meant, in path order; all paths that may be in the destination, if asked for).
+@dataclass
+class Target:
+    """What is to stand in the destination.
 
-    Where two snapshots both have a path the newer one counts. NothingStored where nothing is meant: mostly a slip.
+    `entries` are those that are meant, in path order; `paths` all that may stand there, if they were asked for. `above`
+    are the directories that only lead to what is meant, `tops` those that a source is restored into, with the source.
+    The device of an entry has the number of its source above its own SOURCE_BITS.
+    """
+
+    selection: Selection
+    entries: list[Entry] = field(default_factory=list)
+    paths: set[bytes] = field(default_factory=set)
+    above: set[bytes] = field(default_factory=set)
+    tops: dict[bytes, bytes] = field(default_factory=dict)
+
+    def means(self, path: bytes, kind: int) -> bool:
+        """Whether the selection means what stands at a path and is not in the snapshot."""
+        tops = [top for top in self.tops if _is_in(path, top)]
+        if not tops:
+            return False
+        top = max(tops, key=len)
+        inside = path[len(top) + 1 :] if top else path
+        return self.selection.means(Entry(inside, kind), self.tops[top])
+
+
+def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool) -> Target:
+    """The tree of the chosen snapshots. NothingStored where nothing is meant: mostly a slip.
+
     Of a part of a snapshot only that part is held in memory.
     """
-    meant: dict[bytes, Entry] = {}
     for _, prefix in chosen:
         check_path(prefix)
-    paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
+    target = Target(selection, tops={prefix: snapshot.source for snapshot, prefix in chosen})
+    target.paths = {parent for _, prefix in chosen for parent in _parents(prefix)}
+    meant: dict[bytes, Entry] = {}
     unknown: list[set[bytes]] = []
+    done: set[bytes] = set()
     for source, (snapshot, prefix) in enumerate(sorted(chosen, key=lambda pair: pair[0].number)):
-        seen: list[bytes] = []
-        entries = catalog.entries(snapshot)
-        watched = selection.watch(_seen(entries, seen) if with_paths else entries, snapshot.source)
+        inner = {top for top in target.tops if top != prefix and _is_in(top, prefix)}
+        seen = _Seen(catalog.entries(snapshot), prefix, inner, with_paths=with_paths)
+        watched = selection.watch(seen, snapshot.source)
         try:
             wanted = selection.of(watched, snapshot.source)
         except Damaged as error:
@@ -39,21 +69,55 @@ def target_entries(
             catalog.records.report(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
             continue
         unknown.append(watched.unknown)
+        _leave_out(meant, target.paths, inner & done & seen.directories)
+        others = inner - (done & seen.directories)
+        target.paths.update(path for path in seen.paths if not any(_is_in(path, top) for top in others))
         for entry in wanted:
+            leads = entry.kind == Kind.DIRECTORY and not selection.means(entry, snapshot.source)
             entry.path = _under(prefix, entry.path)
-            entry.device += source << 64  # numbers of different sources say nothing about each other
-        meant.update((entry.path, entry) for entry in wanted)
-        paths.update(_under(prefix, path) for path in seen)
+            entry.device += source << SOURCE_BITS  # numbers of different sources say nothing about each other
+            if not any(_is_in(entry.path, top) for top in others):
+                meant[entry.path] = entry
+                (target.above.add if leads else target.above.discard)(entry.path)
+        done.add(prefix)
     _check(meant, set.intersection(*unknown) if unknown else set(), chosen)
     ordered = meant if len(chosen) == 1 else sorted(meant, key=order)
-    return [meant[path] for path in ordered], paths
+    target.entries = [meant[path] for path in ordered]
+    return target
 
 
-def _seen(entries: Iterator[Entry], paths: list[bytes]) -> Iterator[Entry]:
-    """The entries, each of whose paths is added to `paths`."""
-    for entry in entries:
-        paths.append(entry.path)
-        yield entry
+def _leave_out(meant: dict[bytes, Entry], paths: set[bytes], tops: Collection[bytes]) -> None:
+    """Forgets inner sources that an outer one has anew."""
+    if tops:
+        for path in [path for path in meant if any(_is_in(path, top) for top in tops)]:
+            del meant[path]
+        paths -= {path for path in paths if any(_is_in(path, top) for top in tops)}
+
+
+class _Seen:
+    """Entries on their way through, their paths and which of some paths are directories noted."""
+
+    def __init__(self, entries: Iterator[Entry], prefix: bytes, tops: Collection[bytes], *, with_paths: bool) -> None:
+        self._entries = entries
+        self._prefix = prefix
+        self._tops = tops
+        self._with_paths = with_paths
+        self.paths: list[bytes] = []
+        self.directories: set[bytes] = set()
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._entries:
+            if self._with_paths or self._tops:
+                path = _under(self._prefix, entry.path)
+                if self._with_paths:
+                    self.paths.append(path)
+                if path in self._tops and entry.kind == Kind.DIRECTORY:
+                    self.directories.add(path)
+            yield entry
+
+
+def _is_in(path: bytes, top: bytes) -> bool:
+    return not top or path == top or path.startswith(top + b"/")
 
 
 def _under(prefix: bytes, path: bytes) -> bytes:

@@ -1,0 +1,77 @@
+"""Which packs hold what a restore needs, and what it takes to have them.
+
+Promises that a chunk is read from where it is sound, if any pack holds it so, and that nothing is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
+from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.outcome import Recorder, RestoreRequest
+from azbackup.format.model import Entry, PackId, PackRecord
+from azbackup.packs.index import ChunkIndex
+from azbackup.packs.layout import PackLayout, spans
+from azbackup.packs.thaw.policy import State
+from azbackup.packs.thaw.states import PackStates
+from azbackup.records.catalog import Catalog
+
+
+class Needs:
+    """The chunks of one restore's files, and their packs. `index` says where each chunk is, once `find` was called."""
+
+    def __init__(self, catalog: Catalog, states: PackStates, recorder: Recorder) -> None:
+        self._catalog = catalog
+        self._states = states
+        self._recorder = recorder
+        self.index = ChunkIndex(set())
+
+    def find(self, groups: list[list[Entry]]) -> None:
+        """Fills the index: from the packs' rows, and where that leaves chunks without a pack, from their copies."""
+        self.index = ChunkIndex({each for group in groups for each in group[0].chunk_ids()})
+        known: set[PackId] = set()
+        if groups:
+            self._tell_unfinished(self._states.list_packs())
+            self.index.add(self._sound_first(known))
+        if self.index.missing:
+            self.index.add(self._catalog.packs_without_row(known))
+
+    def _sound_first(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
+        """All pack records, noted in `known`; those whose pack was cut, replaced or removed come last.
+
+        A chunk that was stored again after its pack was damaged is then read from where it is sound.
+        """
+        doubtful = []
+        for pack_id, record in self._catalog.packs():
+            known.add(pack_id)
+            if self._states.agrees(pack_id, record):
+                yield pack_id, record
+            else:
+                doubtful.append((pack_id, record))
+        yield from doubtful
+
+    def _tell_unfinished(self, copy: int) -> None:
+        """Says when a snapshot's copy lies beyond the last row: a commit was killed, or a row was removed."""
+        if copy > self._catalog.newest:
+            self._recorder.note(
+                f"snapshot {copy} has a copy but no row: its backup was killed at its very end, or its row removed; "
+                "the next backup of this partition brings it back"
+            )
+
+    def estimate(self, files: Sequence[WantedFile], request: RestoreRequest) -> Estimate:
+        """What it takes to restore the files."""
+        chunks: dict[int, set[int]] = {}
+        for file in files:
+            for pack_number, chunk, _ in file.pieces:
+                chunks.setdefault(pack_number, set()).add(chunk)
+        uses = [self._use(self.index.packs[number], sorted(chunks[number])) for number in sorted(chunks)]
+        sizes = [file.entry.size for file in files]
+        return estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
+
+    def _use(self, pack: PackLayout, chunks: list[int]) -> PackUse:
+        info = self._states.info(pack)
+        tier = info.tier if info is not None else pack.record.tier
+        state = self._states.state(pack)
+        reads = [] if state is State.MISSING else spans(pack, chunks)
+        return PackUse(pack, state, tier, reads, self._states.priority(pack))

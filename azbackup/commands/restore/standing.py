@@ -1,0 +1,172 @@
+"""What stands at the destination beside what is to be restored: right, in the way, kept, or not in the snapshot.
+
+Promises that a file is only taken as right if its kind, size and time are the entry's, as far as the file system can
+hold the time, or if its contents are; and that what cannot be replaced is named before anything is fetched for it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from azbackup.commands.restore.outcome import RestoreRequest
+from azbackup.commands.restore.tree import Target
+from azbackup.filesystem.directories import Unwritable
+from azbackup.filesystem.existing import Existing, Identify
+from azbackup.filesystem.overwrite import Decision, decision, is_right
+from azbackup.format.model import Entry, Kind
+
+_COARSEST_NS = 2 * 10**9  # FAT keeps even seconds
+
+
+@dataclass(frozen=True)
+class Found:
+    """What becomes of one entry: the decision, and what was there. `status` is None where nothing was."""
+
+    decision: Decision
+    status: os.stat_result | None = None
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode."""
+        return None if self.status is None else (self.status.st_dev, self.status.st_ino)
+
+
+class Standing:
+    """Looks at one destination for one restore. Without a destination nothing is there."""
+
+    def __init__(self, request: RestoreRequest, target: Target, existing: Existing | None, identify: Identify) -> None:
+        """`identify` gives the chunk id of contents that are there already."""
+        self._request = request
+        self._target = target
+        self._identify = identify
+        # Nothing to look at, entry by entry, in an empty directory.
+        self._existing = None if existing is None or existing.is_empty() else existing
+        self._root = existing
+        self.replaced: set[bytes] = set()  # what is of another kind, and removed for what is restored
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to look at."""
+        return self._existing is None
+
+    # --- directories
+
+    def check_directory(self, entry: Entry) -> bool:
+        """Whether a directory that is there keeps its metadata. Raises Unwritable when something else is in the way."""
+        if self._root is None or (entry.path and self._existing is None):
+            return False
+        status = self._look(entry)
+        if status is None:
+            return False
+        if not stat.S_ISDIR(status.st_mode):
+            self._replace(entry, "something that is not a directory is in the way; --delete removes it")
+            return False
+        return self._keeps(entry, status)
+
+    def _keeps(self, entry: Entry, status: os.stat_result) -> bool:
+        """Whether a directory that was there before stays as it is.
+
+        One that a killed restore made, and one that is right but for the time, which moves as files are made in it, are
+        set right whatever the policy. One that only leads to what is restored keeps what it has; so does the directory
+        that a source is restored into, if it holds other things.
+        """
+        assert self._root is not None
+        request, others = self._request, self._root.has_others(entry.path, self._target.paths)
+        unfinished = stat.S_IMODE(status.st_mode) == 0o700 and status.st_uid == os.geteuid() and not others
+        if unfinished or (status.st_mtime_ns == entry.mtime_ns and self._root.described(entry, status)):
+            return False
+        if request.policy == "never" or entry.path in self._target.above:
+            return True
+        return entry.path in self._target.tops and others and not (request.policy == "always" or request.delete)
+
+    # --- everything else
+
+    def find(self, entry: Entry, lengths: Sequence[int] = ()) -> Found:
+        """What becomes of a file, given its chunks' lengths, or of a link, fifo or device.
+
+        Raises Unwritable when a directory is in the way, or a name that the file system takes for this one.
+        """
+        if self._existing is None:
+            return Found(Decision.WRITE)
+        status = self._look(entry)
+        if status is None:
+            return Found(Decision.WRITE)
+        try:
+            right = self._is_right(entry, status, lengths)
+        except OSError:
+            right = False
+        decided = decision(self._request.policy, entry, status, right)
+        if decided is Decision.WRITE and stat.S_ISDIR(status.st_mode):
+            self._replace(entry, "a directory is in the way; --delete removes it, with all that is in it")
+        return Found(decided, status)
+
+    def holds(self, entry: Entry, lengths: Sequence[int]) -> bool:
+        """Whether a file that is there has the entry's contents."""
+        assert self._existing is not None
+        try:
+            return self._existing.holds(entry, lengths, self._identify)
+        except (OSError, Unwritable):
+            return False
+
+    def is_described(self, entry: Entry, status: os.stat_result) -> bool:
+        """Whether what is there has the entry's mode, owner and attributes."""
+        assert self._existing is not None
+        try:
+            return self._existing.described(entry, status)
+        except (OSError, Unwritable):
+            return True
+
+    def _look(self, entry: Entry) -> os.stat_result | None:
+        """What is there; None also below what is going to be replaced."""
+        assert self._root is not None
+        if self.replaced and any(entry.path.startswith(path + b"/") for path in self.replaced):
+            return None
+        return self._root.look(entry.path)
+
+    def _replace(self, entry: Entry, why: str) -> None:
+        if not self._request.delete:
+            raise Unwritable(why)
+        self.replaced.add(entry.path)
+
+    def _is_right(self, entry: Entry, status: os.stat_result, lengths: Sequence[int]) -> bool:
+        """Whether kind, size, target and time are right, the time as far as it can be held there."""
+        assert self._existing is not None
+        if not is_right(entry, status):
+            if not is_right(entry, status, any_time=True):
+                return False
+            held = self._existing.held_time(entry.path, entry.mtime_ns)
+            if held is not None and held != status.st_mtime_ns and abs(held - entry.mtime_ns) <= _COARSEST_NS:
+                return False
+            if held != status.st_mtime_ns and entry.kind == Kind.FILE:
+                return self.holds(entry, lengths)  # no time is taken there: what it is its contents tell
+        if entry.kind == Kind.SYMLINK:
+            return self._existing.target(entry.path) == entry.target
+        return entry.kind != Kind.FILE or not self._request.check_existing or self.holds(entry, lengths)
+
+    # --- what the snapshot does not have
+
+    def extras(self, entries: Sequence[Entry]) -> list[bytes]:
+        """What stands in the restored part and is not in the snapshot, in path order."""
+        if self._existing is None or not self._request.delete:
+            return []
+        found: list[bytes] = []
+        top: bytes | None = None
+        for entry in entries:
+            if entry.kind != Kind.DIRECTORY or entry.path in self._target.above:
+                continue
+            if top is None or not (entry.path.startswith(top + b"/") or not top):
+                top = entry.path
+                found += self._extras_below(top)
+        return found
+
+    def _extras_below(self, top: bytes) -> list[bytes]:
+        assert self._existing is not None
+        found = []
+        for scanned in self._existing.below(top):
+            entry = scanned.entry or Entry(scanned.path, int(Kind.FIFO))
+            if scanned.path not in self._target.paths and self._target.means(scanned.path, entry.kind):
+                found.append(scanned.path)
+        return found
