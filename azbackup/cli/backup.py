@@ -28,9 +28,10 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
     partition = open_partition(session)
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
-    job = Job(source, session.args.host or socket.gethostname(), fresh, session.args.reread)
+    host, cache = session.args.host or socket.gethostname(), cache_directory(os.environ)
+    job = Job(source, host, fresh, session.args.reread, os.fsencode(cache))
     clock = Clock(time.time_ns, _stamp)
-    seen = HighestSnapshot(cache_directory(os.environ), partition.keys)
+    seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
     run = new_run(partition, clock, session.args.tier, _journal(vault, source))
     snapshot = Backup(job, partition, catalog, run, show).run()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import DIRECTORY_FLAGS
+from azbackup.filesystem.identity import handle_of
 from azbackup.filesystem.metadata import KINDS
 from azbackup.format.model import Entry, Kind
 
@@ -28,7 +29,8 @@ class ScannedPath:
 
     `entry` has no chunks, target or xattrs yet, and is None for a socket or what could not be looked at. `parent` is
     the descriptor of the directory that holds `name`, valid until the next ScannedPath is asked for. `error` says why
-    an entry, or what is below it, could not be read; `gone` that it vanished between the listing and the look;
+    an entry, or what is below it, could not be read, `partly` that some of that follows all the same; `gone` that it
+    vanished between the listing and the look;
     `twice` that its directory's listing names it more than once; `odd` what of it does not fit an entry, which has the
     nearest that does. Whoever sets `skip` does not get what is below it.
     """
@@ -38,6 +40,7 @@ class ScannedPath:
     parent: int
     entry: Entry | None = None
     error: str = ""
+    partly: bool = False
     gone: bool = False
     twice: bool = False
     odd: str = ""
@@ -88,6 +91,22 @@ def same_moment(before: Entry, after: Entry) -> bool:
     )
 
 
+def is_same_directory(descriptor: int, path: bytes) -> bool:
+    """Whether a path still leads to the directory that is open. OSError when that cannot be told.
+
+    By the kernel's handle too: some file systems have another inode number each time.
+    """
+    before, now = os.fstat(descriptor), os.stat(path)
+    if os.path.samestat(before, now):
+        return True
+    again = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        handle = handle_of(".", again)
+        return before.st_dev == now.st_dev and handle != b"" and handle == handle_of(".", descriptor)
+    finally:
+        os.close(again)
+
+
 def open_source(source: bytes) -> int:
     """A descriptor of the source directory (a symlink to it is followed). AzbackupError says why it cannot be read."""
     shown = os.fsdecode(source)
@@ -111,21 +130,24 @@ class _Level:
     prefix: bytes
     left: Iterator[tuple[bytes, os.DirEntry[str]]]
     twice: frozenset[bytes]
+    error: str  # why there may be more
 
 
 def scan(root: int) -> Iterator[ScannedPath]:
     """Everything below the directory descriptor `root`, itself first with path ''. `root` stays open.
 
     The descriptors of the directories between the source and the entry in hand stay open: depth is bounded by
-    RLIMIT_NOFILE, and a directory too deep for it is yielded with its error. AzbackupError when the source itself
-    cannot be listed: then nothing is known of it.
+    RLIMIT_NOFILE, and a directory too deep for it is yielded with its error. AzbackupError when nothing of the source
+    can be listed: then nothing is known of it.
     """
     status = os.fstat(root)
-    yield ScannedPath(b"", ".", root, entry_of(b"", status), odd=_oddity(status))
     try:
         levels = [_listing(root, b"")]
     except OSError as error:
         raise AzbackupError(f"cannot list the directory to back up: {error.strerror}", _NO_SNAPSHOT) from None
+    found = ScannedPath(b"", ".", root, entry_of(b"", status), odd=_oddity(status))
+    found.error, found.partly = levels[0].error, True
+    yield found
     try:
         while levels:
             level = levels[-1]
@@ -149,15 +171,24 @@ def scan(root: int) -> Iterator[ScannedPath]:
 
 
 def _listing(descriptor: int, prefix: bytes) -> _Level:
-    """A directory's names, in their order as bytes and each of them once, whatever the file system says."""
-    fsencode = os.fsencode
-    with os.scandir(descriptor) as items:
-        listed = [(fsencode(item.name), item) for item in items]
+    """A directory's names, in their order as bytes and each of them once, whatever the file system says.
+
+    A listing that breaks off is used as far as it goes: one name that no system can have ends it. OSError at its start.
+    """
+    fsencode, listed, error = os.fsencode, [], ""
+    try:
+        with os.scandir(descriptor) as items:
+            for item in items:
+                listed.append((fsencode(item.name), item))  # noqa: PERF401  what comes before an error is kept
+    except OSError as failure:
+        if not listed:
+            raise
+        error = f"cannot be listed to its end: {failure.strerror}"
     once = dict(listed)
     twice: frozenset[bytes] = frozenset()
     if len(once) < len(listed):
         twice = frozenset(name for name, count in Counter(name for name, _ in listed).items() if count > 1)
-    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), twice)
+    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), twice, error)
 
 
 def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
@@ -177,7 +208,9 @@ def _descend(found: ScannedPath) -> _Level | None:
     descriptor = -1
     try:
         descriptor = os.open(found.name, DIRECTORY_FLAGS, dir_fd=found.parent)
-        return _listing(descriptor, found.path + b"/")
+        below = _listing(descriptor, found.path + b"/")
+        found.error, found.partly = below.error, True
+        return below
     except OSError as error:
         if descriptor >= 0:
             os.close(descriptor)

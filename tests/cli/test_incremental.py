@@ -393,3 +393,16 @@ def test_reread(cli: Cli, tmp_path: Path) -> None:
         "read": 2000,
         "stored": 0,
     }
+
+
+def test_a_home_that_holds_the_cache(cli: Cli, tmp_path: Path) -> None:
+    """A backup of HOME stores what the user changed, night after night, and nothing of what azbackup remembers."""
+    home = small_files(tmp_path / "home", 20)
+    here = {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+    cli.backup(home, env=here)
+    assert list((home / ".cache" / "azbackup").iterdir())
+    changing = min(home.glob("*/payload-*"))
+    for night in range(3):
+        changing.write_bytes(noise(night, 2000))
+        found = cli.backup_summary(home, env=here)
+        assert (found["changed"], found["new"], found["read"]) == (1, 0, 2000)

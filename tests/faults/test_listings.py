@@ -101,3 +101,66 @@ def test_what_cannot_be_read_stays_whole(
     assert second.totals.removed == 0
     world.restore(tmp_path / "restored")
     assert [each for each in differences(kept, tmp_path / "restored") if "modification time" not in each] == []
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_below_a_listing_that_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
+    """What is no longer listed stays, beside what is, also when something in between cannot be read itself."""
+    make_small(monkeypatch)
+    source = tmp_path / "source"
+    (source / "d").mkdir(parents=True)
+    for name in ("d/a", "d/z", "e"):
+        (source / name).write_text(name)
+    world, show = World(source), Silent()
+    world.backup()
+    (source / "d" / "a").write_text("d/a again")
+    (source / "d" / "b").write_text("new")
+    kept = keep(source, "kept")
+    if full:
+        monkeypatch.setattr("azbackup.commands.backup.run.wants_full", bool)  # of layers: true
+    real, inodes = os.scandir, {source.stat().st_ino: "d", (source / "d").stat().st_ino: "b"}
+
+    @contextmanager
+    def scandir(descriptor: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        def broken(items: list[os.DirEntry[str]], last: str) -> Iterator[os.DirEntry[str]]:
+            yield from (item for item in items if item.name <= last)
+            raise OSError(errno.EIO, "Input/output error")
+
+        with real(descriptor) as items:
+            yield broken(list(items), inodes[os.fstat(descriptor).st_ino])
+
+    with monkeypatch.context() as patch:
+        fail(patch, source / "d" / "b")
+        patch.setattr("os.scandir", scandir)
+        world.backup(show=show)
+    assert [path for path, _ in show.problems] == [b"", b"d", b"d/b"]
+    world.restore(tmp_path / "restored")
+    (kept / "d" / "b").unlink()  # was never read
+    found = differences(kept, tmp_path / "restored")
+    assert [each for each in found if "modification time" not in each] == []
+
+
+def test_own_files_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of azbackup is not backed up, whoever's home it is in; what else is in its directory is."""
+    make_small(monkeypatch)
+    source = tmp_path / "home"
+    cache = source / ".cache" / "azbackup"
+    cache.mkdir(parents=True)
+    (source / "f").write_text("f")
+    own = [cache / f"{'0123456789abcdef' * 2}.{kind}" for kind in ("records", "lock", "journal", "4711.part")]
+    for path in own:
+        path.write_text("own")
+    twin = source / "other" / own[0].name
+    twin.parent.mkdir()
+    twin.write_text("of this name, and not azbackup's")
+    world = World(source, cache=cache)
+    snapshot, _ = world.backup()
+    assert (snapshot.totals.files, snapshot.totals.directories) == (2, 3)
+    (cache / "notes.txt").write_text("the user's")
+    snapshot, _ = world.backup()
+    assert (snapshot.totals.files, snapshot.totals.directories, snapshot.totals.new) == (3, 4, 1)
+    for path in own:
+        path.unlink()
+    os.utime(cache, ns=(0, 0))
+    world.backup()
+    assert_restores(world, source, tmp_path / "restored")

@@ -126,6 +126,7 @@ class World:
     staging: MemoryThaw = field(default_factory=lambda: MemoryThaw(MemoryBlobs()))
     now_ns: int = _NOW_NS
     rereads: bool = False
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         self.staging.packs = self.blobs
@@ -157,7 +158,7 @@ class World:
         partition = Partition(PARTITION, keys, blobs, records)
         if not opened.in_table:
             rebuild_table(records, keys_of, opened, show)
-        job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads)
+        job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads, os.fsencode(self.cache or ""))
         clock = Clock(lambda: self.now_ns, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
         run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show)

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.errors import AzbackupError
-from azbackup.filesystem.scanner import ScannedPath, entry_of, open_source, scan
+from azbackup.filesystem.identity import handle_of
+from azbackup.filesystem.scanner import ScannedPath, entry_of, is_same_directory, open_source, scan
 from azbackup.format.model import Entry, Kind, order
 from tests.cli.trees import make_deep
 
@@ -107,6 +108,41 @@ def test_a_source_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("os.scandir", scandir)
     with pytest.raises(AzbackupError, match="Input/output error"):
         scanned(tmp_path)
+
+
+def test_a_listing_that_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it named before is found; it says that there may be more, of the source and of what is below it."""
+    for name in ("a/one", "a/two", "b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    real = os.scandir
+
+    @contextmanager
+    def scandir(descriptor: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        def broken(items: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+            yield items[0]
+            raise OSError(errno.EIO, "Input/output error")
+
+        with real(descriptor) as items:
+            yield broken(sorted(items, key=lambda item: item.name))
+
+    monkeypatch.setattr("os.scandir", scandir)
+    found = scanned(tmp_path)
+    assert [each.path for each in found] == [b"", b"a", b"a/one"]
+    assert [each.partly and "Input/output error" in each.error for each in found] == [True, True, False]
+
+
+def test_whether_a_path_still_leads_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same directory, also where its inode number is another one each time; another one is not."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    descriptor = os.open(tmp_path / "a", os.O_RDONLY)
+    paths = [os.fsencode(tmp_path / name) for name in ("a", "b")]
+    assert [is_same_directory(descriptor, path) for path in paths] == [True, False]
+    if handle_of(".", descriptor):
+        monkeypatch.setattr(os.path, "samestat", lambda *_: False)
+        assert [is_same_directory(descriptor, path) for path in paths] == [True, False]
+    os.close(descriptor)
 
 
 @pytest.mark.parametrize(

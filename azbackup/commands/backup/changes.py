@@ -14,7 +14,7 @@ from azbackup.commands.backup.devices import Devices
 from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
-from azbackup.filesystem.scanner import ScannedPath, same_moment, scan
+from azbackup.filesystem.scanner import ScannedPath, same_moment
 from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry, Kind, Layer, order
 
@@ -79,20 +79,30 @@ def wants_full(layers: list[Layer]) -> bool:
 class Comparison:
     """One pass over the tree beside a base. Made once, run once; a pass that cannot go on is made anew."""
 
-    def __init__(self, root: int, base: Iterator[Entry], reader: EntryReader, notices: Notices, *, full: bool) -> None:
-        """`root` is the source's descriptor; `full`: every entry is wanted, not the changes against the base alone."""
+    def __init__(
+        self,
+        scanned: Iterable[ScannedPath],
+        base: Iterator[Entry],
+        reader: EntryReader,
+        notices: Notices,
+        *,
+        full: bool,
+    ) -> None:
+        """`full`: every entry is wanted, not the changes against the base alone."""
         self.tally = Tally()  # right when `entries` has ended
-        self._root = root
+        self._scanned = scanned
         self._base = base
         self._reader = reader
         self._notices = notices
         self._full = full
         self._devices = Devices()
-        self._kept = b"\0"  # what the paths begin with that could not be looked at; no path begins with this
+        self._kept: list[
+            bytes
+        ] = []  # what the paths begin with that could not be looked at, each within the one before
 
     def entries(self) -> Iterator[Entry]:
         """What goes into the file records, in path order; removals too when not `full`."""
-        for found, old in pair(scan(self._root), self._base):
+        for found, old in pair(self._scanned, self._base):
             if found is None:
                 assert old is not None
                 yield from self._unseen(old)
@@ -108,7 +118,7 @@ class Comparison:
 
     def _unseen(self, old: Entry) -> Iterator[Entry]:
         """An entry of the base at whose path the scan found nothing: it is gone, or could not be looked at."""
-        if not old.path.startswith(self._kept):
+        if not any(old.path.startswith(prefix) for prefix in self._kept):
             yield from self._removed(old)
             return
         self._count(old, old, same=True)
@@ -130,7 +140,7 @@ class Comparison:
         now = found.entry
         if found.error:
             self._keep_below(found.path)
-            if now is None or (old is not None and old.kind != now.kind):
+            if now is None or (old is not None and old.kind != now.kind and not found.partly):
                 return old, True
         why = _left_out(found)
         if why or now is None:
@@ -160,7 +170,8 @@ class Comparison:
 
     def _keep_below(self, path: bytes) -> None:
         """What the base has below a path stays, as far as the scan does not find it: it could not be looked at."""
-        self._kept = path + b"/"
+        self._kept = [prefix for prefix in self._kept if path.startswith(prefix)]
+        self._kept.append(path + b"/" if path else b"")
 
     # --- what is said
 

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from azbackup.commands.backup.changes import Comparison, wants_full
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.notices import Notices
+from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.tally import Tally
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.filesystem.mappings import mapped_for_writing
-from azbackup.filesystem.scanner import open_source
+from azbackup.filesystem.scanner import is_same_directory, open_source, scan
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
@@ -44,13 +45,14 @@ _NONE = "no snapshot was made; the earlier ones are as they were"
 class Job:
     """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run.
 
-    `rereads`: every file is read, whatever the last snapshot says of it.
+    `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory.
     """
 
     source: bytes
     host: str
     fresh: bool
     rereads: bool = False
+    cache: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Backup:
         """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
         shown = os.fsdecode(self._job.source)
         try:
-            same = os.path.samestat(os.fstat(root), os.stat(self._job.source))
+            same = is_same_directory(root, self._job.source)
         except (FileNotFoundError, NotADirectoryError):
             same = False
         except OSError as error:
@@ -122,7 +124,8 @@ class Backup:
         """One pass over the tree; `below` are the layers that the snapshot's own one goes on top of."""
         expected = parent.totals if parent else Totals()
         self._progress.stage("backing up", expected.files, expected.size)
-        comparison = Comparison(root, base, self._reader, self._notices, full=not below)
+        scanned = OwnFiles(self._job.cache).left_out_of(scan(root))
+        comparison = Comparison(scanned, base, self._reader, self._notices, full=not below)
         writer = EntryWriter(compressed)
         rows: list[SealedRecord] = []
         for entry in comparison.entries():
