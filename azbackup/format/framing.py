@@ -11,12 +11,14 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from azbackup.errors import Damaged
+from azbackup.format.batches import batches
 from azbackup.format.labels import RECORD_MAGIC
 from azbackup.format.model import SealedRecord
 
 _NAME = struct.Struct(">H")
 _SEALED = struct.Struct(">I")
 _BLOB_BYTES = 16 * 1024 * 1024
+_MOST = 262_144  # records of a copy that are read: of 28 bytes and more, and never so many; planted ones have none
 
 
 def frame(rows: Sequence[SealedRecord]) -> bytes:
@@ -32,10 +34,10 @@ def unframe(data: bytes) -> list[SealedRecord]:
     """The records of a copy; of one that was cut, those that are whole. Damaged when it does not begin like one."""
     if not data.startswith(RECORD_MAGIC):
         raise Damaged(f"a copy of records does not begin with {RECORD_MAGIC.decode()}")
-    rows = []
+    rows: list[SealedRecord] = []
     at = len(RECORD_MAGIC)
     try:
-        while at < len(data):
+        while at < len(data) and len(rows) < _MOST:
             (length,) = _NAME.unpack_from(data, at)
             name = data[at + _NAME.size : at + _NAME.size + length].decode("ascii")
             at += _NAME.size + length
@@ -52,13 +54,4 @@ def unframe(data: bytes) -> list[SealedRecord]:
 
 def groups(rows: Sequence[SealedRecord]) -> Iterator[list[SealedRecord]]:
     """The rows in order, in groups for one blob each."""
-    group: list[SealedRecord] = []
-    size = 0
-    for row in rows:
-        if group and size + len(row.sealed) > _BLOB_BYTES:
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += len(row.sealed)
-    if group:
-        yield group
+    return batches(rows, lambda row: len(row.sealed), _BLOB_BYTES)

@@ -12,6 +12,7 @@ from functools import partial
 from azbackup.crypto.sealing import Keys, chunk_id, open_chunk
 from azbackup.errors import Damaged
 from azbackup.format import compression
+from azbackup.format.batches import batches
 from azbackup.packs.layout import PackLayout, Span
 from azbackup.workers import ahead
 
@@ -67,12 +68,4 @@ class PackReader:
 
 def _groups(pack: PackLayout, span: Span) -> list[list[int]]:
     """The chunks of a span, as many at a time as are decompressed at once."""
-    groups: list[list[int]] = [[]]
-    size = 0
-    for chunk in span.chunks:
-        if size >= _GROUP_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(chunk)
-        size += pack.record.plain[chunk] + _CHUNK_COST
-    return groups
+    return list(batches(span.chunks, lambda chunk: pack.record.plain[chunk] + _CHUNK_COST, _GROUP_BYTES))

@@ -9,11 +9,11 @@ every pack that the journal or the table knows is used by the next run.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Callable
 from io import BytesIO
 
+from azbackup.format.checksum import md5_of
 from azbackup.format.labels import PACK_PREFIX, pack_blob
 from azbackup.format.model import SealedRecord
 from azbackup.format.payloads import encode_pack
@@ -79,7 +79,7 @@ class PackUploader:
     def _upload(self, pack: Pack) -> SealedRecord:
         record = pack.record
         record.tier = self._run.tier
-        record.md5 = hashlib.md5(pack.data, usedforsecurity=False).digest()  # what Azure lists; the tags protect
+        record.md5 = md5_of(pack.data)
         name = pack_blob(self._partition.name, pack.pack_id)
         self._partition.blobs.put_new(name, pack.data, record.tier, record.md5)
         return self._partition.records.seal(PACK_PREFIX + pack.pack_id, encode_pack(pack.record))

@@ -7,10 +7,10 @@ when a row is missing, does not open, or the table is lost.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from azbackup.errors import Damaged, Missing
+from azbackup.format.checksum import md5_of
 from azbackup.format.framing import frame, unframe
 from azbackup.format.labels import FILES_PREFIX, KEY_COPY_PREFIX, SNAPSHOT_PREFIX, copy_name, record_blob
 from azbackup.format.model import RunId, SealedRecord
@@ -30,8 +30,7 @@ class Copies:
     def put(self, name: str, rows: Sequence[SealedRecord]) -> None:
         """Writes one copy, in one request. Exists when the name is taken by other bytes."""
         data = frame(rows)
-        md5 = hashlib.md5(data, usedforsecurity=False).digest()
-        self._blobs.put_new(self._prefix + name, data, "hot", md5)
+        self._blobs.put_new(self._prefix + name, data, "hot", md5_of(data))
 
     # --- reading
 

@@ -8,7 +8,6 @@ Whoever can create blobs can plant copies: each that can be read is tried, cheap
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from azbackup.crypto.kdf import Stretch, stretch
 from azbackup.crypto.keywrap import new_data_key, unwrap_data_key, wrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Damaged, Exists, Missing, NothingStored, UsageError, WrongPassword
+from azbackup.format.checksum import md5_of
 from azbackup.format.labels import GENERATIONS, KEY_COPY_PREFIX, KEY_NAME, key_copy_name, number_of, record_blob
 from azbackup.records.key_record import (
     COPY_BYTES,
@@ -213,7 +213,7 @@ class Keystore:
     def _put_copy(self, record: KeyRecord) -> None:
         data = encode_copy(record)
         name = record_blob(self._partition, key_copy_name(record.generation))
-        self._blobs.put_new(name, data, "hot", hashlib.md5(data, usedforsecurity=False).digest())
+        self._blobs.put_new(name, data, "hot", md5_of(data))
 
     def _listing(self) -> dict[int, BlobInfo]:
         """The blobs that have the name of a copy, by number."""

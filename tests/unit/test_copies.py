@@ -25,6 +25,11 @@ ROWS = st.lists(
 ROW = SealedRecord("pack-20261122T210800Z-0123456789abcdef", b"sealed")
 
 
+def test_a_copy_of_millions_of_empty_records_takes_little() -> None:
+    """A planted copy: no more records are made of it than any honest one has."""
+    assert len(unframe(RECORD_MAGIC + bytes(6) * 1_000_000)) <= 2**18
+
+
 @given(ROWS)
 def test_rows_come_back(rows: list[SealedRecord]) -> None:
     """What was framed is read, in order."""

@@ -16,6 +16,7 @@ from azure.core import MatchConditions
 from azure.data.tables import EntityProperty, TableClient, UpdateMode
 
 from azbackup.errors import Changed, Exists, Missing
+from azbackup.format.batches import batches
 from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
 from azbackup.format.model import SealedRecord
 from azbackup.storage.azure.account import Account
@@ -44,19 +45,13 @@ def from_properties(entity: Any) -> bytes:
     return b"".join(parts)
 
 
-def batches(rows: Sequence[SealedRecord]) -> Iterator[list[SealedRecord]]:
+def _transactions(rows: Sequence[SealedRecord]) -> Iterator[list[SealedRecord]]:
     """The rows in order, in groups that one transaction can hold."""
-    group: list[SealedRecord] = []
-    size = 0
-    for row in rows:
-        encoded = len(row.sealed) * 4 // 3 + _ENVELOPE_BYTES
-        if group and (len(group) == _TRANSACTION_ROWS or size + encoded > _TRANSACTION_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += encoded
-    if group:
-        yield group
+    return batches(rows, _encoded_size, _TRANSACTION_BYTES, _TRANSACTION_ROWS)
+
+
+def _encoded_size(row: SealedRecord) -> int:
+    return len(row.sealed) * 4 // 3 + _ENVELOPE_BYTES
 
 
 class AzureRows:
@@ -116,7 +111,7 @@ class AzureRows:
         again, all that is there must agree.
         """
         versions: dict[str, str] = {}
-        for group in batches(rows):
+        for group in _transactions(rows):
             while group:
                 try:
                     versions.update(self._insert_group(group))

@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
+from azbackup.format.batches import batches
 from azbackup.format.model import SealedRecord
 from azbackup.storage.local.cache_file import open_own, remove_odd
 from azbackup.storage.protocols import PlainRow, RowStore, RowValue
@@ -257,16 +258,10 @@ class CachedRows:
     def _read(self, first: str, last: str) -> Generator[SealedRecord, None, list[str]]:
         """A range of the table, kept as it is read; the names that were kept."""
         names: list[str] = []
-        read: list[SealedRecord] = []
-        size = 0
-        for row in self._rows.range(first, last):
-            yield row
-            read.append(row)
-            size += len(row.sealed)
-            if size >= _PUT_BYTES:
-                names += self._cache.put(read)
-                read, size = [], 0
-        return names + self._cache.put(read)
+        for rows in batches(self._rows.range(first, last), lambda row: len(row.sealed), _PUT_BYTES):
+            yield from rows
+            names += self._cache.put(rows)
+        return names
 
 
 def _spans(
