@@ -12,7 +12,7 @@ from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.errors import Status
-from azbackup.format.labels import stamp
+from azbackup.format.labels import NAME_CHARACTERS, stamp
 from azbackup.format.model import Snapshot
 from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
@@ -28,7 +28,8 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
     partition = open_partition(session)
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
-    host, cache = session.args.host or socket.gethostname(), cache_directory(os.environ)
+    host = (session.args.host or socket.gethostname()).encode("utf-8", "backslashreplace").decode()[:NAME_CHARACTERS]
+    cache = cache_directory(os.environ)
     job = Job(source, host, fresh, session.args.reread, os.fsencode(cache))
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache, partition.keys)

@@ -10,9 +10,7 @@ the commit nothing is visible; whatever had its record written by then is used b
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +18,7 @@ from azbackup.commands.backup.changes import Comparison, wants_full
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
+from azbackup.commands.backup.owners import group_names, user_names
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.tally import Tally
 from azbackup.errors import AzbackupError, Damaged
@@ -153,8 +152,8 @@ class Backup:
             layers=read.layers,
             totals=totals,
             parent=parent.number if parent else 0,
-            users=_names(read.tally.owners, "passwd"),
-            groups=_names(read.tally.groups, "group"),
+            users=user_names(read.tally.owners),
+            groups=group_names(read.tally.groups),
             unreadable=read.tally.unreadable,
         )
         finished = commit(self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after)
@@ -182,14 +181,3 @@ def _same_place(snapshots: list[Snapshot], job: Job) -> str:
     if others := [each for each in sources if each.host == job.host and os.path.realpath(each.path) == real]:
         return f"it is the same directory as {os.fsdecode(others[-1].path)}, which is a source already"
     return ""
-
-
-def _names(ids: set[int], database: str) -> dict[int, str]:
-    """The names of users ('passwd') or groups ('group') that this machine knows."""
-    found = {}
-    for each in sorted(ids):
-        try:
-            found[each] = pwd.getpwuid(each).pw_name if database == "passwd" else grp.getgrgid(each).gr_name
-        except KeyError:
-            continue
-    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from azbackup.format.labels import NAMED_UNREADABLE
 from azbackup.format.model import Entry, Kind, Totals
 
-_NAMED_UNREADABLE = 1000
+_NAMED_BYTES = 128 * 1024  # of unreadable paths, so that a snapshot always fits its record
 _MOST_BYTES = 2**63 - 1
 
 
@@ -17,6 +18,7 @@ class Tally:
         self.owners: set[int] = set()
         self.groups: set[int] = set()
         self._missed: bytes | None = None  # the last one
+        self._room = _NAMED_BYTES
 
     def count(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
         """An entry of the snapshot; `same`: it is the old one."""
@@ -45,5 +47,6 @@ class Tally:
             return
         self._missed = path
         self.totals.unreadable += 1
-        if len(self.unreadable) < _NAMED_UNREADABLE:
+        if len(self.unreadable) < NAMED_UNREADABLE and len(path) <= self._room:
+            self._room -= len(path)
             self.unreadable.append(path)
