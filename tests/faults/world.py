@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -182,22 +182,36 @@ class World:
             show.damage(opened.damage)
         return Catalog(records), Partition(PARTITION, keys, blobs, records)
 
-    def restore(self, destination: Path, number: int = 0, fuse: Fuse | None = None) -> Restored:
-        """Restore a snapshot, the newest for 0."""
-        show = Silent()
+    def restore(
+        self,
+        destination: Path,
+        number: int = 0,
+        fuse: Fuse | None = None,
+        *,
+        show: Silent | None = None,
+        paths: Sequence[bytes] = (),
+        exclude: Sequence[str] = (),
+        every: bool = False,
+        **options: Any,
+    ) -> Restored:
+        """Restore a snapshot, the newest for 0, or the newest of `every` source; `options` are the request's."""
+        show = show or Silent()
         catalog, partition = self.opened(fuse, show)
         snapshots = [each for each in catalog.snapshots() if number in (0, each.number)]
         if not snapshots:
             raise NothingStored("no snapshot")
-        snapshot = snapshots[-1]
+        chosen = [(snapshots[-1], b"")]
+        if every:
+            chosen = [(each, each.source.strip(b"/")) for each in {each.source: each for each in snapshots}.values()]
         staging: Any = Fused(self.staging, fuse or Fuse())
         wish = RestoreRequest(
-            snapshots=[(snapshot, b"")],
+            snapshots=chosen,
             destination=os.fsencode(destination),
-            selection=Selection([], [], []),
+            selection=Selection(paths, [], exclude),
             thaw=ThawOptions(),
             prices=load_prices(None),
             now=lambda: _NOW_NS / 1e9,
+            **options,
         )
         thaw = ThawRequests(PackStates(partition.blobs, staging, PARTITION), staging, "mark")
         result = Restore(wish, partition, catalog, thaw, show).run()

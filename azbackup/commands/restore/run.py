@@ -114,8 +114,7 @@ class Restore:
         """Directories first and, with their own metadata, last. What was not restored keeps what would be removed."""
         attempt = self._recorder.attempt
         to.replaced |= plan.replaced
-        for entry in plan.directories:
-            attempt(entry, partial(to.make_directory, entry))
+        directories = [entry for entry in plan.directories if attempt(entry, partial(to.make_directory, entry))]
         for entry in plan.specials:
             attempt(entry, partial(to.make_special, entry))
         waiting = self._files(plan, to)
@@ -123,7 +122,7 @@ class Restore:
             attempt(entry, partial(to.mend, entry))
         if not waiting:
             self._remove(plan.extras, to)
-        for entry in reversed(plan.directories):
+        for entry in reversed(directories):
             if entry.path not in plan.kept:
                 attempt(entry, partial(to.finish_directory, entry))
         for note in to.notes:
