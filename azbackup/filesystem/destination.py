@@ -143,7 +143,8 @@ class Destination:
         temporary = self._temporaries.file(entry.path)
         if entry.sparse:
             os.ftruncate(temporary.descriptor, entry.size)
-        self._metadata.describe(entry, temporary.descriptor)
+        # Nothing is inherited from a directory that this run has made.
+        self._metadata.describe(entry, temporary.descriptor, bare=self._directories.is_bare(temporary.parent))
         self._devices.setdefault(self._temporaries.seal(entry.path), temporary.parent)
         self._ready[entry.path] = None
         if entry.links > 1:

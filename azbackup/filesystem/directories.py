@@ -102,7 +102,10 @@ class Directories:
         self._known: dict[bytes, tuple[int, int]] = {}  # device and inode of those that were entered
         self._lifted: dict[bytes, int] = {}  # the modes of those whose owner was let in
         self._listings = _Listings()
+        self._inheriting: set[bytes] = set()  # those made whose own inherited ACLs could not be taken away
         self.root = self._open_root(root)
+        if made:
+            self._drop_acls(self.root, b"")
 
     def close(self) -> None:
         """Puts back the modes that were lifted and not set since, and closes all of them."""
@@ -164,11 +167,6 @@ class Directories:
             return status
         return os.stat_result((stat.S_IFMT(status.st_mode) | self._lifted[path], *tuple(status)[1:]), _times(status))
 
-    def is_empty(self) -> bool:
-        """Whether nothing at all is in the root."""
-        with os.scandir(self.root) as found:
-            return next(found, None) is None
-
     # --- names
 
     def names(self, path: bytes) -> set[bytes]:
@@ -186,7 +184,10 @@ class Directories:
             here = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except OSError:
             return
-        alias = self._listings.alias(path, self._listable(path), name, (here.st_dev, here.st_ino))
+        try:
+            alias = self._listings.alias(path, self._listable(path), name, (here.st_dev, here.st_ino))
+        except OSError:
+            return  # another user's, who does not let it be listed
         if alias is not None:
             raise Unwritable(f"this file system takes its name for that of {os.fsdecode(alias)}, which is there")
 
@@ -195,12 +196,13 @@ class Directories:
         self._lift(descriptor, path, _LOOKING)
         return descriptor
 
+    def is_bare(self, path: bytes) -> bool:
+        """Whether what is made in a directory inherits nothing from it, for sure."""
+        return path in self.made and path not in self._inheriting
+
     def is_exposed(self, path: bytes) -> bool:
         """Whether somebody else could exchange names in a directory: another user who owns it or may write to it."""
-        status = os.fstat(self.at(path))
-        if status.st_uid not in (0, os.geteuid()):
-            return True
-        return bool(status.st_mode & 0o022) and not status.st_mode & stat.S_ISVTX
+        return _is_exposed(os.fstat(self.at(path)))
 
     # --- one step
 
@@ -246,8 +248,12 @@ class Directories:
         self.made.add(path)
         self.added(parent, name)
         descriptor = os.open(name, DIRECTORY_FLAGS, dir_fd=above)
-        drop_acls(descriptor)
+        self._drop_acls(descriptor, path)
         return descriptor
+
+    def _drop_acls(self, descriptor: int, path: bytes) -> None:
+        if not drop_acls(descriptor):
+            self._inheriting.add(path)
 
     def _opened(self, above: int, parent: bytes, name: bytes, path: bytes) -> int:
         """Opens what is there; its mode, or that of the directory above it, is lifted where that helps."""
@@ -283,6 +289,12 @@ class Directories:
         os.chmod(b"/proc/self/fd/%d" % descriptor, mode | bits)
         self._lifted.setdefault(path, mode)
         return True
+
+
+def _is_exposed(status: os.stat_result) -> bool:
+    if status.st_uid not in (0, os.geteuid()):
+        return True
+    return bool(status.st_mode & 0o022) and not status.st_mode & stat.S_ISVTX
 
 
 def _times(status: os.stat_result) -> dict[str, float | int]:

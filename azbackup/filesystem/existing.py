@@ -31,7 +31,8 @@ class Existing:
 
     def is_empty(self) -> bool:
         """Whether nothing at all is there."""
-        return self._directories.is_empty()
+        with os.scandir(self._directories.root) as found:
+            return next(found, None) is None
 
     def look(self, path: bytes) -> os.stat_result | None:
         """What stands at a path now, None if nothing does that could be seen.
@@ -50,7 +51,10 @@ class Existing:
 
     def has_others(self, path: bytes, own: Collection[bytes]) -> bool:
         """Whether a directory holds anything that is not among `own` paths."""
-        names = self._directories.names(path)
+        try:
+            names = self._directories.names(path)
+        except OSError:
+            return True
         return any(join(path, name) not in own and not is_temporary(name) for name in names)
 
     def below(self, path: bytes) -> Iterator[ScannedPath]:

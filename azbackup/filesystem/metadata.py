@@ -125,10 +125,10 @@ class MetadataWriter:
         self._privileges = privileges
         self.notes = Notes()
 
-    def describe(self, entry: Entry, where: int | bytes) -> None:
-        """Sets what an entry says, and takes away attributes that it does not have."""
+    def describe(self, entry: Entry, where: int | bytes, *, bare: bool = False) -> None:
+        """Sets what an entry says, and takes away attributes that it does not have; one that is `bare` has none."""
         owned = not self._owner or self._try(entry, "owner", lambda: os.chown(where, entry.uid, entry.gid))
-        bits = self._set_xattrs(entry, where)
+        bits = self._set_xattrs(entry, where, bare=bare)
         if entry.kind != Kind.SYMLINK:
             mode = self.mode(entry, None if self._owner and owned else _owner_of(where))
             if mode != entry.mode and self._privileges:
@@ -169,12 +169,14 @@ class MetadataWriter:
             if self._privileges or not name.startswith((b"security.", b"trusted."))
         }
 
-    def _set_xattrs(self, entry: Entry, where: int | bytes) -> int:
+    def _set_xattrs(self, entry: Entry, where: int | bytes, *, bare: bool) -> int:
         """Sets an entry's attributes and removes others; the mode's bits that may be set then.
 
         Where an ACL is other than the entry's, the bits for the group would open the file to whom the ACL names, or to
         its group as far as the ACL meant somebody else.
         """
+        if bare and not entry.xattrs:
+            return 0o7777
         wanted = self._wanted(entry)
         bits = 0o7777
         for name in self._foreign(where, wanted):

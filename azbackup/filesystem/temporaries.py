@@ -250,7 +250,11 @@ class Temporaries:
         if exposed and not _is_same(temporary, temporary.temporary, directory, ctime=True):
             raise Unwritable(_EXCHANGED)
         try:
-            os.rename(temporary.temporary, temporary.name, src_dir_fd=directory, dst_dir_fd=directory)
+            try:
+                os.rename(temporary.temporary, temporary.name, src_dir_fd=directory, dst_dir_fd=directory)
+            except PermissionError:  # as for `_new`
+                directory = self._directories.let_in(temporary.parent)
+                os.rename(temporary.temporary, temporary.name, src_dir_fd=directory, dst_dir_fd=directory)
         except FileNotFoundError:
             raise Unwritable(_EXCHANGED) from None
         except OSError as error:

@@ -58,7 +58,9 @@ class Restore:
                 destination = destination or self._open()
                 self._execute(plan, destination)
         except OSError as error:
-            raise out_of_space(error) or error from None
+            raise out_of_space(error) or AzbackupError(
+                f"the destination fails: {error.strerror}", "check the disk; run the same command again: it goes on"
+            ) from error
         finally:
             if destination is not None:
                 destination.close()

@@ -16,6 +16,7 @@ from azbackup.commands.restore.tree import Target
 from azbackup.filesystem.directories import Unwritable
 from azbackup.filesystem.existing import Existing, Identify
 from azbackup.filesystem.overwrite import Decision, decision, is_right
+from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry, Kind
 
 _COARSEST_NS = 2 * 10**9  # FAT keeps even seconds
@@ -97,7 +98,7 @@ class Standing:
         try:
             right = self._is_right(entry, status, lengths)
         except OSError:
-            right = False
+            right = False  # what cannot be looked at is written anew
         decided = decision(self._request.policy, entry, status, right)
         if decided is Decision.WRITE and stat.S_ISDIR(status.st_mode):
             self._replace(entry, "a directory is in the way; --delete removes it, with all that is in it")
@@ -120,11 +121,14 @@ class Standing:
             return True
 
     def _look(self, entry: Entry) -> os.stat_result | None:
-        """What is there; None also below what is going to be replaced."""
+        """What is there; None also below what is going to be replaced, and where writing will say what is wrong."""
         assert self._root is not None
         if self.replaced and any(entry.path.startswith(path + b"/") for path in self.replaced):
             return None
-        return self._root.look(entry.path)
+        try:
+            return self._root.look(entry.path)
+        except OSError:
+            return None
 
     def _replace(self, entry: Entry, why: str) -> None:
         if not self._request.delete:
@@ -167,6 +171,7 @@ class Standing:
         found = []
         for scanned in self._existing.below(top):
             entry = scanned.entry or Entry(scanned.path, int(Kind.FIFO))
-            if scanned.path not in self._target.paths and self._target.means(scanned.path, entry.kind):
+            known = scanned.path in self._target.paths or is_temporary(scanned.path.rpartition(b"/")[2])
+            if not known and self._target.means(scanned.path, entry.kind):
                 found.append(scanned.path)
         return found
