@@ -14,7 +14,7 @@ from azbackup.records.keystore import change_password
 
 def change_password_command(args: argparse.Namespace, show: LineProgress) -> Status:
     """change_password.py: opens the partition with the old password and wraps its data key under the new one."""
-    vault = open_vault(args)
+    vault = open_vault(args, show)
     vault.unlock(password_of(args, "--old-password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
     record = change_password(vault.keystore, vault.password, new, utc_now(), show.damage)

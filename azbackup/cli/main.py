@@ -111,7 +111,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     prices = load_prices(args.prices)
     source = options.absolute_path(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
-    vault = open_vault(args)
+    vault = open_vault(args, show)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
     with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
         vault.unlock(password, creates=True, accepts=args.accept_key_costs)
@@ -158,6 +158,6 @@ def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:
 
 
 def _opened(args: argparse.Namespace, show: LineProgress, started: float) -> Session:
-    vault = open_vault(args)
+    vault = open_vault(args, show)
     vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
     return Session(args, show, vault, vault.keystore.open(vault.password), started)

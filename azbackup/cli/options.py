@@ -125,6 +125,12 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
         network.add_argument(
             f"--limit-{way}", metavar="KIB", type=float, default=0.0, help=f"{way} no faster than KIB KiB a second"
         )
+    network.add_argument(
+        "--wait-for-network",
+        metavar="MINUTES",
+        type=float,
+        help="wait so long for a network that is away or not there yet (default: 3 without a terminal, 0 on one)",
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     output.add_argument("--quiet", action="store_true", help="problems and errors only")

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import re
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from azbackup.storage.azure.staging import AzureStaging
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.local.row_cache import CachedRows
+
+_UNATTENDED_SECONDS = 180.0
 
 
 class Vault:
@@ -179,7 +182,7 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def open_vault(args: argparse.Namespace) -> Vault:
+def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
     """The adapters that the options and the environment describe; nothing is sent yet. UsageError."""
     partition = check_partition(args.partition)
     if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,54}", args.container):
@@ -191,7 +194,20 @@ def open_vault(args: argparse.Namespace) -> Vault:
     names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
     connection = credentials.connection({name: getattr(args, name) for name in names}, os.environ)
     limits = Limits(_pace(args.limit_upload), _pace(args.limit_download))
-    return Vault(partition, connection, limits, args.container, args.table)
+    vault = Vault(partition, connection, limits, args.container, args.table)
+    stays = bool(getattr(args, "wait", False))
+    vault.patience = Patience(_network_seconds(args), stays, report=show.note, clock=time.monotonic)
+    return vault
+
+
+def _network_seconds(args: argparse.Namespace) -> float:
+    """How long a network is waited for: whoever sits at a terminal can see to it, a timer at resume cannot."""
+    minutes: float | None = args.wait_for_network
+    if minutes is None:
+        return 0.0 if sys.stderr is not None and sys.stderr.isatty() else _UNATTENDED_SECONDS
+    if not minutes >= 0:
+        raise UsageError("--wait-for-network is a number of minutes", "give 0 or more")
+    return minutes * 60
 
 
 def _pace(kib_per_second: float) -> Throttle | None:

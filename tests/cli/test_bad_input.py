@@ -205,10 +205,10 @@ def test_options_that_there_are_not(cli: Cli, options: list[str]) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_server_that_is_not_there(cli: Cli, tree: Path, tmp_path: Path, closed_port: int, script: str) -> None:
-    """Where nobody listens it is 14, in less than 10 seconds."""
+    """Where nobody listens, and nobody is to be waited for, it is 14, in less than 10 seconds."""
     nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=closed_port, table_port=closed_port))
     began = time.monotonic()
-    result = run(nowhere, script, tree, tmp_path)
+    result = run(nowhere, script, tree, tmp_path, "--wait-for-network", "0")
     assert time.monotonic() - began < 10
     check_error(result, script, 14, "connection refused")
 
@@ -216,7 +216,7 @@ def test_server_that_is_not_there(cli: Cli, tree: Path, tmp_path: Path, closed_p
 def test_server_that_breaks_off(pended: Cli, archive: ArchiveSimulator, tree: Path, tmp_path: Path) -> None:
     """A server that breaks every connection off is 14; once it does not, the same command works."""
     archive.add_fault("break")
-    check_error(run(pended, "backup.py", tree, tmp_path), "backup.py", 14)
+    check_error(run(pended, "backup.py", tree, tmp_path, "--wait-for-network", "0"), "backup.py", 14)
     archive.clear_faults()
     pended.backup(tree)
 
@@ -387,6 +387,7 @@ def test_secrets_of_a_command_line_are_not_repeated(cli: Cli, tree: Path, closed
     """A password that was given as an option stands in no message, traceback or JSON line."""
     nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=closed_port, table_port=closed_port))
     for options in (["-vv"], ["--json"], ["-vv", "--json"]):
+        options += ["--wait-for-network", "0"]
         result = nowhere.backup(tree, *options, "--password", "open sesame", "--accesskey", OTHER_KEY, expect=None)
         assert result.returncode in (2, 14)
         check_secrets(result, "open sesame", OTHER_KEY)

@@ -6,12 +6,15 @@ behind; one that is never answered whole ends with 14, two lines and no tracebac
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from emulator.archive import ArchiveSimulator
+from emulator.archive import ArchiveSimulator, archive_simulator
+from emulator.azurite import Azurite
 from emulator.faults import Kind
 from tests.cli.conftest import Cli, check_error
 from tests.cli.test_incremental import small_files
@@ -68,6 +71,23 @@ def test_nobody_answers_whole(
 ) -> None:
     """Status 14, one line with the reason and one with a hint; nothing else reaches stderr."""
     fault = archive.add_fault(kind, chunked=chunked)
-    result = pended.backup(small_files(tmp_path / "source", 1), "--quiet", expect=14)
+    result = pended.backup(small_files(tmp_path / "source", 1), "--quiet", "--wait-for-network", "0", expect=14)
     check_error(result, "backup.py", 14, "cannot reach Azure storage at 127.0.0.1")
     assert fault.hits >= 4
+
+
+def test_a_network_that_comes(cli: Cli, azurite: Azurite, tmp_path: Path) -> None:
+    """A timer fires at resume, without a terminal: the run says that it waits, and begins when the network is there."""
+    with socket.socket() as blob, socket.socket() as table:
+        for plug in (blob, table):
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            plug.bind(("127.0.0.1", 0))
+        ports = [int(plug.getsockname()[1]) for plug in (blob, table)]
+        later = cli.elsewhere(endpoints=replace(azurite, blob_port=ports[0], table_port=ports[1]))
+        process = later.start("backup.py", small_files(tmp_path / "source", 1))
+        assert process.stderr is not None
+        assert "connection refused; trying again" in process.stderr.readline()
+    with archive_simulator(azurite, blob_port=ports[0], table_port=ports[1]):
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    assert len(said.splitlines()) == 1

@@ -21,6 +21,7 @@ from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.answers import Asked, flaw
 from azbackup.storage.azure.blobs import AzureBlobs
 from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.staging import AzureStaging
 from azbackup.storage.azure.tables import AzureRows
 from azbackup.storage.azure.throttle import Limits, Throttle
@@ -240,3 +241,21 @@ def test_an_answer_without_an_id_is_a_strangers(status: int) -> None:
     assert "answered in its place" in flaw(Asked("GET", "https://x/c/b"), status, {}, b"")
     for busy in (408, 429, 500, 502, 503, 504):
         assert flaw(Asked("GET", "https://x/c/b"), busy, {}, b"") == ""
+
+
+def test_a_restore_that_stays_outlives_an_outage(archive: ArchiveSimulator, stores: Stores, vault: Vault) -> None:
+    """Lists, reads and cleaning up go on after forty breaks in a row, which is said once for each of them."""
+    assert stores
+    said: list[str] = []
+    place = connection({"connection_string": archive.connection_string}, {})
+    patience = Patience(stays=True, report=said.append, sleep=lambda _: None)
+    staying = AzureStaging(Account(place, patience=patience), vault.container)
+    assert [each.name for each in staying.listed("p/")] == ["p/mark"]
+    archive.add_fault("break", times=40)
+    assert [each.name for each in staying.listed("p/")] == ["p/mark"]
+    archive.add_fault("reset", chunked=True, method="GET", times=40)
+    assert staying.get_range("p/mark", 0, 10) == b""
+    archive.add_fault("throttle", method="DELETE", times=40)
+    staying.delete("p/mark")
+    assert len(said) == 2
+    assert all(each.endswith("; trying again") for each in said)

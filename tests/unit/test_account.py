@@ -19,7 +19,7 @@ from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.refusals import refusal
-from azbackup.storage.azure.transport import billing_class
+from azbackup.storage.azure.transport import NobodyAnswered, billing_class
 
 KEY = "a2V5" * 22
 PLACE = Connection("account", "http://127.0.0.1:1/account", "http://127.0.0.1:1/account", key=Secret.text(KEY))
@@ -210,3 +210,94 @@ def test_refusals_are_sorted(error: HttpResponseError, passing: bool, said: str,
 def test_a_container_that_is_being_deleted_is_waited_for() -> None:
     """Azure takes half a minute for that: asked again, as a busy service is."""
     assert Tries().call(answer(409, "ContainerBeingDeleted"), answer(409, "TableBeingDeleted")) == (3, None)
+
+
+class Clock:
+    """A clock that moves by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def patient(**allowed: Any) -> tuple[Tries, Clock, list[str]]:
+    """Return an account that may wait, its clock, and what it says about it."""
+    tries, clock, said = Tries(), Clock(), []
+    patience = Patience(**allowed, report=said.append, sleep=clock.sleep, clock=lambda: clock.now)
+    tries.account = Account(PLACE, patience=patience)
+    return tries, clock, said
+
+
+REFUSED = ServiceRequestError("Connection refused")
+NO_NAMES = ServiceRequestError("[Errno -3] Temporary failure in name resolution")
+
+
+@pytest.mark.parametrize("error", [REFUSED, NO_NAMES, ServiceResponseError("Connection reset by peer")])
+def test_a_network_that_is_not_there_yet(error: AzureError) -> None:
+    """It is waited for as long as was allowed, from the first contact on, and the run says so once."""
+    tries, clock, said = patient(network_seconds=180)
+    assert tries.call(*[error] * 30) == (31, None)
+    assert len(said) == 1
+    assert said[0].endswith("; trying again")
+    count, raised = tries.call(error, forever=True)
+    assert 180 < clock.now < 2 * 180 + 60
+    assert isinstance(raised, Unavailable)
+    assert count > 20
+
+
+def test_only_a_network_is_waited_for() -> None:
+    """A stranger's page, a certificate that is not trusted and settings that cannot be used do not get better so."""
+    for error in (
+        NobodyAnswered("something on the way answered in its place"),
+        ServiceRequestError("certificate verify failed"),
+        ServiceRequestError("Could not find a suitable TLS CA certificate bundle, invalid path: /x"),
+    ):
+        tries, clock, said = patient(network_seconds=180)
+        assert tries.call(error, forever=True)[0] <= 4
+        assert clock.now < 2
+        assert said == []
+
+
+def test_names_that_cannot_be_looked_up_now() -> None:
+    """No resolver is not the same as no such name; an untrusted certificate says where trusted ones come from."""
+    hints = {
+        "[Errno -3] Temporary failure in name resolution": ("cannot be looked up at the moment", "network"),
+        "[Errno -2] Name or service not known": ("the host name is not known", "account name"),
+        "certificate verify failed: unable to get local issuer": ("not trusted", "REQUESTS_CA_BUNDLE"),
+        "invalid path: TLS CA certificate bundle": ("file of trusted certificates is not there", "REQUESTS_CA_BUNDLE"),
+        "Missing dependencies for SOCKS support.": ("proxy's address cannot be used", "HTTPS_PROXY"),
+    }
+    for text, (reason, hint) in hints.items():
+        raised = Tries().call(ServiceRequestError(text), forever=True)[1]
+        assert raised is not None
+        assert reason in raised.message
+        assert hint in raised.hint
+
+
+def test_a_run_that_stays_waits_as_long_as_it_takes() -> None:
+    """Once the account was reached: a network that is away for hours, and a service that is busy; not before."""
+    tries, clock, said = patient(stays=True)
+    assert tries.call(REFUSED, forever=True)[0] == 4
+    assert tries.call() == (1, None)
+    assert tries.call(*[REFUSED] * 3000) == (3001, None)
+    assert clock.now > 3 * 3600
+    assert tries.call(*[answer(503, "ServerBusy")] * 3000) == (3001, None)
+    assert len(said) == 2, "once for each outage"
+    assert tries.call(answer(403, "AuthorizationFailure"))[0] == 1
+
+
+def test_an_address_that_takes_connections_and_says_nothing() -> None:
+    """Four minutes of tries that time out are enough, however few they were."""
+    tries, clock, _ = patient()
+    assert tries.call() == (1, None)
+
+    def silent() -> None:
+        clock.now += 60
+        raise ServiceResponseError("Read timed out.")
+
+    with pytest.raises(Unavailable, match="timed out"):
+        tries.account.call("x", silent)
+    assert 240 <= clock.now <= 330

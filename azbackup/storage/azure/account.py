@@ -8,6 +8,8 @@ class. No key, token or signed address ever stands in a message.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -55,6 +57,8 @@ class Account:
         self._connection = connection
         self._patience = patience or Patience()
         self._reached = False
+        self._told = False
+        self._lock = threading.Lock()
         self.requests: Counter[str] = Counter()
         self._transport = Transport(
             self.requests,
@@ -117,21 +121,39 @@ class Account:
             began = self._patience.clock()
             answer = self._try(action)
             if not isinstance(answer, AzureError):
-                self._reached = True
+                self._reached, self._told = True, False
                 return answer
             if isinstance(answer, NobodyAnswered):
-                wait = absent.next(self._patience.clock() - began if answer.is_silent else 0.0)
+                silent = self._patience.clock() - began if answer.is_silent else 0.0
+                wait = absent.next(self._seconds(network=answer.is_network), silent)
+                error = self._unreachable(answer, table=table)
                 if wait is None or not answer.passing:
-                    raise self._unreachable(answer, table=table) from None
+                    raise error from None
             elif isinstance(answer, HttpResponseError):
                 self._reached = True
-                wait = busy.next() if passes(answer) else None
+                wait = busy.next(self._seconds(network=False)) if passes(answer) else None
+                error = refusal(what, answer)
                 if wait is None:
-                    raise refusal(what, answer) from None
+                    raise error from None
                 wait = max(wait, retry_after(answer))
             else:
                 raise Unavailable(f"Azure's SDK failed: {what}: {type(answer).__name__}") from None
+            if absent.is_long or busy.is_long:
+                self._tell(f"{error.message}; trying again")
             self._patience.sleep(wait)
+
+    def _seconds(self, *, network: bool) -> float:
+        """How long more than the quick tries are made."""
+        if self._patience.stays and self._reached:
+            return math.inf
+        return self._patience.network_seconds if network else 0.0
+
+    def _tell(self, message: str) -> None:
+        """Says once in an outage that the run waits; several requests may wait at once."""
+        with self._lock:
+            told, self._told = self._told, True
+        if not told:
+            self._patience.report(message)
 
     def _try(self, action: Callable[[], T]) -> T | AzureError:
         """The action's value, or why there is none: whatever is no whole answer is NobodyAnswered."""

@@ -24,20 +24,25 @@ from azbackup.storage.azure.throttle import Limits, PacedBody, Throttle
 _BLOCK_BYTES = 256 * 1024  # read from a connection at once: smaller ones take a third of a restore's time, larger ones
 # are no faster
 _NETWORK_HINT = "check the account name and the network, then run the same command again"
+_BROKEN = "the connection broke off"
 _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 
 
 class NobodyAnswered(ServiceResponseError):
     """There was no whole answer of the service. `reason` in a few words, without the address: it may be signed.
 
-    `passing`: another time may fare better; else something on this machine has to be changed first.
+    `passing`: another time may fare better; else something on this machine has to be changed first. `is_network`: as
+    it is when there is no network, or none yet.
     """
 
-    def __init__(self, reason: str, hint: str = _NETWORK_HINT, *, passing: bool = True) -> None:
+    def __init__(
+        self, reason: str, hint: str = _NETWORK_HINT, *, passing: bool = True, is_network: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
         self.passing = passing
+        self.is_network = is_network
 
     @property
     def is_silent(self) -> bool:
@@ -148,7 +153,7 @@ def _hint(headers: dict[str, str]) -> str:
     return "log in to the network if it asks for that; else check HTTPS_PROXY and NO_PROXY, then run it again"
 
 
-def nobody(error: Exception, reason: str = "the connection broke off") -> NobodyAnswered:
+def nobody(error: Exception, reason: str = _BROKEN) -> NobodyAnswered:
     """The error for whatever four libraries say when no whole answer came; `reason` where they give none."""
     if isinstance(error, NobodyAnswered):
         return error
@@ -157,11 +162,14 @@ def nobody(error: Exception, reason: str = "the connection broke off") -> Nobody
         return found
     if isinstance(error, requests.exceptions.ProxyError):
         status = next((word for word in _PROXY_STATUSES if word in text.split()), "")
-        return NobodyAnswered(f"the proxy does not let it through{f' ({status})' if status else ''}", _PROXY_HINT)
+        refused = f"the proxy does not let it through ({status})"
+        reason = refused if status else "the proxy does not answer"
+        return NobodyAnswered(reason, _PROXY_HINT, is_network=not status)
     for sign, known in _REASONS:
         if sign in text:
-            return NobodyAnswered(known, _CERTIFICATE_HINT if "certificate" in known else _NETWORK_HINT)
-    return NobodyAnswered(reason)
+            trusted = "certificate" not in known
+            return NobodyAnswered(known, _NETWORK_HINT if trusted else _CERTIFICATE_HINT, is_network=trusted)
+    return NobodyAnswered(reason, is_network=reason == _BROKEN)
 
 
 def _of_this_machine(error: Exception, text: str) -> NobodyAnswered | None:
