@@ -222,8 +222,8 @@ def restore_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--overwrite",
         choices=POLICIES,
-        help="what happens to files that are there and differ; default if-changed. Without this option the destination "
-        "may only hold what is in the snapshot",
+        help="what happens to files that are there and differ from the snapshot. Without this option none is replaced: "
+        "they are named, and nothing is restored",
     )
     what.add_argument(
         "--delete",

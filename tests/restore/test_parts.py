@@ -101,7 +101,9 @@ def test_overwrite(back: Back, tmp_path: Path, policy: str, kept: set[str]) -> N
         put(target / file, b"in the way" if name != "corrupt" else bytes(400 * 1024), 12 if name == "corrupt" else 0)
     put(target / "stranger", b"not in the snapshot", 0)
     os.utime(target / "1.bin")
-    result = back("--overwrite", policy, tmp_path / "restored", "d")
+    result = back("--overwrite", policy, tmp_path / "restored", "d", expect=3 if policy == "never" else 0)
+    for name in ("older", "newer") if policy == "never" else ():
+        assert f"d/{files[name]}: differs from the snapshot, and was left as it is" in result.stderr
     for name, file in files.items():
         same = (target / file).read_bytes() == (source / file).read_bytes()
         assert same == (name not in kept), name
@@ -109,6 +111,51 @@ def test_overwrite(back: Back, tmp_path: Path, policy: str, kept: set[str]) -> N
     assert (target / "3.bin").read_bytes() == (source / "3.bin").read_bytes()
     different = len(kept - {"corrupt"})
     assert (f"{different} kept as found" in result.stderr) == bool(different)
+
+
+def test_what_differs_is_not_replaced_unasked(back: Back, tmp_path: Path) -> None:
+    """Whatever differs is named, with which is newer, before anything is asked for or written.
+
+    What an interrupted restore finished is as the snapshot has it, so that going on needs no --overwrite.
+    """
+    there = tmp_path / "restored" / "d"
+    back("--overwrite", "if-changed", tmp_path / "restored", "d/0.bin")
+    put(there / "1.bin", b"older", 0)
+    put(there / "2.bin", b"mine, and newer", 0)
+    os.utime(there / "2.bin")
+    back.archive.clear_requests()
+    result = back(tmp_path / "restored", expect=1)
+    assert "d/1.bin: differs from the snapshot, and is older than it\n" in result.stderr
+    assert "d/2.bin: differs from the snapshot, and is newer than it\n" in result.stderr
+    assert "d/1.bin and 1 more differ from the snapshot; nothing was restored" in result.stderr
+    assert "0.bin" not in result.stderr
+    assert back.changes() == []
+    assert (there / "2.bin").read_bytes() == b"mine, and newer"
+    assert not (tmp_path / "restored" / "a").exists()
+    dry = back("--dry-run", tmp_path / "restored", "d").stderr
+    assert "would replace d/2.bin by an older one" in dry
+    assert "would replace d/1.bin\n" in dry
+    assert "would create d/3.bin" in dry
+    (there / "1.bin").unlink()
+    (there / "2.bin").unlink()
+    back(tmp_path / "restored", "d")
+
+
+@pytest.mark.parametrize("name", ["second", "link"])
+def test_links_that_differ_are_not_replaced_unasked(own: Back, tmp_path: Path, name: str) -> None:
+    """A file in the place of a further hard link, or a symbolic link that leads elsewhere, is somebody's work too."""
+    put(own.stored.source / "first", b"stored" * 1000, 1)
+    os.link(own.stored.source / "first", own.stored.source / "second")
+    (own.stored.source / "link").symlink_to("first")
+    store(own, "--tier", "hot")
+    own(tmp_path / "restored")
+    (tmp_path / "restored" / name).unlink()
+    (tmp_path / "restored" / name).symlink_to("elsewhere")
+    result = own(tmp_path / "restored", expect=1)
+    assert f"{name}: differs from the snapshot, and is newer than it\n" in result.stderr
+    assert os.readlink(tmp_path / "restored" / name) == "elsewhere"
+    own("--overwrite", "if-changed", tmp_path / "restored")
+    assert differences(own.stored.source, tmp_path / "restored") == []
 
 
 def test_foreign_files_are_refused_unless_told_otherwise(back: Back, tmp_path: Path) -> None:
@@ -138,7 +185,7 @@ def test_check_existing(back: Back, tmp_path: Path) -> None:
 def test_check_existing_and_never(back: Back, tmp_path: Path) -> None:
     """--overwrite never is stronger than a corruption that was found."""
     put(tmp_path / "restored" / "d" / "2.bin", bytes(400 * 1024), 12)
-    back("--check-existing", "--overwrite", "never", tmp_path / "restored", "d/2.bin")
+    back("--check-existing", "--overwrite", "never", tmp_path / "restored", "d/2.bin", expect=3)
     assert (tmp_path / "restored" / "d" / "2.bin").read_bytes() == bytes(400 * 1024)
 
 
@@ -151,7 +198,7 @@ def test_hard_links_and_the_policies(own: Back, tmp_path: Path) -> None:
     destination = tmp_path / "restored"
     put(destination / "first", b"mine", 2)
     put(destination / "third", b"mine too", 2)
-    own("--overwrite", "never", destination)
+    own("--overwrite", "never", destination, expect=3)
     assert (destination / "first").read_bytes() == b"mine"
     assert (destination / "second").read_bytes() == b"stored" * 1000
     assert (destination / "third").read_bytes() == b"mine too"

@@ -78,10 +78,12 @@ class RestoreResult:
 class Recorder:
     """Counts for the result what becomes of each path, and tells the progress. Called from the run's own thread."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, policy: str = "") -> None:
+        """`policy` is what happens to what is in the way: with `never` each path that was kept is a problem."""
         self.progress = progress
         self.result = RestoreResult()
         self.damages = 0
+        self._names_kept = policy == "never"
 
     def note(self, message: str) -> None:
         """Tells the user something that changes nothing."""
@@ -93,8 +95,10 @@ class Recorder:
         self.progress.advance(entry.path, 1, entry.size)
 
     def kept(self, entry: Entry) -> None:
-        """Another file was there, and the policy left it."""
+        """Something else was there, and the policy left it."""
         self.result.kept += 1
+        if self._names_kept:
+            self.failed(entry, "differs from the snapshot, and was left as it is (--overwrite never)")
         self.progress.advance(entry.path, 1, entry.size)
 
     def done(self, entry: Entry) -> None:

@@ -2,8 +2,8 @@
 
     entries -> groups of hard links -> where their chunks are -> what is not there yet -> which packs -> the estimate
 
-Promises that planning changes nothing, at the destination or in the storage, and that what costs too much or could
-never end is refused here. A file that cannot be planned is named; the others still are.
+Promises that planning changes nothing, at the destination or in the storage. A file that cannot be planned is named;
+the others still are.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from azbackup.commands.restore.checks import Differing
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.links import Link, hard_links
 from azbackup.commands.restore.needs import Needs
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
 from azbackup.commands.restore.standing import Found, Standing
-from azbackup.errors import AzbackupError, Damaged, UsageError
+from azbackup.errors import Damaged
 from azbackup.filesystem.directories import Unwritable
 from azbackup.filesystem.overwrite import Decision
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.index import Piece
 from azbackup.packs.layout import PackLayout
-from azbackup.packs.thaw.policy import State
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
 
@@ -35,7 +35,8 @@ class Plan:
 
     `files` are written, from `packs` by number; `links` are made once their files are there; of `mended` the metadata
     alone is set. `kept` are directories that were there and stay as they are, `replaced` what is of another kind and
-    makes room, `extras` what the snapshot does not have and is removed at the end.
+    makes room, `extras` what the snapshot does not have and is removed at the end. `differing` is what stands where
+    something will be written.
     """
 
     directories: list[Entry] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Plan:
     kept: set[bytes] = field(default_factory=set)
     replaced: set[bytes] = field(default_factory=set)
     extras: list[bytes] = field(default_factory=list)
+    differing: list[Differing] = field(default_factory=list)
     packs: list[PackLayout] = field(default_factory=list)
     estimate: Estimate = field(init=False)
 
@@ -82,7 +84,7 @@ class Planner:
         for complaint in self._states.look(self._needs.index.packs):
             self._recorder.damaged(complaint)
         plan.extras = self._standing.extras(plan.directories)
-        plan.replaced = self._standing.replaced
+        plan.replaced, plan.differing = self._standing.replaced, self._standing.differing
         plan.packs, plan.estimate = self._needs.index.packs, self._needs.estimate(plan.files, self._request)
         return plan
 
@@ -206,19 +208,3 @@ class _Name:
 
     entry: Entry
     found: Found
-
-
-def check_plan(plan: Estimate, request: RestoreRequest) -> None:
-    """Stops, before anything is spent, what costs too much or could never end. Raises AzbackupError, UsageError."""
-    limit, thaw = request.max_cost, request.thaw
-    if limit is not None and plan.price > limit:
-        raise AzbackupError(
-            f"this restore would cost about {plan.price:.4f} {plan.currency}, more than --max-cost {limit:g}",
-            "nothing was spent; --plan shows why, --include restores a part, --priority standard is cheapest",
-        )
-    largest = max((line.size for line in plan.packs if line.state == State.ARCHIVED.value), default=0)
-    if thaw.priority == "high" and largest > thaw.budget:
-        raise UsageError(
-            f"--high-budget is smaller than the largest pack ({largest:,} bytes), so that pack could never be thawed",
-            f"give at least {largest / 1024**3:.4f}, or --priority mixed",
-        )

@@ -14,10 +14,11 @@ import os
 from dataclasses import replace
 from functools import partial
 
+from azbackup.commands.restore.checks import check_differing, check_estimate
 from azbackup.commands.restore.fetcher import Fetcher, WantedFile
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
-from azbackup.commands.restore.planner import Plan, Planner, check_plan
+from azbackup.commands.restore.planner import Plan, Planner
 from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.standing import Standing
 from azbackup.commands.restore.tree import Target, target_entries
@@ -42,7 +43,7 @@ class Restore:
         self._keys = partition.keys
         self._catalog = catalog
         self._thaw = thaw
-        self._recorder = Recorder(progress)
+        self._recorder = Recorder(progress, request.policy)
         catalog.records.report = self._recorder.damaged  # of what is damaged nothing is known: see `_remove`
 
     def run(self) -> RestoreResult:
@@ -54,7 +55,9 @@ class Restore:
         try:
             plan = self._plan(target, destination)
             if not request.plan_only:
-                check_plan(plan.estimate, request)
+                if request.overwrite is None and not request.delete:
+                    check_differing(plan.differing, self._recorder)
+                check_estimate(plan.estimate, request)
                 destination = destination or self._open()
                 self._execute(plan, destination)
         except OSError as error:
@@ -104,11 +107,13 @@ class Restore:
         return plan
 
     def _show(self, plan: Plan) -> None:
-        lines = [("restore", file.entry.path) for file in plan.files]
+        differing = dict(plan.differing)
+        lines = [("replace" if file.entry.path in differing else "create", file.entry.path) for file in plan.files]
         lines += [("set the metadata of", entry.path) for entry in plan.mended]
         lines += [("remove", path) for path in sorted({*plan.extras, *plan.replaced})]
         for what, path in lines:
-            self._recorder.note(f"would {what} {os.fsdecode(path)}")
+            older = " by an older one" if differing.get(path) else ""
+            self._recorder.note(f"would {what} {os.fsdecode(path)}{older}")
 
     # --- doing it
 

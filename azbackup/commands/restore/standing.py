@@ -11,6 +11,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from azbackup.commands.restore.checks import Differing
 from azbackup.commands.restore.outcome import RestoreRequest
 from azbackup.commands.restore.tree import Target
 from azbackup.filesystem.directories import Unwritable
@@ -47,6 +48,9 @@ class Standing:
         self._existing = None if existing is None or existing.is_empty() else existing
         self._root = existing
         self.replaced: set[bytes] = set()  # what is of another kind, and removed for what is restored
+        self.differing: list[
+            Differing
+        ] = []  # but for a file whose size and time are right: that is nobody's newer work
 
     @property
     def is_empty(self) -> bool:
@@ -102,6 +106,8 @@ class Standing:
         decided = decision(self._request.policy, entry, status, right)
         if decided is Decision.WRITE and stat.S_ISDIR(status.st_mode):
             self._replace(entry, "a directory is in the way; --delete removes it, with all that is in it")
+        elif decided is Decision.WRITE and not right and not (entry.kind == Kind.FILE and is_right(entry, status)):
+            self.differing.append(Differing(entry.path, status.st_mtime_ns > entry.mtime_ns))
         return Found(decided, status)
 
     def holds(self, entry: Entry, lengths: Sequence[int]) -> bool:

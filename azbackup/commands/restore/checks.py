@@ -1,0 +1,54 @@
+"""What a plan may not do unasked: replace what differs from the snapshot, cost too much, wait for ever.
+
+Everything here is looked at before anything is thawed, paid for or written.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.outcome import Recorder, RestoreRequest
+from azbackup.errors import AzbackupError, UsageError
+from azbackup.packs.thaw.policy import State
+
+_NAMED = 20
+
+
+class Differing(NamedTuple):
+    """A path where something stands that differs from the snapshot; `newer`: than what is stored."""
+
+    path: bytes
+    newer: bool
+
+
+def check_differing(differing: list[Differing], recorder: Recorder) -> None:
+    """Names what differs. Raises AzbackupError if anything does: it may be work that is nowhere else."""
+    if not differing:
+        return
+    for path, newer in differing[:_NAMED]:
+        recorder.progress.problem(path, f"differs from the snapshot, and is {'newer' if newer else 'older'} than it")
+    more = f" and {len(differing) - 1:,} more" if len(differing) > 1 else ""
+    verb = "differ" if more else "differs"
+    raise AzbackupError(
+        f"{os.fsdecode(differing[0].path)}{more} {verb} from the snapshot; nothing was restored",
+        "give another directory, or say with --overwrite: if-newer replaces only older files, if-changed all that "
+        "differ, never none",
+    )
+
+
+def check_estimate(plan: Estimate, request: RestoreRequest) -> None:
+    """Stops what costs too much or could never end. Raises AzbackupError, UsageError."""
+    limit, thaw = request.max_cost, request.thaw
+    if limit is not None and plan.price > limit:
+        raise AzbackupError(
+            f"this restore would cost about {plan.price:.4f} {plan.currency}, more than --max-cost {limit:g}",
+            "nothing was spent; --plan shows why, --include restores a part, --priority standard is cheapest",
+        )
+    largest = max((line.size for line in plan.packs if line.state == State.ARCHIVED.value), default=0)
+    if thaw.priority == "high" and largest > thaw.budget:
+        raise UsageError(
+            f"--high-budget is smaller than the largest pack ({largest:,} bytes), so that pack could never be thawed",
+            f"give at least {largest / 1024**3:.4f}, or --priority mixed",
+        )
