@@ -56,13 +56,16 @@ def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
     if kind is None:
         return None
     is_file = kind is Kind.FILE
-    ctime_ns = status.st_ctime_ns
+    mtime_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
+    if not (_FIRST_NS <= mtime_ns <= _LAST_NS and _FIRST_NS <= ctime_ns <= _LAST_NS):
+        mtime_ns = min(max(mtime_ns, _FIRST_NS), _LAST_NS)
+        ctime_ns = ctime_ns if _FIRST_NS <= ctime_ns <= _LAST_NS else 0
     return Entry(
         path=path,
         kind=int(kind),
-        size=max(0, status.st_size) if is_file else 0,
-        mtime_ns=min(max(status.st_mtime_ns, _FIRST_NS), _LAST_NS),
-        ctime_ns=ctime_ns if _FIRST_NS <= ctime_ns <= _LAST_NS else 0,
+        size=status.st_size if is_file and status.st_size > 0 else 0,
+        mtime_ns=mtime_ns,
+        ctime_ns=ctime_ns,
         inode=status.st_ino,
         device=status.st_dev,
         links=status.st_nlink if kind is not Kind.DIRECTORY else 1,
@@ -74,9 +77,9 @@ def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
     )
 
 
-def _oddity(status: os.stat_result) -> str:
-    """What of a stat result does not fit an entry, '' for nothing."""
-    if _FIRST_NS <= status.st_mtime_ns <= _LAST_NS:
+def _oddity(entry: Entry | None, status: os.stat_result) -> str:
+    """What of a stat result does not fit the entry that was made of it, '' for nothing."""
+    if entry is None or entry.mtime_ns not in (_FIRST_NS, _LAST_NS) or status.st_mtime_ns == entry.mtime_ns:
         return ""
     return "its modification time is before 1678 or after 2554: the nearest time that can be stored stands for it"
 
@@ -145,8 +148,8 @@ def scan(root: int) -> Iterator[ScannedPath]:
         levels = [_listing(root, b"")]
     except OSError as error:
         raise AzbackupError(f"cannot list the directory to back up: {error.strerror}", _NO_SNAPSHOT) from None
-    found = ScannedPath(b"", ".", root, entry_of(b"", status), odd=_oddity(status))
-    found.error, found.partly = levels[0].error, True
+    found = ScannedPath(b"", ".", root, entry_of(b"", status), error=levels[0].error, partly=True)
+    found.odd = _oddity(found.entry, status)
     yield found
     try:
         while levels:
@@ -195,7 +198,8 @@ def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
     found = ScannedPath(level.prefix + name, item.name, level.descriptor, twice=name in level.twice)
     try:
         status = item.stat(follow_symlinks=False)
-        found.entry, found.odd = entry_of(found.path, status), _oddity(status)
+        found.entry = entry_of(found.path, status)
+        found.odd = _oddity(found.entry, status)
     except FileNotFoundError:
         found.gone = True
     except OSError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from azbackup.errors import AzbackupError
 from emulator.trees import differences
 from tests.faults.world import World, assert_restores, change_source, keep, make_small, make_source
 from tests.listener import Silent
@@ -164,3 +165,66 @@ def test_own_files_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     os.utime(cache, ns=(0, 0))
     world.backup()
     assert_restores(world, source, tmp_path / "restored")
+
+
+def test_a_tree_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is below a path that is too long is not looked for: the path is named (3), what is beside it is stored."""
+    make_small(monkeypatch)
+    monkeypatch.setattr("azbackup.commands.backup.entry_reader.PATH_BYTES", 20)
+    source = tmp_path / "source"
+    source.joinpath(*["deep"] * 30).mkdir(parents=True)
+    (source / "z").write_text("z")
+    world, show = World(source), Silent()
+    snapshot, _ = world.backup(show=show)
+    assert [path for path, _ in show.problems] == [b"/".join([b"deep"] * 5)]
+    assert (snapshot.totals.files, snapshot.totals.directories, snapshot.totals.unreadable) == (1, 5, 1)
+
+
+def becomes_a_file(parent: Path) -> None:
+    """Put a file where the source's parent was."""
+    shutil.rmtree(parent)
+    parent.touch()
+
+
+def becomes_another(parent: Path) -> None:
+    """Put another directory of the same name there."""
+    parent.rename(f"{parent}.old")
+    (parent / "source").mkdir(parents=True)
+
+
+def becomes_a_loop(parent: Path) -> None:
+    """Put a symbolic link to itself there."""
+    shutil.rmtree(parent)
+    parent.symlink_to(parent)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (shutil.rmtree, "vanished"),
+        (becomes_a_file, "vanished"),
+        (becomes_another, "vanished"),
+        (becomes_a_loop, "cannot be looked at any more"),
+    ],
+)
+def test_a_source_whose_parent_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object], words: str
+) -> None:
+    """Whatever becomes of the way to the source while it is read: an expected failure, and no snapshot."""
+    make_small(monkeypatch)
+    source = tmp_path / "parent" / "source"
+    source.mkdir(parents=True)
+    (source / "f").write_text("content")
+    world, real = World(source), os.read
+
+    def read(descriptor: int, size: int) -> bytes:
+        data = real(descriptor, size)
+        if data == b"content":
+            change(source.parent)
+        return data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", read)
+        with pytest.raises(AzbackupError, match=words):
+            world.backup()
+    assert world.numbers() == []

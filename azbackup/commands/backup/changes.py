@@ -162,6 +162,7 @@ class Comparison:
             self._notices.left_out(found.path, _VANISHED)
             return None, False
         except Unreadable as error:
+            found.skip = True  # what is below a path that is too long has a longer one: such a tree may have no end
             self._problem(found.path, str(error))
         except OSError as error:
             self._problem(found.path, f"cannot be read: {error.strerror}")

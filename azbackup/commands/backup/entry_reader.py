@@ -58,7 +58,7 @@ class EntryReader:
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
         """The entry with its chunks, target and attributes. OSError, Unreadable."""
         if len(found.path) > PATH_BYTES:
-            raise Unreadable(f"its path is longer than {PATH_BYTES} bytes")
+            raise Unreadable(f"its path is longer than {PATH_BYTES:,} bytes; it is left out, with all that is below it")
         if now.kind == Kind.FILE:
             return self._file(found, now)
         started = self._now_ns()

@@ -8,22 +8,27 @@ the next run.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from azbackup.filesystem.ticks import tick
 from azbackup.format.model import Entry, Kind
 
 
-@dataclass(frozen=True)
 class Mapped:
     """The inodes that were mapped for writing, and the moment, in Unix nanoseconds, before it was looked."""
 
-    at_ns: int
-    inodes: Future[frozenset[int]]
+    def __init__(self, at_ns: int, inodes: Future[frozenset[int]]) -> None:
+        """`inodes` are waited for when the first file is in hand."""
+        self._at_ns = at_ns
+        self._coming = inodes
+        self._inodes: frozenset[int] | None = None
 
     def may_hold(self, entry: Entry) -> bool:
         """Whether an entry's file may be mapped: it was, or has changed since."""
-        return entry.kind == Kind.FILE and (entry.ctime_ns >= self.at_ns or entry.inode in self.inodes.result())
+        if entry.kind != Kind.FILE:
+            return False
+        if self._inodes is None:
+            self._inodes = self._coming.result()
+        return entry.inode in self._inodes or entry.ctime_ns >= self._at_ns
 
 
 def is_settled(entry: Entry, read_ns: int) -> bool:
