@@ -240,8 +240,9 @@ class Keystore:
         return sorted(found, key=lambda copy: (copy.work, -copy.number))
 
     def _holds_anything(self) -> bool:
-        """Whether the partition has any blob."""
-        return next(iter(self._blobs.listed(f"{self._partition}/")), None) is not None
+        """Whether the partition has any pack or record. Folders alone may stay, where the account has them."""
+        prefix = f"{self._partition}/"
+        return any("/" in blob.name.removeprefix(prefix) for blob in self._blobs.listed(prefix))
 
     def _is_copied(self, row: PlainRow) -> bool:
         """Whether a copy says the same as the row, whatever that is."""

@@ -91,3 +91,44 @@ def test_a_network_that_comes(cli: Cli, azurite: Azurite, tmp_path: Path) -> Non
         said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
     assert len(said.splitlines()) == 1
+
+
+def test_logins_of_a_netrc_stay_at_home(cli: Cli, tmp_path: Path) -> None:
+    """A default line, or one for the host, neither replaces the signature nor is sent to anybody."""
+    netrc = cli.runner.home / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\ndefault login anonymous password me@example.org\n")
+    netrc.chmod(0o600)
+    source = small_files(tmp_path / "source", 2)
+    cli.backup(source, "--tier", "hot")
+    cli.restore(tmp_path / "restored")
+    assert differences(source, tmp_path / "restored") == []
+
+
+def test_proxies_come_from_the_environment(cli: Cli, tmp_path: Path) -> None:
+    """One that does not answer is named as such, with the variables; a host in NO_PROXY is asked straight."""
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        proxy = {"HTTP_PROXY": f"http://127.0.0.1:{plug.getsockname()[1]}"}
+        source = small_files(tmp_path / "source", 1)
+        result = cli.backup(source, "--wait-for-network", "0", env=proxy, expect=14)
+        check_error(result, "backup.py", 14, "the proxy does not answer", "NO_PROXY")
+        cli.backup(source, env={**proxy, "NO_PROXY": "127.0.0.1"})
+
+
+def test_trusted_certificates_that_are_gone(cli: Cli, tmp_path: Path) -> None:
+    """A file that is not there is named by the variable that says it, at once, and is no traceback."""
+    secure = {"AZURE_STORAGE_CONNECTION_STRING": cli.vault.endpoints.connection_string.replace("http", "https")}
+    env = {"REQUESTS_CA_BUNDLE": "/nonexistent.pem", **secure}
+    result = cli.backup(small_files(tmp_path / "source", 1), env=env, expect=14)
+    check_error(result, "backup.py", 14, "trusted certificates", "REQUESTS_CA_BUNDLE")
+
+
+def test_folders_that_stayed(cli: Cli, tmp_path: Path) -> None:
+    """Where an account has folders, empty ones outlive what was in them: that is a partition with nothing in it."""
+    with BlobServiceClient.from_connection_string(cli.vault.endpoints.connection_string) as service:
+        container = service.create_container(cli.vault.container)
+        for name in (cli.vault.partition, f"{cli.vault.partition}/packs", f"{cli.vault.partition}/records"):
+            container.upload_blob(name, b"", metadata={"hdi_isfolder": "true"})
+    cli.restore(tmp_path / "restored", expect=10)
+    cli.backup(small_files(tmp_path / "source", 1), "--tier", "hot")
+    cli.restore(tmp_path / "restored")

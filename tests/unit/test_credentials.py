@@ -163,7 +163,7 @@ def test_every_64_bytes_are_a_key(raw: bytes) -> None:
 
 def test_a_connection_string_has_everything() -> None:
     """Account, endpoints and key; blanks and a last semicolon do not matter, nor does the case of the names."""
-    for text in (STRING, f" {STRING}; ", STRING.replace("AccountName", "accountname")):
+    for text in (STRING, f" {STRING}; ", STRING.replace("AccountName", "accountname"), STRING.replace(";", " ; ")):
         found = connection({"connection_string": text}, {})
         assert found.blob_endpoint == "https://strung.blob.core.windows.net"
         assert revealed(found) == (OTHER_KEY, None)

@@ -133,7 +133,7 @@ def sas_token(text: str) -> Secret:
 def _from_string(text: str, account: str) -> Connection:
     """The connection of a connection string. Source: "Configure Azure Storage connection strings"."""
     parts = dict(part.split("=", 1) for part in text.strip().strip(";").split(";") if "=" in part)
-    known = {name.lower(): value for name, value in parts.items()}
+    known = {name.strip().lower(): value.strip() for name, value in parts.items()}
     if known.get("usedevelopmentstorage", "").lower() == "true":
         known = {"accountname": _EMULATOR, "accountkey": _EMULATOR_KEY}
     name = known.get("accountname", account)
