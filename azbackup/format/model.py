@@ -109,7 +109,7 @@ class PackRecord(msgspec.Struct, omit_defaults=True):
 
     size: Annotated[int, Meta(ge=0, le=PACK_BYTES)]
     md5: Annotated[bytes, Meta(max_length=16)]
-    tier: Annotated[str, Meta(max_length=32)]
+    tier: Annotated[str, Meta(max_length=32, pattern=r"\A[a-z0-9-]*\Z")]
     ids: Annotated[bytes, Meta(max_length=PACK_CHUNKS * CHUNK_ID_BYTES)]
     sealed: Lengths
     plain: PlainLengths

@@ -179,6 +179,21 @@ def test_a_bomb_in_a_file_record_costs_its_source(world: World, story: Story, tm
     assert differences(story.first, tmp_path / "restored") == []
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["all of it", "one byte"])
+def test_a_planted_thawed_copy_is_not_the_packs_fault(
+    world: World, story: Story, tmp_path: Path, *, whole: bool
+) -> None:
+    """Of the right size, listing the right MD5: it is removed, the pack is thawed again, and everything is restored."""
+    for name, blob in world.blobs.blobs.items():
+        if "/packs/" in name:
+            blob.tier = "archive"
+            data = bytes(len(blob.data)) if whole else blob.data[:-1] + bytes([blob.data[-1] ^ 1])
+            world.staging.blobs[name] = Blob(data, "hot", blob.md5)
+    restored = world.restore(tmp_path / "restored")
+    assert (restored.damage, restored.problems) == ([], 0)
+    assert differences(story.first, tmp_path / "restored") == []
+
+
 @pytest.mark.parametrize("prefix", [b"../victim", b"a/../../victim", b"..", b"/etc", b"a\0b"])
 def test_no_prefix_leads_out_of_the_destination(world: World, prefix: bytes) -> None:
     """The second line: even a source that got past the decoder is no path below a destination."""

@@ -19,6 +19,7 @@ from azbackup.storage.prices import Prices
 
 _STAGING_DAYS = 2.0
 _DAY = 86400.0
+_PRICED = {"hot", "cool", "cold", "archive"}  # a listing may name others: premium ones, and those of times to come
 _TABLE_REQUESTS = 4  # of every run: the key, then snapshots, file and pack records, a page each
 
 
@@ -176,7 +177,7 @@ def _cost(
 
 def _reading(use: PackUse, prices: Prices) -> float:
     """Reading the wanted spans of a pack: of its own tier when online, of Hot once thawed."""
-    tier = use.tier if use.state is State.ONLINE else "hot"
+    tier = use.tier if use.state is State.ONLINE and use.tier in _PRICED else "hot"
     return prices.reading(len(use.reads), use.read_bytes, tier)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from azbackup.errors import Damaged, Missing
 from azbackup.filesystem.destination import Destination
-from azbackup.format.model import Entry
+from azbackup.format.model import Entry, PackId
 from azbackup.packs.index import Piece
 from azbackup.packs.layout import PackLayout, Span, spans
 from azbackup.packs.reader import PackReader, Plain
@@ -68,17 +68,25 @@ class Fetcher:
         reader: PackReader,
         destination: Destination,
         listener: Listener,
+        reject: Callable[[PackLayout], bool] = lambda _: False,
     ) -> None:
-        """`read` gives the bytes of a pack from the place where they can be read now; `reader` opens them."""
+        """`read` gives the bytes of a pack from the place where they can be read now; `reader` opens them.
+
+        `reject` is asked once about a pack that does not open: whether that was the fault of a thawed copy.
+        """
         self._read_range = read
         self._reader = reader
         self._destination = destination
         self._listener = listener
+        self._reject = reject
+        self._asked: set[PackId] = set()  # packs that `reject` was asked about
+        self._rejected: set[PackId] = set()  # those of them whose copy was at fault, in this round
         self._ready: dict[bytes, WantedFile] = {}  # complete, and not on the disk yet
 
     def run(self, files: Sequence[WantedFile], packs: Sequence[PackLayout]) -> list[WantedFile]:
         """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
         uses: dict[int, Wanted] = {}
+        self._rejected.clear()
         for file in files:
             file.left, file.put_off = len(file.pieces), False
             for pack, chunk, offset in file.pieces:
@@ -121,6 +129,9 @@ class Fetcher:
         self, pack: PackLayout, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
     ) -> None:
         if isinstance(plain, Damaged):
+            if self._is_rejected(pack):
+                self._put_off(wanted)
+                return
             self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
             for file, _ in wanted:
                 self._give_up(file, f"pack {pack.pack_id} is damaged")
@@ -128,6 +139,14 @@ class Fetcher:
         for file, offset in wanted:
             if not file.failed and not file.put_off:
                 self._write(file, offset, plain)
+
+    def _is_rejected(self, pack: PackLayout) -> bool:
+        """Whether what was read is a copy that is not the pack; a second one is not asked for in one restore."""
+        if pack.pack_id not in self._asked:
+            self._asked.add(pack.pack_id)
+            if self._reject(pack):
+                self._rejected.add(pack.pack_id)
+        return pack.pack_id in self._rejected
 
     def _write(self, file: WantedFile, offset: int, plain: Plain) -> None:
         if not self._listener.attempt(file.entry, lambda: self._destination.write(file.entry, offset, plain)):

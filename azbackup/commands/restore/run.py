@@ -145,7 +145,7 @@ class Restore:
             files = files + [WantedFile(link.entry, link.pieces) for link in links if not link.right]
             links = []
         request, result = self._request, self._recorder.result
-        fetcher = Fetcher(self._thaw.states.read, PackReader(self._keys), to, self._recorder)
+        fetcher = Fetcher(self._thaw.states.read, PackReader(self._keys), to, self._recorder, self._thaw.reject)
         scheduler = Scheduler(self._thaw, fetcher, plan.packs, request.thaw, request.now)
         waiting = scheduler.run(files, self._recorder, request.wait)
         paths = {file.entry.path for file in waiting.files}

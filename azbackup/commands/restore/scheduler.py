@@ -79,6 +79,8 @@ class Scheduler:
             now, todo = self._sort(todo, listener)
             put_off = self._fetcher.run(now, self._packs)
             todo += put_off
+            for note in self._thaw.notes():
+                listener.note(note)
             if not todo or refused is not None:
                 break
             if put_off and not retried:

@@ -11,14 +11,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from azbackup.errors import AzbackupError
+from azbackup.errors import AzbackupError, Missing
+from azbackup.format.checksum import md5_of
+from azbackup.format.labels import PACK_BYTES
 from azbackup.packs.layout import PackLayout
-from azbackup.packs.thaw.policy import ThawOptions, ThawRequest, choose_requests
+from azbackup.packs.thaw.policy import State, ThawOptions, ThawRequest, choose_requests
 from azbackup.packs.thaw.states import PackStates, Staged, is_coming
 from azbackup.storage.protocols import BlobInfo, ThawStore
 from azbackup.workers import ahead
 
 _HOUR = 3600.0
+_HIGH_SECONDS = 15 * _HOUR  # after which no thaw of high priority is still on its way, whatever a blob looks like
 _MARK_SECONDS = 7 * 24 * 3600.0  # after which a restore that did not come back is forgotten
 _AT_ONCE = 8
 
@@ -42,6 +45,13 @@ class ThawRequests:
         self._staging = staging
         self._mark = states.mark_prefix + mark
         self._claimed = False
+        self._notes: list[str] = []
+        self._told_of_strangers = False
+
+    def notes(self) -> list[str]:
+        """What was in the way since this was last asked for."""
+        found, self._notes = self._notes, []
+        return found
 
     # --- asking
 
@@ -49,15 +59,20 @@ class ThawRequests:
         self, packs: Iterable[PackLayout], options: ThawOptions, now: float
     ) -> tuple[list[ThawRequest], list[PackLayout]]:
         """What `ask` would ask for, and what waits for the next hour's budget."""
+        for pack_id in self.states.find_stuck(now):
+            self._notes.append(f"the thawed copy of pack {pack_id} was on its way for two days: it is made anew")
         needed = [(pack, self.states.state(pack), self.states.priority(pack)) for pack in packs]
-        return choose_requests(needed, options, self._spent(now))
-
-    def _spent(self, now: float) -> int:
-        """Bytes of the hour's budget that are taken: asked for at high within the hour, or still on their way."""
         in_place = [info for info in self.states.listed.values() if info.pending]
-        infos = [*self.states.staged.values(), *self.states.strangers, *in_place]
-        high = [info for info in infos if info.priority == "high"]
-        return sum(info.size for info in high if is_coming(info) or now - info.created < _HOUR)
+        own = _spent([*self.states.staged.values(), *in_place], now)
+        others = _spent(filter(_is_pack, self.states.strangers), now)
+        asks, later = choose_requests(needed, options, own + others)
+        if later and others and not self._told_of_strangers:
+            self._told_of_strangers = True
+            self._notes.append(
+                f"{others:,} bytes of the hour's budget are taken by thawed copies of other partitions; "
+                "--priority standard, or mixed, does not wait for them"
+            )
+        return asks, later
 
     def ask(self, asks: Sequence[ThawRequest], *, in_place: bool) -> None:
         """Sends the requests, and looks again unless all copies are there at once. Unavailable."""
@@ -83,7 +98,28 @@ class ThawRequests:
             return False
         if copy is not None:
             self._staging.delete(name)
+            self.states.forget_copy(ask.pack)
         return self._staging.thaw(name, ask.priority)
+
+    def reject(self, pack: PackLayout) -> bool:
+        """Whether what was read of a pack is a thawed copy that is not the pack: then it is removed, to be made anew.
+
+        The MD5 of the pack's record tells, which is sealed: whoever can write to the staging container can put anything
+        under a copy's name, with any MD5 that a listing shows. A pack that is damaged itself is not thawed again.
+        """
+        if self.states.state(pack) is not State.THAWED or not self.states.agrees(pack.pack_id, pack.record):
+            return False
+        name = self.states.name_of(pack)
+        try:
+            data = self._staging.get_range(name, 0, pack.record.size)
+        except Missing:
+            data = b""
+        if md5_of(data) == pack.record.md5:
+            return False
+        self._staging.delete(name)
+        self.states.forget_copy(pack)
+        self._notes.append(f"the thawed copy of pack {pack.pack_id} was not the pack: it was removed, and is made anew")
+        return True
 
     def claim(self) -> None:
         """Leaves the mark of a restore that needs copies, so that no other one removes them; or renews it."""
@@ -142,3 +178,14 @@ class ThawRequests:
         for info in back:
             self._staging.archive_again(info.name)
         return Discarded(found.copies, found.size, len(back), sum(info.pending for info in infos))
+
+
+def _spent(infos: Iterable[BlobInfo], now: float) -> int:
+    """Bytes of the hour's budget that are taken: asked for at high within the hour, or still on their way."""
+    high = [info for info in infos if info.priority == "high"]
+    return sum(info.size for info in high if now - info.created < (_HIGH_SECONDS if is_coming(info) else _HOUR))
+
+
+def _is_pack(info: BlobInfo) -> bool:
+    """Whether a blob can be the copy of a pack of some partition: nothing else takes a part of the hour's budget."""
+    return "/packs/" in info.name and info.size <= PACK_BYTES

@@ -18,6 +18,7 @@ from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State
 from azbackup.storage.protocols import BlobInfo, BlobStore, ThawStore
 
 _HOUR = 3600.0
+_STUCK_SECONDS = 48 * _HOUR  # Azure promises a thaw within 15 hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class PackStates:
         self.marked: dict[str, BlobInfo] = {}
         self.strangers: list[BlobInfo] = []
         self.used_staging = False
+        self._stuck: set[str] = set()
 
     # --- looking
 
@@ -107,6 +109,21 @@ class PackStates:
             else:
                 self.strangers.append(info)
 
+    def find_stuck(self, now: float) -> list[str]:
+        """The packs whose copy has been on its way for longer than any thaw takes: from now on it counts for nothing.
+
+        A rule put it back into the archive, or somebody put it there so that restores wait for ever.
+        """
+        old = {name for name, copy in self.staged.items() if is_coming(copy) and now - copy.created > _STUCK_SECONDS}
+        found = sorted(name for name in old - self._stuck if self.staged[name].created)
+        self._stuck.update(found)
+        return [name.removeprefix(self._prefix) for name in found]
+
+    def forget_copy(self, pack: PackLayout) -> None:
+        """The copy of a pack is there no more."""
+        self.staged.pop(self.name_of(pack), None)
+        self._stuck.discard(self.name_of(pack))
+
     def refresh(self, *, packs_too: bool = False) -> None:
         """Lists again what changes while thaws are pending: the copies, and packs that thaw in place."""
         if packs_too or any(info.pending for info in self.listed.values()):
@@ -129,7 +146,7 @@ class PackStates:
         if info.tier != "archive" and not info.pending:
             return State.ONLINE
         copy = self.staged.get(info.name)
-        if copy is None or _is_useless(copy, info):
+        if copy is None or info.name in self._stuck or _is_useless(copy, info):
             return State.PENDING if info.pending else State.ARCHIVED
         return State.PENDING if is_coming(copy) else State.THAWED
 
@@ -179,5 +196,6 @@ def is_coming(copy: BlobInfo) -> bool:
 
 
 def _is_useless(copy: BlobInfo, original: BlobInfo) -> bool:
-    """Whether a copy failed, or is there but is not one of this pack."""
-    return copy.failed or (not is_coming(copy) and copy.size != original.size)
+    """Whether a copy failed, or is there but is not one of this pack: of another size, or with another MD5."""
+    differs = copy.size != original.size or bool(copy.md5 and original.md5 and copy.md5 != original.md5)
+    return copy.failed or (not is_coming(copy) and differs)

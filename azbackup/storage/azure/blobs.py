@@ -27,14 +27,15 @@ def describe(blob: BlobProperties) -> BlobInfo:
     status = str(blob.archive_status or "")
     copying = bool(blob.copy and blob.copy.status == "pending")
     md5 = blob.content_settings.content_md5 if blob.content_settings else None
-    metadata = blob.metadata or {}
+    # Metadata may be anybody's, and anything.
+    priority = (str(blob.rehydrate_priority or "") or (blob.metadata or {}).get("priority", "")).lower()
     return BlobInfo(
         name=str(blob.name),
         size=int(blob.size or 0),
         md5=bytes(md5) if md5 else b"",
         tier=str(getattr(blob.blob_tier, "value", blob.blob_tier) or "Hot").lower(),
         pending=status.startswith("rehydrate-pending") or copying,
-        priority=(str(blob.rehydrate_priority or "") or metadata.get("priority", "")).lower(),
+        priority=priority if priority in ("standard", "high") else "",
         failed=bool(blob.copy and blob.copy.status in ("failed", "aborted")),
         modified=_seconds(blob.last_modified),
         created=_seconds(blob.creation_time),

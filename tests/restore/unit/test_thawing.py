@@ -68,6 +68,78 @@ def test_state_by_the_copy(copy: dict[str, object] | None, state: State) -> None
     assert thawing.states.state(world.packs[0]) is state
 
 
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_copy_that_never_comes_is_made_anew(*, pending: bool) -> None:
+    """On its way for two days, or put back into the archive: that is no thaw of Azure's, and is not waited for."""
+    world = World("a")
+    thawing = world.thawing()
+    name = pack_blob("user", "a")
+    for hours, asked in ((47, 0), (49, 1)):
+        copy = listed("a", tier="archive", pending=pending, created=NOW - hours * HOUR)
+        thawing.states.staged = {name: copy}
+        asks, _ = thawing.asks(world.packs, ThawOptions(), NOW)
+        assert (len(asks), len(thawing.notes())) == (asked, asked)
+    thawing.ask(asks, in_place=False)
+    assert world.staging.blobs[name].data == b"a" * 10
+    assert thawing.states.state(world.packs[0]) is State.PENDING
+
+
+def test_a_copy_with_another_md5_is_none() -> None:
+    """Right in size and planted: what lists another MD5 than the pack was never copied from it."""
+    world = World("a")
+    thawing = world.thawing()
+    thawing.states.staged = {pack_blob("user", "a"): listed("a", md5=bytes(16))}
+    assert thawing.states.state(world.packs[0]) is State.ARCHIVED
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_copy_that_does_not_open_is_told_from_a_damaged_pack(*, sound: bool) -> None:
+    """By the MD5 that the pack's record has: a planted copy is removed, and said; a true one of a bad pack is not."""
+    world = World("a")
+    world.staging.slow = False
+    thawing = world.thawing()
+    name = pack_blob("user", "a")
+    world.staging.thaw(name, "standard")
+    if not sound:
+        world.staging.blobs[name].data = b"planted..."
+    thawing.states.list_staging()
+    assert thawing.states.state(world.packs[0]) is State.THAWED
+    assert thawing.reject(world.packs[0]) is not sound
+    assert (name in world.staging.blobs) is sound
+    assert len(thawing.notes()) == (not sound)
+    assert not thawing.reject(world.packs[0])
+
+
+STRANGERS = {
+    "no pack": BlobInfo("anything", 20 * 1024**3, b"", "archive", priority="high", created=NOW),
+    "no pack's size": BlobInfo(pack_blob("other", "x"), 20 * 1024**3, b"", "hot", priority="high", created=NOW),
+    "for ever": BlobInfo(
+        pack_blob("other", "x"), 60 * 1024**2, b"", "archive", priority="high", created=NOW - 16 * HOUR
+    ),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
+def test_strangers_do_not_take_the_budget_for_ever(stranger: BlobInfo) -> None:
+    """What is no pack, or was asked for long ago, whoever put it there: high priority goes on."""
+    world = World("a")
+    thawing = world.thawing()
+    thawing.states.strangers = [stranger] * 200
+    asks, later = thawing.asks(world.packs, ThawOptions("high"), NOW)
+    assert (len(asks), later) == (1, [])
+
+
+def test_strangers_that_take_the_budget_are_named() -> None:
+    """Whoever waits for the hour's budget is told once what took it, and how not to wait."""
+    world = World("a")
+    thawing = world.thawing()
+    thawing.states.strangers = [listed("x", priority="high", created=NOW)]
+    for notes in (1, 0):
+        asks, later = thawing.asks(world.packs, ThawOptions("high", budget=10), NOW)
+        assert (asks, len(later)) == ([], 1)
+        assert len(thawing.notes()) == notes
+
+
 def test_states_without_copies() -> None:
     """Online and missing packs need no staging container."""
     world = World("a", tier="cool")
