@@ -180,14 +180,13 @@ class Directories:
     def check_name(self, path: bytes, name: bytes) -> None:
         """Raises Unwritable when what stands at this name of the directory has another one."""
         directory = self.at(path, make=False)
+        if not os.access(name, os.F_OK, dir_fd=directory, follow_symlinks=False):
+            return  # most of the time: cheaper than a stat that fails
         try:
             here = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        except OSError:
-            return
-        try:
             alias = self._listings.alias(path, self._listable(path), name, (here.st_dev, here.st_ino))
         except OSError:
-            return  # another user's, who does not let it be listed
+            return  # gone again, or another user's, who does not let it be listed
         if alias is not None:
             raise Unwritable(f"this file system takes its name for that of {os.fsdecode(alias)}, which is there")
 

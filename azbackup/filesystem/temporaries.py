@@ -17,12 +17,14 @@ import stat
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 from azbackup.filesystem.directories import Directories, Unwritable, split
 
 _TEMPORARY = re.compile(rb"\.azbackup-[0-9a-f]{16}\.part")
 _OPEN_FILES = 32
 _NAMELESS = getattr(os, "O_TMPFILE", os.O_DIRECTORY)
+_FIRST, _COUNT = int.from_bytes(os.urandom(8), "big"), count()
 _EXCHANGED = "its temporary file was removed or exchanged by somebody else"
 
 
@@ -32,7 +34,8 @@ def is_temporary(name: bytes) -> bool:
 
 
 def _new_name() -> bytes:
-    return b".azbackup-%s.part" % os.urandom(8).hex().encode()
+    """A name that nobody has: random for the process, then counted. It is made with O_EXCL all the same."""
+    return b".azbackup-%016x.part" % ((_FIRST + next(_COUNT)) % (1 << 64))
 
 
 @dataclass(slots=True)
@@ -168,6 +171,8 @@ class Temporaries:
         """Closes the temporary of a file, if it is open."""
         temporary = self._open.pop(path, None)
         if temporary is not None:
+            if temporary.sealed is None:  # it will be opened again
+                temporary.identity = _identity(os.fstat(temporary.descriptor))
             os.close(temporary.descriptor)
             temporary.descriptor = -1
 
@@ -175,6 +180,7 @@ class Temporaries:
         """Closes the temporary of a file that is complete; the device that it is on."""
         temporary = self._all[path]
         status = os.fstat(temporary.descriptor)
+        temporary.identity = _identity(status)
         temporary.sealed = (status.st_uid, status.st_ctime_ns)
         self.close(path)
         return temporary.identity[0]
@@ -222,7 +228,6 @@ class Temporaries:
     def _create(temporary: Temporary, directory: int) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
-        temporary.identity = _identity(os.fstat(temporary.descriptor))
         _lock(temporary.descriptor, fcntl.LOCK_EX)
 
     def _open_again(self, temporary: Temporary) -> None:

@@ -417,7 +417,13 @@ def fold_case(monkeypatch: pytest.MonkeyPatch, _root: Path) -> None:
         listed = {each.lower(): each for each in map(os.fsencode, os.listdir(directory))}
         return listed.get(name.lower(), name)
 
-    for call, which in (("stat", "dir_fd"), ("open", "dir_fd"), ("mkdir", "dir_fd"), ("unlink", "dir_fd")):
+    for call, which in (
+        ("stat", "dir_fd"),
+        ("open", "dir_fd"),
+        ("mkdir", "dir_fd"),
+        ("unlink", "dir_fd"),
+        ("access", "dir_fd"),
+    ):
         real = getattr(os, call)
 
         def one(name: Any, *arguments: Any, real: Any = real, which: str = which, **named: Any) -> Any:
