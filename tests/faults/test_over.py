@@ -533,29 +533,74 @@ def test_a_link_to_a_source(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_inodes(tmp_path: Path) -> Iterator[Path]:
-    """Give a mounted ext4 whose inodes have no room for parts of seconds."""
-    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Give a way to mount an image of an ext4, by default a new one; `options` are those of mkfs.ext4."""
+    make = shutil.which("mkfs.ext4")
+    if os.geteuid() != 0 or make is None:
         pytest.skip("only root can mount, and mkfs.ext4 makes it")
-    image, place = tmp_path / "image", tmp_path / "mounted"
-    place.mkdir()
-    with image.open("wb") as file:
-        file.truncate(16 << 20)
-    subprocess.run([shutil.which("mkfs.ext4") or "", "-q", "-I", "128", image], check=True, capture_output=True)
-    if subprocess.run(["/bin/mount", "-o", "loop", image, place], check=False, capture_output=True).returncode:
-        pytest.skip("this machine mounts no images")
-    yield place
-    subprocess.run(["/bin/umount", place], check=True)
+    places: list[Path] = []
+
+    def mount(image: Path | None = None, *options: str) -> Path:
+        place = tmp_path / f"mounted{len(places)}"
+        place.mkdir()
+        if image is None:
+            image = place.with_suffix(".image")
+            with image.open("wb") as file:
+                file.truncate(16 << 20)
+            subprocess.run([make, "-q", *options, image], check=True, capture_output=True)
+        if subprocess.run(["/bin/mount", "-o", "loop", image, place], check=False, capture_output=True).returncode:
+            pytest.skip("this machine mounts no images")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["/bin/umount", place], check=True)
 
 
-def test_whole_seconds(world: World, small_inodes: Path) -> None:
-    """Restored twice: all names are there, links are one file, and nothing is written by the second run."""
+def test_whole_seconds(world: World, mounted: Callable[..., Path]) -> None:
+    """Inodes without room for parts of seconds: links are one file, and the second run writes nothing."""
     put(world.source / "a", when=TIME + 123_456_789)
     os.link(world.source / "a", world.source / "b")
     put(world.source / "late", when=16_800_000_000 * 10**9)
     world.backup()
-    to = small_inodes / "to"
+    to = mounted(None, "-I", "128") / "to"
     assert over(world, to).problems == []
     before = inodes(to, "a", "b", "late")
     assert over(world, to).problems == []
     assert inodes(to, "a", "b", "late") == before
+
+
+@pytest.mark.parametrize("moment", [1, 7, 0])
+def test_the_power_goes(
+    world: World, mounted: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """The disk as it is when a file has got its name: those that have one are whole. At the end (0) all are there."""
+    for number in range(12):
+        put(world.source / f"f{number:02}", "x" * 5000)
+    with (world.source / "hollow").open("wb") as file:
+        file.write(b"important")
+        file.truncate(1 << 20)
+    world.backup()
+    place = mounted()
+    image, disk = place.with_suffix(".image"), tmp_path / "disk"
+    rename, seen = os.rename, iter(range(1, 1000))
+
+    def renamed(*arguments: Any, **named: Any) -> None:
+        rename(*arguments, **named)
+        if next(seen) == moment:
+            shutil.copyfile(image, disk)
+
+    monkeypatch.setattr(os, "rename", renamed)
+    over(world, place / "to")
+    if moment == 0:
+        shutil.copyfile(image, disk)
+    monkeypatch.undo()
+    after = mounted(disk) / "to"
+    stored = describe(world.source)
+    found = {path: look for path, look in describe(after).items() if path and b".azbackup-" not in path}
+    assert {path: look.digest for path, look in found.items()} == {path: stored[path].digest for path in found}
+    if moment == 0:
+        assert differences(world.source, after) == []
+    over(world, after)
+    assert differences(world.source, after) == []
