@@ -266,6 +266,8 @@ class Temporaries:
             if error.errno in (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST):
                 raise Unwritable("a directory is in the way; --delete removes it, with all that is in it") from None
             raise
+        if temporary.sealed is None:  # a link that has replaced a name of the same file: then it was not renamed
+            _unlink_if_there(temporary.temporary, directory)
         if exposed and not _is_same(temporary, temporary.name, directory, ctime=False):
             raise Unwritable(_EXCHANGED)
 

@@ -406,6 +406,15 @@ def test_a_hard_link_is_the_same_file(root: Path, destination: Destination) -> N
     assert temporaries(root) == []
 
 
+def test_a_link_over_the_same_file_leaves_nothing(root: Path, destination: Destination) -> None:
+    """A name that is one of the file already: renaming does nothing then, and the temporary goes all the same."""
+    destination.write(file(b"f", links=2), 0, b"12345")
+    finish(destination, file(b"f", links=2))
+    for _ in range(2):
+        destination.make_link(b"g", b"f", None)
+    assert sorted(os.listdir(root)) == ["f", "g"]
+
+
 def test_attributes_come_back(root: Path, destination: Destination) -> None:
     """Extended attributes are set; one that may not be set is remembered by name, and is no failure."""
     entry = file(b"f", size=0, xattrs=[(b"user.a", b"\x00\xff"), (b"nonsense.b", b"x")])
