@@ -12,16 +12,19 @@ class Progress(Protocol):
     """Listener of a run. Called from the run's own thread only. It keeps what it needs: a run hands on no lists."""
 
     def stage(self, name: str, files: int = 0, size: int = 0) -> None:
-        """A stage begins; `files` and `size` (bytes) are what it expects, 0 when unknown."""
+        """Begins a stage; `files` and `size` (bytes) are what it expects, 0 when unknown."""
 
     def advance(self, path: bytes, files: int, size: int) -> None:
-        """`files` more entries and `size` more bytes are done; `path` is the one in hand."""
+        """Counts `files` more entries and `size` more bytes as done; `path` is the one in hand."""
 
     def problem(self, path: bytes, message: str) -> None:
-        """This path could not be read, or restored."""
+        """Reports a path that could not be read, or restored."""
 
     def note(self, message: str) -> None:
-        """Worth a line: something was skipped, chosen, healed or is pending."""
+        """Tells the user something that does not change the exit status.
+
+        A file was skipped, a snapshot chosen, a row repaired, or a thaw is pending.
+        """
 
     def damage(self, message: str) -> None:
-        """Something stored is missing, cut, swapped or altered: the run goes on and ends with status 13."""
+        """Reports stored data that is missing, cut, swapped or altered: the run goes on and ends with status 13."""

@@ -105,7 +105,7 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     for path in listing.unknown:
         look.session.show.problem(path, "is not in the snapshot")
     if not count and not listing.unknown:
-        look.session.show.note("nothing matches")
+        look.session.show.note("no path matches")
     return count, len(listing.unknown)
 
 
@@ -130,5 +130,5 @@ def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
         if look.results.gone:
             break
     if not count:
-        look.session.show.note("nothing matches")
+        look.session.show.note("no path matches")
     return count, 0

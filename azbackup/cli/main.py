@@ -52,7 +52,7 @@ def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Li
     _raise_descriptor_limit()
     args = parser.parse_args()
     show = _show(parser.prog, args)
-    hint = "run the same command again: what was finished is kept"
+    hint = "run the same command again: it goes on with the work that is left"
     try:
         interrupts.watch(lambda: print_error(show, Status.INTERRUPTED, "interrupted", hint))
         status = _status_of(run, args, show)
@@ -103,7 +103,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
     return LineProgress(program, sys.stderr, quiet=args.quiet)
 
 
-# --- imports in functions: who only looks does without what restores, and a password is stretched before they come
+# --- imports in functions: listing does not load the modules of restoring, and the key is derived before both load
 
 
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
@@ -145,7 +145,10 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
 
 
 def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:
-    """What --list selects, what --find matches, None for --snapshots. UsageError for a pattern that cannot be read."""
+    """What --list selects, what --find matches, None for --snapshots.
+
+    Raises UsageError for a pattern that cannot be read.
+    """
     if look == "--snapshots":
         return None
     if look == "--find":

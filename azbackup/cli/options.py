@@ -36,7 +36,7 @@ _RESTORE_EXAMPLES = """examples:
   python restore.py --partition user1 /home/user/restored letters/2024 --exclude '*.tmp'
   python restore.py --partition user1 --snapshots                    # which are there?
   python restore.py --partition user1 --list letters                 # what is in the latest one?
-  python restore.py --partition user1 --find 'thesis*.odt'           # in which of them is it?
+  python restore.py --partition user1 --find 'thesis*.odt'           # which snapshots have it?
 
 """
 
@@ -44,25 +44,28 @@ _CHANGE_EXAMPLES = """examples:
   python change_password.py --account mystorage --accesskey KEY --old-password OLD --new-password NEW --partition user1
   AZBACKUP_PASSWORD=... AZBACKUP_NEW_PASSWORD=... python change_password.py --partition user1
 
-What was stored stays as it is: only the data key is wrapped anew, and older copies of the key record are kept. Who
+The stored data stays as it is: only the data key is wrapped anew, and older copies of the key record are kept. Whoever
 knows the old password and can read the storage account keeps access (see docs/threat-model.md).
 
 """
 
 
 def amount(text: str) -> float:
-    """A number that may be zero; argparse names the option when it is none."""
-    value = float(text)
+    """The number that a text means, 0 or more. Raises ArgumentTypeError for another text; argparse names the option."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
     return value
 
 
 def _interval(text: str) -> float:
-    """A number above zero."""
+    """The number that a text means, above 0. Raises ArgumentTypeError for another text."""
     value = amount(text)
     if value == 0:
-        raise argparse.ArgumentTypeError("0 is no interval")
+        raise argparse.ArgumentTypeError("must be greater than 0")
     return value
 
 
@@ -98,7 +101,7 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"azbackup {VERSION}")
-    where = parser.add_argument_group("where it is stored")
+    where = parser.add_argument_group("where the backup is stored")
     where.add_argument(
         "--account",
         metavar="NAME",
@@ -109,7 +112,7 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
     where.add_argument(
         "--connection-string",
         metavar="STRING",
-        help="everything at once (AZURE_STORAGE_CONNECTION_STRING)",
+        help="account, key and endpoints in one (AZURE_STORAGE_CONNECTION_STRING)",
     )
     where.add_argument("--endpoint-suffix", metavar="SUFFIX", help="for sovereign clouds; default core.windows.net")
     where.add_argument("--container", metavar="NAME", default="azbackup", help="blob container; default azbackup")
@@ -123,7 +126,7 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
     network = parser.add_argument_group("network")
     for way in ("upload", "download"):
         network.add_argument(
-            f"--limit-{way}", metavar="KIB", type=float, default=0.0, help=f"{way} no faster than KIB KiB a second"
+            f"--limit-{way}", metavar="KIB", type=float, default=0.0, help=f"{way} at most KIB KiB a second"
         )
     network.add_argument(
         "--wait-for-network",
@@ -132,21 +135,27 @@ def _parser(program: str, description: str, examples: str) -> argparse.ArgumentP
         help="wait so long for a network that is away or not there yet (default: 3 without a terminal, 0 on one)",
     )
     output = parser.add_argument_group("output")
-    output.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
-    output.add_argument("--quiet", action="store_true", help="problems and errors only")
-    output.add_argument("-v", "--verbose", action="count", default=0, help="-vv shows a traceback for every error")
+    output.add_argument("--json", action="store_true", help="print one JSON object per line on stdout")
+    output.add_argument("--quiet", action="store_true", help="print problems and errors only")
+    output.add_argument(
+        "-v", "--verbose", action="count", default=0, help="-v: more; -vv: also a traceback for every error"
+    )
     return parser
 
 
 def _password(parser: argparse.ArgumentParser, flag: str, variable: str, what: str) -> None:
     group = parser.add_argument_group(what)
-    group.add_argument(flag, metavar="SECRET", help=f"{what} ({variable}); visible to every user of this machine")
-    group.add_argument(f"{flag}-file", metavar="FILE", help="its first line; refused when others can read the file")
-    group.add_argument(f"{flag}-command", metavar="COMMAND", help="the first line that this command prints")
+    group.add_argument(flag, metavar="SECRET", help=f"the {what} ({variable}); every user of this machine can see it")
+    group.add_argument(
+        f"{flag}-file", metavar="FILE", help="file whose first line is the password; refused if other users can read it"
+    )
+    group.add_argument(f"{flag}-command", metavar="COMMAND", help="command whose first line of output is the password")
 
 
 def _prices(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--prices", metavar="FILE", help="your own figures; begin with a copy of azbackup/prices.json")
+    group.add_argument(
+        "--prices", metavar="FILE", help="file with your own prices; begin with a copy of azbackup/prices.json"
+    )
 
 
 def backup_parser() -> argparse.ArgumentParser:
@@ -177,17 +186,20 @@ def backup_parser() -> argparse.ArgumentParser:
 
 
 def _looking(parser: argparse.ArgumentParser) -> None:
-    looking = parser.add_argument_group("looking, without restoring or thawing anything").add_mutually_exclusive_group()
-    looking.add_argument("--snapshots", action="store_true", help="say which snapshots there are, oldest first")
+    looking = parser.add_argument_group("listing, without restoring or thawing anything").add_mutually_exclusive_group()
+    looking.add_argument("--snapshots", action="store_true", help="list all snapshots, oldest first")
     looking.add_argument(
-        "--list", action="store_true", help="say what is in the snapshot; all positional arguments are paths then"
+        "--list",
+        action="store_true",
+        help="list the contents of the snapshot; every positional argument is then a path",
     )
     looking.add_argument(
         "--find",
         metavar="PATTERN",
         action="append",
         default=[],
-        help="say in which snapshots there is what matches (gitignore syntax), and in which version",
+        help="list the versions of files that match PATTERN (gitignore syntax), and the snapshots that contain each "
+        "version",
     )
 
 
@@ -203,26 +215,36 @@ def restore_parser() -> argparse.ArgumentParser:
         "destination", nargs="?", help="the directory to restore into; not needed with --plan and --discard-thawed"
     )
     parser.add_argument(
-        "paths", nargs="*", metavar="path", help="restore only these, relative to the source or absolute"
+        "paths", nargs="*", metavar="path", help="restore only these paths, relative to the source or absolute"
     )
     _looking(parser)
-    what = parser.add_argument_group("what is restored")
+    what = parser.add_argument_group("which files are restored")
     what.add_argument("--source", metavar="DIR", help="the directory that was backed up, if the partition has several")
     what.add_argument("--host", metavar="NAME", help="the host that it was backed up on, if there are several")
     what.add_argument(
         "--all", action="store_true", help="restore the latest snapshot of every source, each below its own path"
     )
-    what.add_argument("--snapshot", metavar="N", type=int, help="this snapshot instead of the latest")
     what.add_argument(
-        "--include", metavar="PATTERN", action="append", default=[], help="only what matches (gitignore syntax)"
+        "--snapshot", metavar="N", type=int, help="number of the snapshot to restore, instead of the latest"
     )
     what.add_argument(
-        "--exclude", metavar="PATTERN", action="append", default=[], help="not what matches (gitignore syntax)"
+        "--include",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="restore only paths that match (gitignore syntax)",
+    )
+    what.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out paths that match (gitignore syntax)",
     )
     what.add_argument(
         "--overwrite",
         choices=POLICIES,
-        help="what happens to files that are there and differ from the snapshot. Without this option none is replaced: "
+        help="what to do with files that exist and differ from the snapshot. Without this option none is replaced: "
         "they are named, and nothing is restored",
     )
     what.add_argument(
@@ -236,14 +258,27 @@ def restore_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out what grants privileges: setuid and setgid, devices, attributes of security and trusted",
     )
-    what.add_argument("--check-existing", action="store_true", help="compare the contents of files that seem right")
+    what.add_argument(
+        "--check-existing",
+        action="store_true",
+        help="also compare the contents of files that have the right size and time",
+    )
     plan = parser.add_argument_group("plan and price")
     plan.add_argument(
-        "--plan", action="store_true", help="only say what it takes: packs, bytes, hours, requests, money"
+        "--plan",
+        action="store_true",
+        help="restore nothing: show the packs, bytes, hours, requests and money that it takes",
     )
-    plan.add_argument("--dry-run", action="store_true", help="only say what would be restored, and the plan")
     plan.add_argument(
-        "--max-cost", metavar="AMOUNT", type=amount, help="stop before anything is spent if it would cost more"
+        "--dry-run",
+        action="store_true",
+        help="restore nothing: list the files that would be restored, and show the plan",
+    )
+    plan.add_argument(
+        "--max-cost",
+        metavar="AMOUNT",
+        type=amount,
+        help="stop before anything is spent if the restore would cost more than AMOUNT",
     )
     _prices(plan)
     thaw = parser.add_argument_group("thawing archived packs")
@@ -259,7 +294,7 @@ def restore_parser() -> argparse.ArgumentParser:
         metavar="GIB",
         type=amount,
         default=10.0,
-        help="GiB an hour and account at high priority; default 10",
+        help="most GiB to thaw at high priority, for each hour and account; default 10",
     )
     thaw.add_argument(
         "--thaw",
@@ -269,13 +304,13 @@ def restore_parser() -> argparse.ArgumentParser:
         "pays the early-deletion fee",
     )
     thaw.add_argument(
-        "--wait", action="store_true", help="stay and go on as packs thaw, instead of ending with status 75"
+        "--wait", action="store_true", help="stay and go on while packs thaw, instead of ending with status 75"
     )
     thaw.add_argument(
         "--poll-interval",
         metavar="SECONDS",
         type=_interval,
-        help="with --wait: how often to look; default 30 s, growing to 15 min",
+        help="with --wait: seconds between two checks; default 30 s, growing to 15 min",
     )
     thaw.add_argument(
         "--discard-thawed", action="store_true", help="remove all thawed copies of the partition, and restore nothing"
@@ -301,7 +336,10 @@ _OF_RESTORING = (
 
 
 def absolute_path(path: str, what: str) -> bytes:
-    """A path as an absolute one, as bytes. UsageError for an empty one: an unset variable, not the directory here."""
+    """A path as an absolute one, as bytes.
+
+    Raises UsageError for an empty one: an unset variable, not the directory here.
+    """
     if not path:
         raise UsageError(
             f"the {what} argument is an empty string", "give the path of a directory ('.' for the current one)"
@@ -316,12 +354,15 @@ def absolute_path(path: str, what: str) -> bytes:
 
 
 def looks(args: argparse.Namespace) -> str:
-    """The option of restore.py that only looks, '' when it is to restore. UsageError for what does not go with it."""
+    """The option of restore.py that only looks, '' when it is to restore.
+
+    Raises UsageError for what does not go with it.
+    """
     given = {"--snapshots": args.snapshots, "--list": args.list, "--find": args.find}
     look = next((flag for flag, value in given.items() if value), "")
     if not look:
         if args.destination is None and not (args.plan or args.discard_thawed):
-            raise UsageError("no destination is given", "name the directory to restore into, or give --plan")
+            raise UsageError("no destination is given", "give the directory to restore into, or --plan")
         return ""
     for flag in _OF_RESTORING:
         value = getattr(args, flag[2:].replace("-", "_"))
@@ -331,7 +372,7 @@ def looks(args: argparse.Namespace) -> str:
         return look
     if args.destination is not None:
         raise UsageError(
-            f"{look} takes no destination and no paths: {args.destination}", "--list PATH says what is below a path"
+            f"{look} takes no destination and no paths: {args.destination}", "--list PATH lists what is below a path"
         )
     if args.include or args.exclude:
         hint = "give --find several times; a pattern that begins with ! takes away" if args.find else "use --list"

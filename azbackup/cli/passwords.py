@@ -26,7 +26,7 @@ _MORE_BYTES = 1024 * 1024  # that a command may print after it
 def password_of(
     args: argparse.Namespace, flag: str, variable: str, twice: Callable[[], bool] = lambda: False
 ) -> Secret:
-    """The password that the options, the environment or a prompt give. UsageError."""
+    """The password that the options, the environment or a prompt give. Raises UsageError if it cannot be right."""
     name = flag.strip("-").replace("-", "_")
     sources = PasswordSources(
         flag, variable, getattr(args, name), getattr(args, f"{name}_file"), getattr(args, f"{name}_command")
@@ -60,7 +60,10 @@ class PasswordSources:
 
 
 def password(sources: PasswordSources, environ: Mapping[str, str], ask: Callable[[], str | None]) -> Secret:
-    """The password; `ask` prompts on a terminal and gives None where there is none. UsageError."""
+    """The password; `ask` prompts on a terminal and gives None where there is none.
+
+    Raises UsageError if it cannot be right.
+    """
     flag = sources.flag
     given = [
         name
@@ -101,7 +104,7 @@ def _from_file(path: str) -> Secret:
     except OSError as error:
         raise UsageError(f"the password file cannot be read: {path}: {error.strerror}", "check the path") from None
     except ValueError:
-        raise UsageError("the path of the password file cannot be a path", "check the path") from None
+        raise UsageError("the path of the password file is not valid", "check the path") from None
 
 
 def _check_file(path: str, status: os.stat_result) -> None:
@@ -137,7 +140,7 @@ def _from_command(command: str) -> Secret:
 
 
 def _first_line(file: IO[bytes], where: str) -> bytes:
-    """The first line, without its end. UsageError where it has none for too long: /dev/zero is no password."""
+    """The first line, without its end. Raises UsageError if it has none for too long: /dev/zero is no password."""
     line = file.readline(_MOST_BYTES + 1)
     if len(line) > _MOST_BYTES:
         raise UsageError(

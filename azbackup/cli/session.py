@@ -183,14 +183,18 @@ def utc_now() -> str:
 
 
 def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
-    """The adapters that the options and the environment describe; nothing is sent yet. UsageError."""
+    """The adapters that the options and the environment describe; nothing is sent yet.
+
+    Raises UsageError for what cannot be right.
+    """
     partition = check_partition(args.partition)
     if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,54}", args.container):
         raise UsageError(
-            f"{args.container!r} is not a container name", "3 to 55 lower-case letters, digits and single hyphens"
+            f"--container: {args.container!r} is not a container name",
+            "3 to 55 lower-case letters, digits and single hyphens",
         )
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", args.table):
-        raise UsageError(f"{args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
+        raise UsageError(f"--table: {args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
     names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
     connection = credentials.connection({name: getattr(args, name) for name in names}, os.environ)
     limits = Limits(_pace(args.limit_upload), _pace(args.limit_download))
@@ -213,5 +217,7 @@ def _network_seconds(args: argparse.Namespace) -> float:
 def _pace(kib_per_second: float) -> Throttle | None:
     """The pace of a limit, None for 0: no limit."""
     if not (math.isfinite(kib_per_second) and kib_per_second >= 0):
-        raise UsageError("--limit-upload and --limit-download are KiB a second", "give positive numbers")
+        raise UsageError(
+            "--limit-upload and --limit-download must be 0 or more", "the number is KiB a second; 0 is no limit"
+        )
     return Throttle(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None

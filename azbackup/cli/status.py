@@ -38,7 +38,7 @@ def show_bug(_kind: type[BaseException], error: BaseException, trace: TracebackT
 
 
 def outcome_status(show: LineProgress, problems: int) -> Status:
-    """The status of a run that came to its end; damage is named, and weighs more than what could not be read."""
+    """Returns the status of a run that came to its end. Damage takes precedence over files that could not be read."""
     damage = show.damaged
     if not damage:
         return Status.INCOMPLETE if problems else Status.DONE

@@ -47,7 +47,7 @@ class Allowance:
         if costs.memory_kib > _MEMORY_KIB or work > _WORK or work > self._left:
             raise Damaged(
                 f"a key record asks for {costs.memory_kib // 1024} MiB of memory and {costs.passes} passes over it, "
-                "more than a run spends on what anybody could have planted",
+                "more than a run spends unless it is told to: anybody could have planted the record",
                 "if it is your own, run the command again with --accept-key-costs",
             )
         self._left -= work
@@ -59,10 +59,10 @@ Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs)
 def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
     """The KEK: Argon2id, version 0x13, of the password, 32 bytes; takes its time and memory, without the GIL.
 
-    The password is read as UTF-8 in NFC, so it opens from every keyboard and system. AzbackupError where the memory,
-    or a thread for each lane, is not to be had.
+    The password is read as UTF-8 in NFC, so it opens from every keyboard and system. Raises AzbackupError
+    if there is no memory, or no thread for each lane.
     """
-    from argon2.exceptions import HashingError  # only who stretches loads it
+    from argon2.exceptions import HashingError  # only a run that derives a key loads it
     from argon2.low_level import Type, hash_secret_raw
 
     raw = password.reveal()
@@ -74,6 +74,6 @@ def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
         return Secret(hash_secret_raw(raw, salt, costs.passes, costs.memory_kib, costs.lanes, KEY_BYTES, Type.ID))
     except HashingError as error:
         raise AzbackupError(
-            f"the password cannot be stretched: {str(error).lower()}",
-            f"this takes {costs.memory_kib // 1024} MiB of memory and {costs.lanes} threads",
+            f"not enough memory or threads to derive the key from the password: {str(error).lower()}",
+            f"it takes {costs.memory_kib // 1024} MiB of memory and {costs.lanes} threads",
         ) from None

@@ -58,7 +58,7 @@ def wrap_data_key(
 
 
 def unwrap_data_key(record: WrappedKey, password: Secret, partition: str, stretched: Stretch = stretch) -> Secret:
-    """The data key. WrongPassword when the commitment differs; Damaged when it agrees and the rest does not.
+    """The data key. Raises WrongPassword if the commitment differs. Raises Damaged if it agrees and the rest does not.
 
     `stretched` is `stretch`, or what was done already. Costs are bounded before any work is done.
     """

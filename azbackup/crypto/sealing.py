@@ -82,7 +82,7 @@ def seal_data_key(kek: Secret, data_key: Secret, aad: bytes) -> tuple[bytes, byt
 
 
 def open_data_key(kek: Secret, commitment: bytes, wrapped: bytes, aad: bytes) -> Secret:
-    """The data key. WrongPassword when the commitment differs; Damaged when it agrees and the rest does not.
+    """The data key. Raises WrongPassword if the commitment differs. Raises Damaged if it agrees and the rest does not.
 
     AES-GCM does not commit to its key (one ciphertext can be made to open under two keys), so the commitment is
     compared first, in constant time.
@@ -121,7 +121,7 @@ def seal_chunk(chunk_key: bytes, chunk_id: ChunkId, body: Sequence[bytes | memor
 
 
 def open_chunk(chunk_key: bytes, chunk_id: ChunkId, sealed: bytes | memoryview) -> bytes:
-    """The body; Damaged when it was not sealed as this chunk."""
+    """The body. Raises Damaged if it was not sealed as this chunk."""
     cipher = AESGCM(hmac.digest(chunk_key, chunk_id, "sha256"))
     try:
         return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], labels.LABEL_CHUNK + chunk_id)
@@ -142,7 +142,7 @@ def seal_record(keys: Keys, partition: str, name: str, payload: bytes) -> bytes:
 
 
 def open_record(keys: Keys, partition: str, name: str, sealed: bytes) -> bytes:
-    """The payload; Damaged when it was not sealed under this name in this partition."""
+    """The payload. Raises Damaged if it was not sealed under this name in this partition."""
     cipher, aad = _record_cipher(keys, partition, name)
     try:
         return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad)

@@ -29,7 +29,7 @@ _NOBODY = (0, 0)  # the device and inode of what has not appeared
 
 
 def open_destination(path: bytes | None, *, privileges: bool = True) -> Destination:
-    """The directory, made when it is not there. AzbackupError when it cannot be made or written to."""
+    """The directory, made when it is not there. Raises AzbackupError if it cannot be made or written to."""
     assert path is not None, "only a plan has no destination"
     shown = os.fsdecode(path)
     try:

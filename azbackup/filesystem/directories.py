@@ -39,7 +39,10 @@ def out_of_space(error: OSError) -> AzbackupError | None:
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
-    """The path of the directory, and the name in it. Damaged for one that leads elsewhere: none gets this far."""
+    """The path of the directory, and the name in it.
+
+    Raises Damaged for one that leads elsewhere: none gets this far.
+    """
     check_path(path)
     parent, _, name = path.rpartition(b"/")
     return parent, name
@@ -188,7 +191,7 @@ class Directories:
         except OSError:
             return  # gone again, or another user's, who does not let it be listed
         if alias is not None:
-            raise Unwritable(f"this file system takes its name for that of {os.fsdecode(alias)}, which is there")
+            raise Unwritable(f"on this file system its name is the same as {os.fsdecode(alias)}, which already exists")
 
     def _listable(self, path: bytes) -> int:
         descriptor = self.at(path, make=False)

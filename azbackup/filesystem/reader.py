@@ -20,7 +20,7 @@ class Replaced(OSError):
 
 
 def open_file(name: str, parent: int, expected: Entry) -> tuple[int, Entry]:
-    """(descriptor, the entry as it is now). Replaced when no regular file stands there any more; OSError."""
+    """(descriptor, the entry as it is now). Raises Replaced if no regular file is there any more, OSError."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(name, flags, dir_fd=parent)

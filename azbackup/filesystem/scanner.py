@@ -111,7 +111,10 @@ def is_same_directory(descriptor: int, path: bytes) -> bool:
 
 
 def open_source(source: bytes) -> int:
-    """A descriptor of the source directory (a symlink to it is followed). AzbackupError says why it cannot be read."""
+    """A descriptor of the source directory (a symlink to it is followed).
+
+    Raises AzbackupError, which says why it cannot be read.
+    """
     shown = os.fsdecode(source)
     try:
         return os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -140,8 +143,8 @@ def scan(root: int) -> Iterator[ScannedPath]:
     """Everything below the directory descriptor `root`, itself first with path ''. `root` stays open.
 
     The descriptors of the directories between the source and the entry in hand stay open: depth is bounded by
-    RLIMIT_NOFILE, and a directory too deep for it is yielded with its error. AzbackupError when nothing of the source
-    can be listed: then nothing is known of it.
+    RLIMIT_NOFILE, and a directory too deep for it is yielded with its error. Raises AzbackupError if nothing of the
+    source can be listed: then nothing is known of it.
     """
     status = os.fstat(root)
     try:

@@ -88,8 +88,8 @@ def worth_trying(plain: bytes | memoryview) -> bool:
 def decode_bodies(bodies: Sequence[bytes | Damaged], sizes: Sequence[int]) -> list[bytes | memoryview | Damaged]:
     """The plaintexts of chunks that have these sizes, at most CHUNK_MAX bytes each; Damaged in place of any other.
 
-    A body that is Damaged already stays that. The GIL is let go once for all of them. AzbackupError for a codec of a
-    later version.
+    A body that is Damaged already stays that. The GIL is let go once for all of them.
+    Raises AzbackupError for a codec of a later version.
     """
     found: list[bytes | memoryview | Damaged] = []
     places: list[int] = []
@@ -147,7 +147,7 @@ def encode_payload(plain: bytes) -> bytes:
 
 
 def decode_payload(payload: bytes) -> bytes:
-    """A record's plaintext, at most RECORD_PLAIN_BYTES. Damaged on anything else."""
+    """A record's plaintext, at most RECORD_PLAIN_BYTES. Raises Damaged for anything else."""
     return _bounded(payload, RECORD_PLAIN_BYTES, "a record")
 
 
@@ -160,7 +160,7 @@ def _bounded(frame: bytes | bytearray | memoryview, limit: int, what: str) -> by
 
 
 def _claimed(frame: bytes | bytearray | memoryview, limit: int, what: str) -> int:
-    """How many bytes a frame says it holds. Damaged when it says nothing, more than the limit, or is no frame."""
+    """How many bytes a frame says it holds. Raises Damaged if it says nothing, more than the limit, or is no frame."""
     try:
         size = zstandard.frame_content_size(frame)
     except zstandard.ZstdError as error:

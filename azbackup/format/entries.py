@@ -59,7 +59,7 @@ class EntryWriter:
         self.count = 0
 
     def add(self, entry: Entry) -> Iterator[bytes]:
-        """Takes an entry; gives the payloads that are full. AzbackupError for one that no reader would take."""
+        """Takes an entry; gives the payloads that are full. Raises AzbackupError for one that no reader would take."""
         now = order(entry.path)
         if self._last is not None and now <= self._last:
             raise AzbackupError(
@@ -103,7 +103,9 @@ def _pieces(entry: Entry) -> Iterator[Entry]:
 
 
 def read_entries(payloads: Iterable[bytes], *, full: bool = False, report: Report | None = None) -> Iterator[Entry]:
-    """The entries of one run's payloads; those of a `full` layer have no removals. Damaged where they are out of order.
+    """The entries of one run's payloads; those of a `full` layer have no removals.
+
+    Raises Damaged if they are out of order.
 
     An entry that cannot be used is told to `report`, and its path is one that is removed: what an older layer has
     there is not what was. Without `report` it is Damaged.
@@ -199,7 +201,10 @@ def _path_of(raw: msgspec.Raw) -> bytes | None:
 
 
 def _checked(items: list[Entry], *, full: bool) -> list[bytes]:
-    """The places of some items in path order. Damaged when values do not fit each other, or hold what they cannot."""
+    """The places of some items in path order.
+
+    Raises Damaged if values do not fit each other, or hold what they cannot.
+    """
     for item in items:
         if item.target or item.xattrs or len(item.chunks) % CHUNK_ID_BYTES:
             _check_values(item)

@@ -31,7 +31,10 @@ def frame(rows: Sequence[SealedRecord]) -> bytes:
 
 
 def unframe(data: bytes) -> list[SealedRecord]:
-    """The records of a copy; of one that was cut, those that are whole. Damaged when it does not begin like one."""
+    """The records of a copy; of one that was cut, those that are whole.
+
+    Raises Damaged if it does not begin like one.
+    """
     if not data.startswith(RECORD_MAGIC):
         raise Damaged(f"a copy of records does not begin with {RECORD_MAGIC.decode()}")
     rows: list[SealedRecord] = []

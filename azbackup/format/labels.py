@@ -152,7 +152,7 @@ def is_snapshot(name: str) -> bool:
 
 
 def number_of(name: str, prefix: str) -> int:
-    """The number at the end of a snapshot's or key copy's name; Damaged when there is none."""
+    """The number at the end of a snapshot's or key copy's name. Raises Damaged if there is none."""
     digits = name[len(prefix) :]
     if not name.startswith(prefix) or not re.fullmatch(_NUMBER, digits) or int(digits) == 0:
         raise Damaged(f"record name {name!r} is not of the form {prefix}NNNNNNNN")

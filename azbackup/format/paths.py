@@ -33,7 +33,9 @@ def check_source(source: bytes) -> None:
 
 
 def sort_keys(paths: Sequence[bytes]) -> list[bytes]:
-    """What model.order gives for each of some paths, which are checked on the way. Damaged.
+    """What model.order gives for each of some paths, which are checked on the way.
+
+    Raises Damaged if it does not decode.
 
     All at once, since a million of them are checked in every run: looked through as one text, they cost no more than
     their keys did one by one.

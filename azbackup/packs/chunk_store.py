@@ -52,7 +52,10 @@ class ChunkStore:
         return self._uploads.size
 
     def store(self, descriptor: int, size_hint: int, limit: int) -> tuple[bytes, int]:
-        """(chunk ids, bytes read) of a file from the descriptor's position on, at most `limit` bytes of it. OSError."""
+        """(chunk ids, bytes read) of a file from the descriptor's position on, at most `limit` bytes of it.
+
+        Raises OSError if that fails.
+        """
         ids = []
         size = 0
         known = self._chunks()

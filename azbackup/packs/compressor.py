@@ -3,8 +3,8 @@
     chunk -> (does not shrink? its body at once) -> batch of about a MiB -> compressed in one go -> bodies
 
 Promises that every chunk that goes in comes out with its body, a few batches later at the latest, so that memory is
-bounded; `finish` gives the rest. In batches because a thread that came back for every 40 us of work would wait longer
-for the interpreter than it worked.
+bounded; `finish` gives the rest. Chunks are compressed in batches: for one
+small chunk (40 us of work) a thread would wait longer for the GIL than it works.
 """
 
 from __future__ import annotations

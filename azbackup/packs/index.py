@@ -43,7 +43,7 @@ class ChunkIndex:
         self._places.clear()
 
     def pieces(self, entry: Entry) -> list[Piece]:
-        """(pack number, chunk number, offset in the file) of a file's chunks. Damaged when it is incomplete."""
+        """(pack number, chunk number, offset in the file) of a file's chunks. Raises Damaged if it is incomplete."""
         found: list[Piece] = []
         offset = 0
         for chunk_id in entry.chunk_ids():

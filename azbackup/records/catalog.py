@@ -61,7 +61,10 @@ class Catalog:
         while self.newest < self._seen and self._recover_snapshot(self.newest + 1, found):
             self.newest += 1
         if self.newest + 1 < self._seen:
-            self.records.report(f"this machine has seen snapshots up to {self._seen}: they are gone too")
+            self.records.report(
+                f"this machine stored snapshots up to {self._seen}; those after {self.newest} are no longer "
+                "in the storage (deleted, or the storage was rolled back)"
+            )
         return [found[number] for number in sorted(found)]
 
     def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
@@ -86,7 +89,7 @@ class Catalog:
     # --- entries
 
     def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
-        """The state of the source at a snapshot, in path order. Damaged."""
+        """The state of the source at a snapshot, in path order. Raises Damaged if it does not decode."""
         full, *changes = self.layers(snapshot.layers)
         if not changes:
             return full
@@ -96,7 +99,10 @@ class Catalog:
         return merge(full, above, final=True)
 
     def layers(self, layers: list[Layer]) -> list[Iterator[Entry]]:
-        """What each of some layers says, removals too, in path order; their rows come by one query. Damaged."""
+        """What each of some layers says, removals too, in path order; their rows come by one query.
+
+        Raises Damaged if it does not decode.
+        """
         rows = self._layer_rows(layers)
         return [self._layer(layer, rows, full=not number) for number, layer in enumerate(layers)]
 

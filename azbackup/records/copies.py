@@ -28,7 +28,7 @@ class Copies:
     # --- writing
 
     def put(self, name: str, rows: Sequence[SealedRecord]) -> None:
-        """Writes one copy, in one request. Exists when the name is taken by other bytes."""
+        """Writes one copy, in one request. Raises Exists if the name is taken by other bytes."""
         data = frame(rows)
         self._blobs.put_new(self._prefix + name, data, "hot", md5_of(data))
 
@@ -64,7 +64,7 @@ class Copies:
                 yield SealedRecord(name, records[name][0])
 
     def of_run(self, run: RunId | str, count: int) -> list[SealedRecord]:
-        """The records in a run's copies 1 to `count`. Missing, Damaged."""
+        """Reads the records in a run's copies 1 to `count`. Raises Missing if one is not there, Damaged."""
         rows: list[SealedRecord] = []
         for number in range(1, count + 1):
             rows += unframe(self._blobs.get(self._prefix + copy_name(str(run), number)))

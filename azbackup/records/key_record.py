@@ -62,7 +62,10 @@ def to_values(record: KeyRecord) -> dict[str, RowValue]:
 
 
 def from_values(values: Mapping[str, object]) -> KeyRecord:
-    """The key record of a row. Damaged when something is missing, of the wrong type or out of bounds; NewerFormat."""
+    """The key record of a row.
+
+    Raises Damaged if something is missing, of the wrong type or out of bounds, NewerFormat for another format.
+    """
     if _take(values, "format", int) != labels.FORMAT or _take(values, "kdf", str) != labels.KDF_NAME:
         raise NewerFormat(
             f"this version does not know the key record's format {values['format']} or KDF {values.get('kdf')}",
@@ -120,7 +123,10 @@ def encode_copy(record: KeyRecord) -> bytes:
 
 
 def decode_copy(data: bytes) -> dict[str, Any]:
-    """The values of a copy: not yet a record, for which `from_values` asks. Damaged."""
+    """The values of a copy: not yet a record, for which `from_values` asks.
+
+    Raises Damaged if it does not decode.
+    """
     if not data.startswith(RECORD_MAGIC) or len(data) > COPY_BYTES:
         raise Damaged("a copy of the key record is none")
     return decoded(_values_decoder, data[len(RECORD_MAGIC) :], "a copy of the key record")

@@ -58,8 +58,8 @@ def change_password(
         return keystore.change(old, new, now, report)
     except Changed:
         raise Changed(
-            "the password was changed by somebody else meanwhile",
-            "run the command again with the password of now",
+            "somebody else changed the password meanwhile",
+            "run the command again with the new password",
         ) from None
 
 
@@ -103,7 +103,7 @@ class Keystore:
         return True
 
     def open(self, password: Secret) -> Opened:
-        """The data key. NothingStored, WrongPassword, Damaged."""
+        """Opens the data key. Raises NothingStored if there is none, WrongPassword or Damaged if it does not open."""
         try:
             row = self._rows.get_plain(KEY_NAME)
         except Missing:
@@ -122,8 +122,8 @@ class Keystore:
     def open_or_create(self, password: Secret, now: str) -> tuple[Opened, bool]:
         """The data key, made when the partition has none and nothing else either; whether it was made.
 
-        Of two first backups the one that creates the first copy makes the key. Damaged where there is data but no key:
-        a new key beside it would hide that the old one is lost.
+        Of two first backups the one that creates the first copy makes the key. Raises Damaged if there is data but no
+        key: a new key beside it would hide that the old one is lost.
         """
         try:
             row = self._rows.get_plain(KEY_NAME)

@@ -49,7 +49,7 @@ class RecordStore:
         return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
 
     def open(self, row: SealedRecord) -> bytes:
-        """A row's payload; its copy's where the row does not open. Damaged when neither does."""
+        """A row's payload; its copy's where the row does not open. Raises Damaged if neither does."""
         try:
             return self.open_sealed(row)
         except Damaged as error:
@@ -69,7 +69,10 @@ class RecordStore:
             return row
 
     def missing(self, name: str) -> bytes:
-        """The payload of a record whose row should be there and is not, from its copy. Damaged when there is none."""
+        """The payload of a record whose row should be there and is not, from its copy.
+
+        Raises Damaged if there is none.
+        """
         payload = self._from_copy(name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage"))
         self.report(f"row {name} is missing; its copy was used")
         return payload
@@ -81,7 +84,7 @@ class RecordStore:
             raise otherwise from None
 
     def copied(self, name: str) -> SealedRecord:
-        """A record as its copy has it, once it was seen to open. Damaged when there is none that does."""
+        """A record as its copy has it, once it was seen to open. Raises Damaged if there is none that does."""
         for sealed in self.copies.candidates(name):
             row = SealedRecord(name, sealed)
             try:
@@ -92,7 +95,7 @@ class RecordStore:
         raise Damaged(f"record {name} has no copy that opens")
 
     def open_sealed(self, row: SealedRecord) -> bytes:
-        """The payload of these very bytes. Damaged."""
+        """The payload of these very bytes. Raises Damaged if it does not decode."""
         return compression.decode_payload(open_record(self._keys, self._partition, row.name, row.sealed))
 
     # --- writing
@@ -106,6 +109,6 @@ class RecordStore:
         return SealedRecord(name, seal_record(self._keys, self._partition, name, frame))
 
     def insert(self, rows: Sequence[SealedRecord]) -> None:
-        """Inserts the rows, whose copies are there. Exists when one of the names is taken by other bytes."""
+        """Inserts the rows, whose copies are there. Raises Exists if one of the names is taken by other bytes."""
         assert self._table is not None, "a lost table is rebuilt before anything is written"
         self._table.insert(rows)

@@ -27,9 +27,7 @@ class Selection:
     def __init__(self, paths: Sequence[bytes], include: Sequence[str], exclude: Sequence[str]) -> None:
         """UsageError for a pattern that cannot be read, or a path that is empty: that is not the whole source."""
         if b"" in paths:
-            raise UsageError(
-                "a path is an empty string", "was a variable not set? Without any path everything is meant"
-            )
+            raise UsageError("a path is an empty string", "was a variable not set? To restore everything give no path")
         self._paths = paths
         self._include = _spec("--include", include) if include else None
         self._exclude = _spec("--exclude", exclude) if exclude else None
@@ -106,7 +104,10 @@ class Watched:
 
 
 def matcher(flag: str, patterns: Sequence[str]) -> Matcher:
-    """Whether an entry matches the patterns of an option; the source itself never does. UsageError."""
+    """Whether an entry matches the patterns of an option; the source itself never does.
+
+    Raises UsageError if it cannot be right.
+    """
     spec = _spec(flag, patterns)
     return lambda entry: _matches(spec, entry)
 

@@ -82,7 +82,10 @@ _READ_TIERS = _TIERS | {"archive_high"}
 
 
 def load_prices(path: str | None) -> Prices:
-    """The figures of a file, or the ones that came with azbackup. UsageError says what is wrong with a file."""
+    """The figures of a file, or the ones that came with azbackup.
+
+    Raises UsageError, which says what is wrong with a file.
+    """
     where = Path(path) if path else Path(__file__).parent.parent / "prices.json"
     hint = "begin with a copy of azbackup/prices.json"
     try:

@@ -46,13 +46,13 @@ class BlobStore(Protocol):
     """One container. Names are full blob names."""
 
     def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
-        """Creates the blob in one request, straight in its tier. Exists when other bytes have the name."""
+        """Creates the blob in one request, straight in its tier. Raises Exists if other bytes have the name."""
 
     def get(self, name: str) -> bytes:
-        """All of a blob. Missing."""
+        """All of a blob. Raises Missing if there is none."""
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
-        """Some of a blob; fewer bytes where it ends early. Missing."""
+        """Some of a blob; fewer bytes where it ends early. Raises Missing if there is none."""
 
     def names(self, prefix: str) -> Iterator[str]:
         """The names of the blobs under a prefix, five times as fast as all that is known of them."""
@@ -65,19 +65,21 @@ class RowStore(Protocol):
     """One table, one partition of it."""
 
     def get_plain(self, name: str) -> PlainRow:
-        """A row of plain properties. Missing."""
+        """A row of plain properties. Raises Missing if there is none."""
 
     def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
-        """Creates a row of plain properties. Exists when another one is there."""
+        """Creates a row of plain properties. Raises Exists if another one is there."""
 
     def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
-        """Replaces a row that still has this ETag. Changed."""
+        """Replaces a row that still has this ETag. Raises Changed if it has another one by now."""
 
     def get(self, name: str) -> bytes:
-        """A record's sealed bytes. Missing."""
+        """A record's sealed bytes. Raises Missing if there is none."""
 
     def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
-        """Creates the rows, in transactions of up to 100 rows and 4 MiB. Exists when one is there with other bytes.
+        """Creates the rows, in transactions of up to 100 rows and 4 MiB.
+
+        Raises Exists if one is there with other bytes.
 
         Gives the versions, by name, of those that it created.
         """
@@ -114,7 +116,7 @@ class ThawStore(Protocol):
         """Writes an empty blob into the staging container, anew if it is there."""
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
-        """Some of a copy. Missing."""
+        """Some of a copy. Raises Missing if there is none."""
 
     def delete(self, name: str) -> None:
         """Removes a copy; one that is gone already is a success."""

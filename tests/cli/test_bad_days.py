@@ -244,7 +244,7 @@ def test_a_second_signal_ends_at_once(pended: Cli, archive: ArchiveSimulator, tm
     assert stderr in (
         "",
         f"{script}: interrupted\n",
-        f"{script}: interrupted\nhint: run the same command again: what was finished is kept\n",
+        f"{script}: interrupted\nhint: run the same command again: it goes on with the work that is left\n",
     )
 
 

@@ -246,7 +246,7 @@ def test_nothing_matches(stored: Stored) -> None:
     for options in (["--list", "--include", "*.docx"], ["--find", "*.docx"]):
         result = stored.look(*options)
         assert result.stdout == ""
-        assert result.stderr.splitlines()[-1] == "restore.py: nothing matches"
+        assert result.stderr.splitlines()[-1] == "restore.py: no path matches"
         assert stored.lines(*options) == []
 
 

@@ -110,7 +110,7 @@ def again_text(argv: Sequence[str], snapshot: int | None) -> str:
 
 
 def outcome_values(outcome: RestoreResult, again: str) -> dict[str, Any]:
-    """The outcome as JSON values."""
+    """Returns the outcome as JSON values."""
     copies, size = outcome.staged
     return {
         **{name: value for name, value in vars(outcome).items() if isinstance(value, int)},
@@ -122,7 +122,7 @@ def outcome_values(outcome: RestoreResult, again: str) -> dict[str, Any]:
 
 
 def staged_text(outcome: RestoreResult) -> str:
-    """What lies in the staging container, and who removes it; '' when nothing does."""
+    """Describes the copies in the staging container and says how they go; '' if there is none."""
     copies, size = outcome.staged
     if not copies:
         return ""
@@ -135,7 +135,7 @@ def staged_text(outcome: RestoreResult) -> str:
 
 
 def done_text(outcome: RestoreResult) -> str:
-    """What was restored, and what was not."""
+    """Counts the files that were restored, and those that were not."""
     parts = [f"restored {count_text(outcome.files, 'file')}, {size_text(outcome.size)}"]
     parts += (
         [f"{outcome.already:,} {'was' if outcome.already == 1 else 'were'} there already"] if outcome.already else []

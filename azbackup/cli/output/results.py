@@ -27,7 +27,7 @@ class Results:
             out.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
 
     def add(self, line: str) -> None:
-        """One line, whose names were cleaned. AzbackupError when it cannot be written."""
+        """One line, whose names were cleaned. Raises AzbackupError if it cannot be written."""
         self._lines.append(line)
         self._size += len(line)
         if self._size >= _CHARACTERS:
@@ -38,7 +38,10 @@ class Results:
         self.add(json.dumps({"event": event, **values}))
 
     def flush(self) -> None:
-        """Writes what is left. AzbackupError when it cannot be written (a full disk): a result is not done then."""
+        """Writes what is left.
+
+        Raises AzbackupError if it cannot be written (a full disk): a result is not done then.
+        """
         lines, self._lines, self._size = self._lines, [], 0
         if self._out is None or self.gone or not lines:
             return
@@ -51,4 +54,6 @@ class Results:
         except OSError as error:
             self.gone = True
             silence(self._out)
-            raise AzbackupError(f"the result cannot be written: {error.strerror}", "look at where it goes") from None
+            raise AzbackupError(
+                f"the result cannot be written: {error.strerror}", "check the file or pipe that stdout goes to"
+            ) from None

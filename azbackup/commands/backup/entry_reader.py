@@ -56,7 +56,7 @@ class EntryReader:
         return self.rereads or self._mapped.may_hold(now)
 
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
-        """The entry with its chunks, target and attributes. OSError, Unreadable."""
+        """Reads the entry's chunks, target and attributes. Raises OSError or Unreadable if it cannot."""
         if len(found.path) > PATH_BYTES:
             raise Unreadable(f"its path is longer than {PATH_BYTES:,} bytes; it is left out, with all that is below it")
         if now.kind == Kind.FILE:

@@ -78,7 +78,7 @@ class Backup:
         self._reader = EntryReader(self._store, run.clock.now_ns, mapped, self._notices, rereads=job.rereads)
 
     def run(self) -> Snapshot:
-        """The snapshot that was committed. AzbackupError when there is none."""
+        """The snapshot that was committed. Raises AzbackupError if there is none."""
         started = self._run.clock.now_ns()
         root = open_source(self._job.source)
         try:
@@ -103,9 +103,7 @@ class Backup:
         except (FileNotFoundError, NotADirectoryError):
             same = False
         except OSError as error:
-            raise AzbackupError(
-                f"the directory cannot be looked at any more: {shown}: {error.strerror}", _NONE
-            ) from None
+            raise AzbackupError(f"the directory cannot be read any more: {shown}: {error.strerror}", _NONE) from None
         if not same:
             raise AzbackupError(f"the directory vanished while it was read: {shown}", _NONE)
 

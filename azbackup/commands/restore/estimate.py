@@ -1,8 +1,9 @@
 """What a restore will take before it begins: packs, bytes, requests, hours and money. Pure.
 
 Counted are the thaw (operations, retrieval, two days of the thawed bytes in Hot), the reading, and the data that
-leaves the region; a thaw in place also pays the archive tier's early-deletion fee. Counted twice are the requests
-with which every run begins when there is something to thaw: one run asks, a later one fetches.
+leaves the region; a thaw in place also pays the archive tier's early-deletion fee. If something has to
+be thawed, the requests at the start of a run are counted twice, because two runs are needed: one that asks for the
+packs and one that reads them.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Restore:
         return open_destination(self._request.destination, privileges=self._request.privileges)
 
     def _existing(self, own: set[bytes]) -> Destination | None:
-        """The destination if it is there already; AzbackupError when it may not be restored into."""
+        """The destination if it is there already. Raises AzbackupError if it may not be restored into."""
         path = self._request.destination
         if path is None or not os.path.lexists(path):
             return None

@@ -46,7 +46,7 @@ class Target:
 
 
 def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool) -> Target:
-    """The tree of the chosen snapshots. NothingStored where nothing is meant: mostly a slip.
+    """The tree of the chosen snapshots. Raises NothingStored if nothing is meant: mostly a slip.
 
     Of a part of a snapshot only that part is held in memory.
     """

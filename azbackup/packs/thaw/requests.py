@@ -75,7 +75,10 @@ class ThawRequests:
         return asks, later
 
     def ask(self, asks: Sequence[ThawRequest], *, in_place: bool) -> None:
-        """Sends the requests, and looks again unless all copies are there at once. Unavailable."""
+        """Sends the requests, and looks again unless all copies are there at once.
+
+        Raises Unavailable if Azure refuses.
+        """
         if not asks:
             return
         at_once = list(ahead([partial(self._send, ask, in_place=in_place) for ask in asks], _AT_ONCE))
@@ -169,7 +172,7 @@ class ThawRequests:
         if (waiting := self._waiting(now)) and not force:
             raise AzbackupError(
                 f"{len(waiting)} {'restore waits' if len(waiting) == 1 else 'restores wait'} for the thawed copies",
-                "--force removes them all the same; what waits for them then has to thaw, and be paid for, once more",
+                "--force removes them anyway; the waiting restores then have to thaw, and pay, once more",
             )
         found = self.discard()
         archived = [self.states.info(pack) for pack in packs if pack.record.tier == "archive"]

@@ -177,7 +177,7 @@ class PackStates:
         return Staged(len(self.staged), sum(info.size for info in self.staged.values()))
 
     def read(self, pack: PackLayout, start: int, end: int) -> bytes:
-        """Bytes of a pack that is online or thawed; fewer where it ends early. Missing, NotOnline."""
+        """Bytes of a pack that can be read, fewer where it ends. Raises Missing or NotOnline if there are none."""
         name = self.name_of(pack)
         thawed = self.state(pack) is State.THAWED
         try:

@@ -62,11 +62,11 @@ class ReadableBlobs:
         return self._account.container(self._name)
 
     def get(self, name: str) -> bytes:
-        """All of a blob, in one request. Missing."""
+        """All of a blob, in one request. Raises Missing if there is none."""
         return self._download(name)
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
-        """Some of a blob, in one request; fewer bytes where it ends early. Missing."""
+        """Some of a blob, in one request; fewer bytes where it ends early. Raises Missing if there is none."""
         try:
             return self._download(name, offset=offset, length=size)
         except Unavailable as error:

@@ -58,7 +58,7 @@ def connection(options: Options, environ: Mapping[str, str]) -> Connection:
         kind, value = "accesskey", _EMULATOR_KEY
     if kind == "":
         raise UsageError(
-            f"nothing opens account {account}",
+            f"no credential is given for account {account}",
             "give --accesskey (or set AZURE_STORAGE_KEY), --sas-token or --connection-string",
         )
     suffix = options.get("endpoint_suffix") or "core.windows.net"
@@ -88,28 +88,34 @@ def _endpoints(account: str, suffix: str) -> tuple[str, str]:
 
 
 def _endpoint(where: str, text: str) -> str:
-    """An endpoint that is a plain address: no user, no password, no token, which messages would show. UsageError."""
+    """An endpoint that is a plain address: no user, no password, no token, which messages would show.
+
+    Raises UsageError if it cannot be right.
+    """
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise UsageError(f"{where} does not make an address", "an endpoint looks like https://HOST/") from None
+        raise UsageError(f"{where} is not a valid address", "an endpoint looks like https://HOST/") from None
     if parts.username is not None or parts.password is not None:
-        raise UsageError(f"{where} has a user or a password in its address", "leave out all between // and @")
+        raise UsageError(f"{where} has a user or a password in its address", "remove everything between // and @")
     if parts.query or parts.fragment:
         raise UsageError(
-            f"{where} has more than an address", "give a SAS token as SharedAccessSignature or --sas-token"
+            f"{where} has a query or a fragment beside its address",
+            "give a SAS token as SharedAccessSignature or --sas-token",
         )
     labels = host.split(".")
     if parts.scheme not in ("http", "https") or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"{where} does not make an address", "an endpoint looks like https://HOST/")
+        raise UsageError(f"{where} is not a valid address", "an endpoint looks like https://HOST/")
     if not all(labels):
-        raise UsageError(f"{where} makes an address without a name in it: {text}", "no dot comes first, or twice")
+        raise UsageError(
+            f"{where} makes an address with an empty name in it: {text}", "remove the dot that comes first, or twice"
+        )
     return text.rstrip("/")
 
 
 def account_key(text: str) -> Secret:
-    """An account key: 64 bytes in base64. UsageError on anything else."""
+    """An account key: 64 bytes in base64. Raises UsageError for anything else."""
     hint = "copy the whole key from the portal, or from: az storage account keys list"
     try:
         raw = base64.b64decode(text.strip(), validate=True)
@@ -121,12 +127,14 @@ def account_key(text: str) -> Secret:
 
 
 def sas_token(text: str) -> Secret:
-    """A shared access signature, without its question mark. UsageError when it has no signature."""
+    """A shared access signature, without its question mark. Raises UsageError if it has no signature."""
     token = text.strip().lstrip("?")
     if "sig=" not in token:
         raise UsageError("the SAS token has no signature (sig=...)", "copy it whole, in quotes: it holds '&'")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError("the SAS token has a character that no token has", "copy it again, from where it was made")
+        raise UsageError(
+            "the SAS token has a character that is not allowed in a token", "copy it again, from where it was made"
+        )
     return Secret.text(token)
 
 

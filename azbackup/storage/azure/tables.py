@@ -69,13 +69,13 @@ class AzureRows:
     # --- the key record
 
     def get_plain(self, name: str) -> PlainRow:
-        """A row of plain properties with its ETag. Missing."""
+        """A row of plain properties with its ETag. Raises Missing if there is none."""
         entity = self._entity(name)
         values = {key: _value(value) for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
         return PlainRow(values, str(entity.metadata["etag"]))
 
     def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
-        """Creates a row of plain properties. Exists when another one is there."""
+        """Creates a row of plain properties. Raises Exists if another one is there."""
         try:
             self._creating(lambda: self._client.create_entity(self._keyed(name, values)), name)
         except Exists:
@@ -83,7 +83,7 @@ class AzureRows:
                 raise
 
     def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
-        """Replaces the row under its ETag. Changed, unless the new values are there: an answer was lost."""
+        """Replaces the row under its ETag. Raises Changed unless the new values are there: an answer was lost."""
         try:
             self._call(
                 f"row {name}",
@@ -101,11 +101,11 @@ class AzureRows:
     # --- records
 
     def get(self, name: str) -> bytes:
-        """A record's sealed bytes. Missing."""
+        """A record's sealed bytes. Raises Missing if there is none."""
         return from_properties(self._entity(name))
 
     def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
-        """Creates the rows in as few transactions as hold them, in order. Exists when one has other bytes.
+        """Creates the rows in as few transactions as hold them, in order. Raises Exists if one has other bytes.
 
         Gives the ETags of those that it created. A transaction is all or nothing: before the rest of one is tried
         again, all that is there must agree.
@@ -140,7 +140,7 @@ class AzureRows:
         return answers
 
     def _is_there(self, row: SealedRecord) -> bool:
-        """Whether a row is there with these bytes. Exists when it is there with others."""
+        """Whether a row is there with these bytes. Raises Exists if it is there with others."""
         try:
             there = self.get(row.name)
         except Missing:

@@ -77,7 +77,7 @@ def remove_odd(path: Path) -> None:
 
 
 def read_all(descriptor: int, most: int) -> bytes:
-    """The contents of an open file; b'' where they are more than `most` bytes. OSError."""
+    """The contents of an open file; b'' where they are more than `most` bytes. Raises OSError if that fails."""
     if os.fstat(descriptor).st_size > most:
         return b""
     parts, at = [], 0

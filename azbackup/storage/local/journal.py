@@ -36,7 +36,7 @@ class Journal:
             return []
 
     def add(self, row: SealedRecord) -> None:
-        """Notes the record of a pack that is durable now. OSError when the disk is full."""
+        """Notes the record of a pack that is durable now. Raises OSError if the disk is full."""
         data = frame([row])
         if os.fstat(self._file).st_size:
             data = data[len(RECORD_MAGIC) :]

@@ -206,30 +206,33 @@ class CachedRows:
         self._cache = cache
 
     def get_plain(self, name: str) -> PlainRow:
-        """As the table has it."""
+        """Reads the row from the table."""
         return self._rows.get_plain(name)
 
     def insert_plain(self, name: str, values: dict[str, RowValue]) -> None:
-        """As in the table."""
+        """Creates the row in the table."""
         self._rows.insert_plain(name, values)
 
     def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
-        """As in the table."""
+        """Replaces the row in the table."""
         self._rows.replace_plain(name, values, etag)
 
     def get(self, name: str) -> bytes:
-        """As the table has it: asked for when what lies here did not open, which is forgotten. Missing."""
+        """Reads the record from the table and drops the cached one, whose bytes did not open.
+
+        Raises Missing if there is none.
+        """
         self._cache.drop([name])
         return self._rows.get(name)
 
     def insert(self, rows: Sequence[SealedRecord]) -> dict[str, str]:
-        """As in the table; and kept."""
+        """Creates the rows in the table, and keeps those that it created."""
         versions = self._rows.insert(rows)
         self._cache.put([SealedRecord(row.name, row.sealed, versions.get(row.name, "")) for row in rows])
         return versions
 
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
-        """As the table has them."""
+        """Yields the names and versions that the table has."""
         return self._rows.versions(first, last)
 
     def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:

@@ -1,6 +1,7 @@
-"""A password stretched before anybody has asked Azure for the salt, and before Azure's SDK is loaded.
+"""Derives the key-encryption key early: before the SDK is loaded and before the key record has been read.
 
-With the salt of last time, or where a key is going to be made with a new one. The salt is no secret and rarely changes.
+It uses the salt that the last run found, or a new one if this run may create the key. The salt is no secret and rarely
+changes.
 Nothing depends on the file that remembers it: the key record decides, and another salt is stretched anew. Only today's
 costs are remembered, so that no file here can make a run take more memory. What is known at the start is stretched at
 the start, not beside what comes next: the 64 MiB and the SDK together would be the peak of most runs.
@@ -36,7 +37,7 @@ class RememberedSalt:
             self._stretched(password, self.new_salt, DEFAULT_COSTS)
 
     def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
-        """The KEK, as kdf.stretch gives it. Damaged for a record that asks for more than may be spent."""
+        """The KEK, as kdf.stretch gives it. Raises Damaged for a record that asks for more than may be spent."""
         kek = self._stretched(password, salt, costs)
         if salt != self._remembered and costs == DEFAULT_COSTS:
             self._remembered = salt
