@@ -95,7 +95,7 @@ def same_moment(before: Entry, after: Entry) -> bool:
 
 
 def is_same_directory(descriptor: int, path: bytes) -> bool:
-    """Whether a path still leads to the directory that is open. OSError when that cannot be told.
+    """Whether a path still leads to the directory that is open. Raises OSError if that cannot be told.
 
     By the kernel's handle too: some file systems have another inode number each time.
     """
