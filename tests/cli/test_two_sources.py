@@ -16,7 +16,7 @@ def test_hard_links_are_of_one_source(cli: Cli, tmp_path: Path) -> None:
     cli.backup(monday)
     monday.rename(tuesday)
     cli.backup(tuesday)
-    cli.restore(tmp_path / "restored")
+    cli.restore(tmp_path / "restored", "--all")
     names = [path / name for path in (monday, tuesday) for name in "ab"]
     found = [tmp_path / "restored" / str(name).lstrip("/") for name in names]
     numbers = [path.stat().st_ino for path in found]
