@@ -50,6 +50,7 @@ class Fault:
     path: str | None = None  # a regular expression, searched for in the decoded path
     query: str | None = None  # the same, in the query as it was sent
     service: Service | None = None
+    least_bytes: int = 0  # of the request's body
     after: int = 0
     times: int | None = None
     each: bool = False  # the first request of every method and address alone, so that a second try passes
@@ -77,6 +78,7 @@ class Fault:
         return (
             self.method in (None, request.method)
             and self.service in (None, request.service)
+            and self.least_bytes <= request.body_bytes
             and (self.path is None or re.search(self.path, request.path) is not None)
             and (self.query is None or re.search(self.query, request.query) is not None)
         )

@@ -110,12 +110,13 @@ class Account:
         assert connection.sas is not None, "credentials let no connection without a credential through"
         return AzureSasCredential(connection.sas.reveal().decode())
 
-    def call(self, what: str, action: Callable[[], T], *, table: bool = False) -> T:
+    def call(self, what: str, action: Callable[[], T], *, table: bool = False, breaks: int | None = None) -> T:
         """The action's value; `what` names its object in errors, `table` which service it asks.
 
-        Exists, Missing, Changed, Unavailable.
+        Exists, Missing, Changed, Unavailable. With `breaks` it is given up so many tries after the first that nobody
+        answered.
         """
-        absent = Waits(OUTAGE_SECONDS if self._reached else ABSENT_SECONDS, self._patience)
+        absent = Waits((OUTAGE_SECONDS if self._reached else ABSENT_SECONDS)[:breaks], self._patience)
         busy = Waits(BUSY_SECONDS, self._patience)
         while True:
             began = self._patience.clock()
@@ -125,7 +126,8 @@ class Account:
                 return answer
             if isinstance(answer, NobodyAnswered):
                 silent = self._patience.clock() - began if answer.is_silent else 0.0
-                wait = absent.next(self._seconds(network=answer.is_network), silent)
+                seconds = self._seconds(network=answer.is_network) if breaks is None else 0.0
+                wait = absent.next(seconds, silent)
                 error = self._unreachable(answer, table=table)
                 if wait is None or not answer.passing:
                     raise error from None

@@ -12,14 +12,19 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from azbackup.errors import Archived, Exists, Unavailable
+from azure.core import MatchConditions
+
+from azbackup.errors import Archived, Changed, Exists, Unavailable
+from azbackup.format.checksum import md5_of
 from azbackup.storage.azure.account import SEND_OPTIONS, Account
 from azbackup.storage.protocols import BlobInfo
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobProperties, ContainerClient
+    from azure.storage.blob import BlobClient, BlobProperties, ContainerClient
 
 T = TypeVar("T")
+
+_BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def describe(blob: BlobProperties) -> BlobInfo:
@@ -106,27 +111,55 @@ class AzureBlobs(ReadableBlobs):
         """
         try:
             self._creating(partial(self._put, name, data, tier, md5))
-        except (Exists, Archived) as error:  # Azure may say either of a name that an archived blob has
+        except (Exists, Archived, Changed) as error:  # Azure may say any of them of a name that a blob has
             if not self._holds(name, len(data), md5):
                 raise Exists(f"blob {name} exists already", code=error.code) from None
 
     def _put(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        """One request; block by block when a large body broke off twice: no connection may live for all of it."""
         from azure.storage.blob import ContentSettings, StandardBlobTier  # loaded with the client
 
         blob = self._client.get_blob_client(name)
-        self._account.call(
-            f"blob {name}",
-            lambda: blob.upload_blob(
-                data,
-                length=len(data),
-                overwrite=False,
-                standard_blob_tier=StandardBlobTier[tier.upper()],
-                content_settings=ContentSettings(content_type="application/octet-stream", content_md5=bytearray(md5)),
-                headers={"Content-MD5": base64.b64encode(md5).decode()},
-                max_concurrency=1,
-                **SEND_OPTIONS,
-            ),
+        kept: dict[str, Any] = {
+            "standard_blob_tier": StandardBlobTier[tier.upper()],
+            "content_settings": ContentSettings(content_type="application/octet-stream", content_md5=bytearray(md5)),
+        }
+        put = partial(
+            blob.upload_blob,
+            data,
+            length=len(data),
+            overwrite=False,
+            headers={"Content-MD5": base64.b64encode(md5).decode()},
+            max_concurrency=1,
+            **kept,
+            **SEND_OPTIONS,
         )
+        try:
+            self._account.call(f"blob {name}", put, breaks=1 if len(data) > _BLOCK_BYTES else None)
+        except Unavailable as error:
+            if error.code or not error.passing or len(data) <= _BLOCK_BYTES:
+                raise
+            try:
+                self._put_blocks(blob, name, data, kept)
+            except Unavailable as refused:  # a token may allow blobs, and no blocks
+                if refused.code != "AuthorizationPermissionMismatch":
+                    raise
+                self._account.call(f"blob {name}", put)
+
+    def _put_blocks(self, blob: BlobClient, name: str, data: bytes, kept: dict[str, Any]) -> None:
+        """Put Block for each part, then Put Block List: each is tried again by itself, so that what arrived stays."""
+        from azure.storage.blob import BlobBlock
+
+        blocks = []
+        for at in range(0, len(data), _BLOCK_BYTES):
+            part = data[at : at + _BLOCK_BYTES]
+            block_id = f"{at:012d}"
+            md5 = base64.b64encode(md5_of(part)).decode()
+            stage = partial(blob.stage_block, block_id, part, length=len(part), headers={"Content-MD5": md5})
+            self._account.call(f"a block of blob {name}", partial(stage, **SEND_OPTIONS))
+            blocks.append(BlobBlock(block_id))
+        commit = partial(blob.commit_block_list, blocks, match_condition=MatchConditions.IfMissing, **kept)
+        self._account.call(f"blob {name}", commit)
 
     def _holds(self, name: str, size: int, md5: bytes) -> bool:
         blob = self._client.get_blob_client(name)
