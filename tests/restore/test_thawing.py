@@ -271,7 +271,7 @@ def test_answer_that_was_lost_after_the_pack_came(back: Back, tmp_path: Path) ->
 
 
 def test_waiting_survives_a_network_that_goes_and_comes(back: Back, tmp_path: Path) -> None:
-    """While --wait polls, connections that break are tried again (for longer ones see unit/test_arrivals.py)."""
+    """While --wait polls, connections that break are tried again (for longer ones see unit/test_scheduler.py)."""
     waiting = back.start(*ARCHIVED, "--wait", "--poll-interval", "0.1", tmp_path / "restored", "b")
     until(lambda: back.lists_of_staging() >= 3)
     down = back.archive.add_fault("break", method="GET", query="comp=list", times=3)

@@ -2,7 +2,7 @@
 
     python -m tests.vectors.make > tests/vectors/crypto.json
 
-The file is written once for each format and never changes; test_crypto.py compares it with what this module computes
+The file is written once for each format and never changes; test_sealing.py compares it with what this module computes
 and with what azbackup does. Only primitives come from libraries: HKDF is written out from RFC 5869.
 """
 

@@ -14,7 +14,7 @@ from azbackup.format.model import Entry, Kind
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import MemoryThaw
-from tests.restore.unit.test_thawing import NOW, World
+from tests.restore.unit.test_states import NOW, World
 
 LOST = Unavailable("cannot reach Azure storage")
 REFUSED = Unavailable("not allowed", code="AuthorizationPermissionMismatch")
