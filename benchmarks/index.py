@@ -41,7 +41,7 @@ def _main(chunks: int) -> None:
     for number, record in enumerate(_records(chunks)):
         pack_id = stamp(1_500_000_000 + number, os.urandom(8))
         # A backup counts only on packs that are there; what is in them is never read.
-        blobs.put_new(pack_blob(partition, pack_id), b"", "hot", hashlib.md5(b"", usedforsecurity=False).digest())
+        blobs.put_first(pack_blob(partition, pack_id), b"", "hot", hashlib.md5(b"", usedforsecurity=False).digest())
         batch.append(records.seal(PACK_PREFIX + pack_id, encode_pack(record)))
         if len(batch) == _BATCH:
             records.insert(batch)

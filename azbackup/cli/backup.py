@@ -37,6 +37,8 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
     run = new_run(partition, clock, session.args.tier, _journal(vault, source))
     snapshot = Backup(job, partition, catalog, run, show).run()
     seen.note(snapshot.number)
+    if show.damaged and vault.keystore.ensure_copy(session.key):
+        show.damage("no copy of the key record was left: it was written again")
     show.close()
     _summary(session, snapshot, prices)
     return outcome_status(show, snapshot.totals.unreadable)

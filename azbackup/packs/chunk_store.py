@@ -17,6 +17,8 @@ from azbackup.format.model import ChunkId, PackId, SealedRecord, split_ids
 from azbackup.format.payloads import decode_pack
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
+from azbackup.packs.known import KnownChunks
+from azbackup.packs.layout import fault_of
 from azbackup.packs.packer import Packer
 from azbackup.packs.run import Run
 from azbackup.packs.uploader import PackUploader
@@ -67,6 +69,10 @@ class ChunkStore:
                 self._seal(self._compressor.add(chunk_id, plain))
         return b"".join(ids), size
 
+    def holds(self, chunks: bytes) -> bool:
+        """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
+        return not chunks or self._chunks().issuperset(split_ids(chunks))
+
     def finish(self) -> list[SealedRecord]:
         """Everything is uploaded; the pack records that are to be committed with the rest."""
         self._seal(self._compressor.finish())
@@ -90,16 +96,9 @@ class ChunkStore:
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
         if self._known is None:
-            self._known = set()
-            recorded = [(pack_id, record.ids) for pack_id, record in self._catalog.packs()]
-            # After the records: a pack that another run adds meanwhile is there before its record is.
-            there = set(self._partition.blobs.names(pack_blob(self._partition.name, "")))
-            for pack_id, ids in recorded:
-                if pack_blob(self._partition.name, pack_id) in there:
-                    self._known.update(split_ids(ids))
-                else:  # what was in it is stored again wherever a file still has it
-                    self._partition.records.report(f"pack {pack_id} is missing")
-            packs = {PACK_PREFIX + pack_id for pack_id, _ in recorded}
+            known = KnownChunks(self._partition, self._catalog)
+            self._known = known.ids
+            packs = {PACK_PREFIX + pack_id for pack_id in known.packs}
             self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
         return self._known
 
@@ -112,7 +111,8 @@ class ChunkStore:
             except Damaged:
                 continue  # of another partition, or from before its table was lost
             name = pack_blob(self._partition.name, pack_id)
-            if any(info.size == record.size and info.md5 == record.md5 for info in self._partition.blobs.listed(name)):
+            there = next((info for info in self._partition.blobs.listed(name) if info.name == name), None)
+            if not fault_of(there, record.size, record.md5):
                 adopted.append(row)
                 self._chunks().update(record.chunk_ids())
         self._uploads.adopt(adopted)

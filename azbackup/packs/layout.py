@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from azbackup.format.labels import CHUNK_ID_BYTES, PACK_MAGIC
 from azbackup.format.model import ChunkId, PackId, PackRecord
+from azbackup.storage.protocols import BlobInfo
 
 SPAN_BYTES = 6 * 1024 * 1024  # read at once, at most, unless a single chunk is larger once it is sealed; ...
 LARGE_SPAN_BYTES = 24 * 1024 * 1024  # ... and of large chunks: few files, whose list takes little, and many requests
@@ -43,6 +44,16 @@ class PackLayout:
     def chunk_id(self, chunk: int) -> ChunkId:
         """The id of chunk number `chunk`."""
         return ChunkId(self.record.ids[chunk * CHUNK_ID_BYTES : (chunk + 1) * CHUNK_ID_BYTES])
+
+
+def fault_of(info: BlobInfo | None, size: int, md5: bytes) -> str:
+    """What is wrong with a pack of this size and MD5 as the container lists it, '' for nothing; None: it is not there.
+
+    Where the service keeps no MD5 of it, the size alone is compared.
+    """
+    if info is None:
+        return "is missing"
+    return "" if info.size == size and info.md5 in (b"", md5) else "does not have the size and MD5 of its record"
 
 
 def spans(pack: PackLayout, chunks: list[int]) -> list[Span]:

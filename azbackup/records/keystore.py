@@ -138,7 +138,7 @@ class Keystore:
             return self.open(password), False
         record = KeyRecord(1, wrapped, now, now)
         try:
-            self._put_copy(record)
+            self._put_copy(record, first=True)
         except Exists:  # another first backup came before, or the table was lost: that key is the partition's
             return self.open(password), False
         self._rows.insert_plain(KEY_NAME, to_values(record))
@@ -146,6 +146,21 @@ class Keystore:
 
     def _unwrap(self, record: KeyRecord, password: Secret) -> Secret:
         return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
+
+    def ensure_copy(self, opened: Opened) -> bool:
+        """Writes a copy of the key record in force where no copy of it is left; whether it did.
+
+        Without one, the loss of the row would be the loss of all data.
+        """
+        listing = self._listing()
+        if self._like(opened.record, listing):
+            return False
+        last = opened.record.generation
+        if last in listing:
+            self._copy_after(last, opened.record, listing)
+        else:
+            self._put_copy(opened.record)
+        return True
 
     def insert_row(self, opened: Opened) -> None:
         """Puts the row back where only copies were left."""
@@ -210,10 +225,12 @@ class Keystore:
                 continue
         raise Damaged(f"no key record can come after number {last}")
 
-    def _put_copy(self, record: KeyRecord) -> None:
+    def _put_copy(self, record: KeyRecord, *, first: bool = False) -> None:
+        """Writes a copy; `first`: of a key that is made here. Only then may a missing container be made."""
         data = encode_copy(record)
         name = record_blob(self._partition, key_copy_name(record.generation))
-        self._blobs.put_new(name, data, "hot", md5_of(data))
+        put = self._blobs.put_first if first else self._blobs.put_new
+        put(name, data, "hot", md5_of(data))
 
     def _listing(self) -> dict[int, BlobInfo]:
         """The blobs that have the name of a copy, by number."""

@@ -46,7 +46,13 @@ class BlobStore(Protocol):
     """One container. Names are full blob names."""
 
     def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
-        """Creates the blob in one request, straight in its tier. Raises Exists if other bytes have the name."""
+        """Creates the blob in one request, straight in its tier. Raises Exists if other bytes have the name.
+
+        Raises Damaged if the container is gone: a run that counts on what was in it must not begin with an empty one.
+        """
+
+    def put_first(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        """The same for the first blob of a partition, before which nothing was stored: makes a missing container."""
 
     def get(self, name: str) -> bytes:
         """All of a blob. Raises Missing if there is none."""

@@ -51,6 +51,10 @@ class MemoryBlobs:
                 raise Exists(f"blob {name} exists already", code="BlobAlreadyExists")
             self.blobs.setdefault(name, Blob(bytes(data), tier, md5))
 
+    def put_first(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        """The same: this container is always there."""
+        self.put_new(name, data, tier, md5)
+
     def get(self, name: str) -> bytes:
         """All of a blob. Missing; Archived."""
         with self.lock:

@@ -7,8 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from azbackup.errors import Exists, Missing, Unavailable
+from azbackup.errors import Damaged, Exists, Missing, Unavailable
+from azbackup.storage.azure.account import Account
+from azbackup.storage.azure.blobs import AzureBlobs
+from azbackup.storage.azure.credentials import connection
 from azbackup.storage.protocols import BlobStore
+from tests.conftest import Vault
 from tests.contract.conftest import Stores
 from tests.contract.memory import md5_of
 
@@ -17,7 +21,7 @@ NAMES = ("user1/packs/a", "o'brien/packs/a", "Ærø & søn+1 東京 😀/packs/�
 
 def put(blobs: BlobStore, name: str, data: bytes, tier: str = "hot") -> None:
     """Stores bytes under a name, with their MD5."""
-    blobs.put_new(name, data, tier, md5_of(data))
+    blobs.put_first(name, data, tier, md5_of(data))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +68,7 @@ def test_an_archived_name_is_taken_too(stores: Stores) -> None:
 def test_bytes_that_do_not_fit_their_md5_are_refused(stores: Stores) -> None:
     """A pack that was altered on the way is not stored."""
     with pytest.raises(Unavailable):
-        stores.blobs.put_new("p/packs/a", b"altered", "hot", md5_of(b"sent"))
+        stores.blobs.put_first("p/packs/a", b"altered", "hot", md5_of(b"sent"))
     assert not list(stores.blobs.listed(""))
 
 
@@ -112,6 +116,18 @@ def test_no_container_lists_nothing(stores: Stores) -> None:
     """An account that was never used is empty, not an error."""
     assert not list(stores.blobs.listed("user1/"))
     assert not list(stores.staging.listed("user1/"))
+
+
+def test_only_a_first_blob_makes_the_container(vault: Vault) -> None:
+    """Absent is not "first run": a put that counts on what is stored says that it is gone, and makes none."""
+    account = Account(connection({"connection_string": vault.endpoints.connection_string}, {}))
+    blobs = AzureBlobs(account, vault.container)
+    with pytest.raises(Damaged, match="is gone"):
+        blobs.put_new("p/packs/a", b"data", "hot", md5_of(b"data"))
+    assert not list(blobs.listed("p/"))
+    blobs.put_first("p/packs/a", b"data", "hot", md5_of(b"data"))
+    blobs.put_new("p/packs/b", b"more", "hot", md5_of(b"more"))
+    assert [info.name for info in blobs.listed("p/")] == ["p/packs/a", "p/packs/b"]
 
 
 def test_one_of_two_puts_at_once_wins(stores: Stores) -> None:

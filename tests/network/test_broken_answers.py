@@ -45,7 +45,7 @@ class Stores:
 
     def fill(self) -> None:
         """Store a pack, an archived one, three rows and a plain one."""
-        self.blobs.put_new("p/packs/there", DATA, "hot", MD5)
+        self.blobs.put_first("p/packs/there", DATA, "hot", MD5)
         self.blobs.put_new("p/packs/cold", DATA, "archive", MD5)
         self.rows.insert(ROWS)
         self.rows.insert_plain("key", {"n": 1})

@@ -148,7 +148,7 @@ class Comparison:
             return None, False
         now.device = self._devices.stored(now.device, old)
         seems_same = old is not None and unchanged(now, old)
-        if old is not None and seems_same and not self._reader.doubts(now):
+        if old is not None and seems_same and not self._reader.doubts(now) and not self._reader.lost(old):
             return old if now.links == 1 or now.device == old.device else renumbered(old, now.device), True
         try:
             entry, lacks = self._reader.entry(found, now)

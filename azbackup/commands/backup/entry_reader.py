@@ -55,6 +55,10 @@ class EntryReader:
         """Whether an entry is to be read although nothing says that it changed."""
         return self.rereads or self._mapped.may_hold(now)
 
+    def lost(self, old: Entry) -> bool:
+        """Whether some of a stored file's contents are in no pack any more: the file is to be stored again."""
+        return not self._store.holds(old.chunks)
+
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
         """Reads the entry's chunks, target and attributes. Raises OSError or Unreadable if it cannot."""
         if len(found.path) > PATH_BYTES:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core import MatchConditions
 
-from azbackup.errors import Archived, Changed, Exists, Unavailable
+from azbackup.errors import Archived, Changed, Damaged, Exists, Missing, Unavailable
 from azbackup.format.checksum import md5_of
 from azbackup.storage.azure.account import SEND_OPTIONS, Account
 from azbackup.storage.protocols import BlobInfo
@@ -107,10 +107,24 @@ class AzureBlobs(ReadableBlobs):
     def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
         """Creates the blob. Where the name is taken by the same bytes an earlier answer was lost: done.
 
-        Raises Exists when other bytes have the name.
+        Raises Exists if other bytes have the name, Damaged if the container is gone.
         """
         try:
-            self._creating(partial(self._put, name, data, tier, md5))
+            self._put_or_there(name, data, tier, md5)
+        except Missing as error:
+            raise Damaged(
+                f"{self._what} is gone, and with it the packs of all snapshots ({error.code or error.message})",
+                "if it was deleted by mistake, undelete it; otherwise make an empty one of that name: the next backup "
+                "stores there what this machine still has",
+            ) from None
+
+    def put_first(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        """The same; makes the container where there is none."""
+        self._creating(partial(self._put_or_there, name, data, tier, md5))
+
+    def _put_or_there(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
+        try:
+            self._put(name, data, tier, md5)
         except (Exists, Archived, Changed) as error:  # Azure may say any of them of a name that a blob has
             if not self._holds(name, len(data), md5):
                 raise Exists(f"blob {name} exists already", code=error.code) from None
