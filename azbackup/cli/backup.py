@@ -10,7 +10,7 @@ from azbackup.cli.output.text import count_text, money_text, size_text, time_tex
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.run import Backup, Job
-from azbackup.commands.maintenance.repair import rebuild_table
+from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
 from azbackup.errors import Status
 from azbackup.format.labels import NAME_CHARACTERS, stamp
 from azbackup.format.model import Snapshot
@@ -37,6 +37,9 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
     run = new_run(partition, clock, session.args.tier, _journal(vault, source))
     snapshot = Backup(job, partition, catalog, run, show).run()
     seen.note(snapshot.number)
+    if partition.records.lost_rows and session.key.in_table:
+        rebuild_rows(partition.records)
+        show.note("rows that were missing were put back from their copies: the next run will have nothing to say")
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()

@@ -5,6 +5,7 @@ crypto is imported once the password is stretched: its libraries do not come on 
 
 from __future__ import annotations
 
+import hmac
 import os
 from typing import NamedTuple
 
@@ -30,6 +31,27 @@ class WrappedKey(NamedTuple):
 def new_data_key() -> Secret:
     """32 fresh random bytes from the system."""
     return Secret(os.urandom(KEY_BYTES))
+
+
+def successor_salt(data_key: Secret) -> bytes:
+    """A salt for a key record that follows another: 8 random bytes, and 8 of an HMAC of them under the data key.
+
+    Nobody could make one without the data key, so that whoever opens an older record can tell a password that was
+    really changed from a record that was planted. It shows nothing of the key, and to all others it is 16 random bytes.
+    """
+    start = os.urandom(SALT_BYTES // 2)
+    return start + _salt_proof(data_key, start)
+
+
+def is_successor_salt(data_key: Secret, salt: object) -> bool:
+    """Whether whoever made this salt had the data key."""
+    if not isinstance(salt, bytes) or len(salt) != SALT_BYTES:
+        return False
+    return hmac.compare_digest(_salt_proof(data_key, salt[: SALT_BYTES // 2]), salt[SALT_BYTES // 2 :])
+
+
+def _salt_proof(data_key: Secret, start: bytes) -> bytes:
+    return hmac.digest(data_key.reveal(), labels.LABEL_SUCCESSOR + b"\0" + start, "sha256")[: SALT_BYTES // 2]
 
 
 def _key_aad(partition: str, costs: KdfCosts, salt: bytes) -> bytes:

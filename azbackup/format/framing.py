@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 
 from azbackup.errors import Damaged
 from azbackup.format.batches import batches
-from azbackup.format.labels import RECORD_MAGIC
+from azbackup.format.labels import RECORD_BYTES, RECORD_MAGIC
 from azbackup.format.model import SealedRecord
 
 _NAME = struct.Struct(">H")
 _SEALED = struct.Struct(">I")
 _BLOB_BYTES = 16 * 1024 * 1024
+COPY_BYTES = 2 * _BLOB_BYTES  # no copy of a run's records is larger, with the names of the smallest ones
+SNAPSHOT_COPY_BYTES = RECORD_BYTES + 4096  # nor any of a snapshot
 _MOST = 262_144  # records of a copy that are read: of 28 bytes and more, and never so many; planted ones have none
 
 

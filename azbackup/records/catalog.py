@@ -54,18 +54,30 @@ class Catalog:
     def snapshots(self) -> list[Snapshot]:
         """All snapshots by number. A number that is missing is read from its copy, or reported as damage."""
         found = {each.number: each for each in self._decoded(SNAPSHOT_PREFIX, decode_snapshot)}
-        for number in range(1, max(found, default=0)):
-            if number not in found:
-                self._recover_snapshot(number, found)
+        expected = max(max(found, default=0), self._seen)
+        if len(found) < expected:  # one listing, however many are missing: a number in a name costs nothing
+            for number in sorted(self.records.copies.snapshot_numbers() - found.keys()):
+                if number <= expected:
+                    self._recover_snapshot(number, found)
+            self._report_gaps(found, expected)
         self.newest = max(found, default=0)
-        while self.newest < self._seen and self._recover_snapshot(self.newest + 1, found):
-            self.newest += 1
-        if self.newest + 1 < self._seen:
-            self.records.report(
-                f"this machine stored snapshots up to {self._seen}; those after {self.newest} are no longer "
-                "in the storage (deleted, or the storage was rolled back)"
-            )
         return [found[number] for number in sorted(found)]
+
+    def _report_gaps(self, found: dict[int, Snapshot], expected: int) -> None:
+        """A line for each run of numbers up to the expected one that no snapshot has."""
+        before = 0
+        for number in [*sorted(found), expected + 1]:
+            first, last = before + 1, number - 1
+            if first <= last:
+                which = snapshot_name(first) + (f" to {snapshot_name(last)}" if first < last else "")
+                text = f"{which}: missing, row and copy"
+                if last > max(found, default=0):
+                    text += (
+                        f"; this machine stored snapshots up to {self._seen}; those after {max(found, default=0)} are "
+                        "no longer in the storage (deleted, or the storage was rolled back)"
+                    )
+                self.records.report(text)
+            before = number
 
     def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
         """The records under a prefix; one that does not open, or is not what it should be, is reported as damage."""
@@ -77,14 +89,13 @@ class Catalog:
                 continue
             yield record
 
-    def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> bool:
-        """Whether a snapshot without a row was found in its copy; if not, that is reported as damage."""
+    def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> None:
+        """Adds a snapshot without a row if its copy tells of it."""
         name = snapshot_name(number)
         try:
             found[number] = decode_snapshot(name, self.records.missing(name))
-        except Damaged as error:
-            self.records.report(error.message)
-        return number in found
+        except Damaged:
+            pass  # the number stays a gap, which is reported
 
     # --- entries
 

@@ -7,12 +7,20 @@ when a row is missing, does not open, or the table is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from azbackup.errors import Damaged, Missing
+from azbackup.errors import Archived, Damaged, Missing
 from azbackup.format.checksum import md5_of
-from azbackup.format.framing import frame, unframe
-from azbackup.format.labels import FILES_PREFIX, KEY_COPY_PREFIX, SNAPSHOT_PREFIX, copy_name, record_blob
+from azbackup.format.framing import COPY_BYTES, SNAPSHOT_COPY_BYTES, frame, unframe
+from azbackup.format.labels import (
+    FILES_PREFIX,
+    KEY_COPY_PREFIX,
+    SNAPSHOT_PREFIX,
+    copy_name,
+    is_snapshot,
+    number_of,
+    record_blob,
+)
 from azbackup.format.model import RunId, SealedRecord
 from azbackup.storage.protocols import BlobStore
 
@@ -20,8 +28,10 @@ from azbackup.storage.protocols import BlobStore
 class Copies:
     """The copies of one partition's records, read as if they were rows."""
 
-    def __init__(self, blobs: BlobStore, partition: str) -> None:
+    def __init__(self, blobs: BlobStore, partition: str, report: Callable[[str], None]) -> None:
+        """`report` hears of copies that cannot be read: larger than any copy is, or in the archive tier."""
         self._blobs = blobs
+        self._report = report
         self._prefix = record_blob(partition, "")
         self._read: dict[str, dict[str, list[bytes]]] = {}  # blob name prefix -> record name -> sealed bytes
 
@@ -41,7 +51,7 @@ class Copies:
         """
         if name.startswith(SNAPSHOT_PREFIX):
             try:
-                rows = self._records(self._blobs.get(self._prefix + name))
+                rows = self._records(self._get(name, SNAPSHOT_COPY_BYTES))
             except Missing:
                 return []
             return [row.sealed for row in rows if row.name == name]
@@ -67,7 +77,7 @@ class Copies:
         """Reads the records in a run's copies 1 to `count`. Raises Missing if one is not there, Damaged."""
         rows: list[SealedRecord] = []
         for number in range(1, count + 1):
-            rows += unframe(self._blobs.get(self._prefix + copy_name(str(run), number)))
+            rows += unframe(self._get(copy_name(str(run), number), COPY_BYTES))
         return rows
 
     def _under(self, prefix: str) -> dict[str, list[bytes]]:
@@ -77,10 +87,37 @@ class Copies:
             for info in self._blobs.listed(self._prefix + prefix):
                 name = info.name.removeprefix(self._prefix)
                 if prefix or not name.startswith((SNAPSHOT_PREFIX, KEY_COPY_PREFIX)):
-                    for row in self._records(self._blobs.get(info.name)):
+                    for row in self._records(self._listed(name, info.size)):
                         found.setdefault(row.name, []).append(row.sealed)
             self._read[prefix] = found
         return self._read[prefix]
+
+    def snapshot_numbers(self) -> set[int]:
+        """The numbers that a snapshot's copy has, genuine or not, by one listing."""
+        names = (name.removeprefix(self._prefix) for name in self._blobs.names(self._prefix + SNAPSHOT_PREFIX))
+        return {number_of(name, SNAPSHOT_PREFIX) for name in names if is_snapshot(name)}
+
+    def _listed(self, name: str, size: int) -> bytes:
+        """A blob that was listed; what became of it since counts as nothing."""
+        try:
+            return self._get(name, SNAPSHOT_COPY_BYTES if name.startswith(SNAPSHOT_PREFIX) else COPY_BYTES, size)
+        except Missing:
+            return b""
+
+    def _get(self, name: str, most: int, size: int = 0) -> bytes:
+        """A blob of at most so many bytes, b'' for one that is larger or cannot be read now. Missing.
+
+        Whoever can create blobs decides how large they are: no more is read than a copy can have.
+        """
+        try:
+            data = self._blobs.get_range(self._prefix + name, 0, most + 1) if size <= most else b""
+        except Archived:
+            self._report(f"copy {name} is in the archive tier: set its tier to hot or cool, as all of records/ must be")
+            return b""
+        if max(size, len(data)) > most:
+            self._report(f"copy {name} is larger than any copy is: it was not read")
+            return b""
+        return data
 
     def _records(self, data: bytes) -> list[SealedRecord]:
         try:

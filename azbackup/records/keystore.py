@@ -8,22 +8,27 @@ Whoever can create blobs can plant copies: each that can be read is tried, cheap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from azbackup.crypto.kdf import Stretch, stretch
-from azbackup.crypto.keywrap import new_data_key, unwrap_data_key, wrap_data_key
+from azbackup.crypto.keywrap import new_data_key, successor_salt, unwrap_data_key, wrap_data_key
 from azbackup.crypto.secret import Secret
-from azbackup.errors import AzbackupError, Changed, Damaged, Exists, Missing, NothingStored, UsageError, WrongPassword
-from azbackup.format.checksum import md5_of
-from azbackup.format.labels import GENERATIONS, KEY_COPY_PREFIX, KEY_NAME, key_copy_name, number_of, record_blob
+from azbackup.errors import (
+    AzbackupError,
+    Changed,
+    Damaged,
+    Exists,
+    Missing,
+    NothingStored,
+    UsageError,
+    WrongPassword,
+)
+from azbackup.format.labels import KEY_NAME
+from azbackup.records.key_copies import KeyCopies, KeyCopy
 from azbackup.records.key_record import (
-    COPY_BYTES,
     KeyRecord,
     NewerFormat,
-    decode_copy,
-    encode_copy,
     from_values,
     to_values,
 )
@@ -63,17 +68,10 @@ def change_password(
         ) from None
 
 
-class _Copy(NamedTuple):
-    """A copy that could be read: its number, and its values, which may be anything."""
-
-    number: int
-    values: dict[str, Any]
-
-    @property
-    def work(self) -> int:
-        """What opening it would cost, as far as it says: planted ones that cost much are tried last."""
-        memory, passes = self.values.get("memory"), self.values.get("passes")
-        return memory * passes if isinstance(memory, int) and isinstance(passes, int) else 0
+def _as_copies(row: PlainRow | None) -> list[KeyCopy]:
+    """A row that no copy agrees with, as one more: its copy may be what was lost."""
+    number = row.values.get("generation") if row is not None else None
+    return [KeyCopy(number, dict(row.values))] if row is not None and isinstance(number, int) else []
 
 
 class Keystore:
@@ -93,6 +91,7 @@ class Keystore:
         self._partition = partition
         self._stretched = stretched
         self._new_salt = new_salt
+        self._copies = KeyCopies(blobs, partition)
 
     def exists(self) -> bool:
         """Whether the partition has a key: a password is typed twice before one is made under it."""
@@ -115,9 +114,9 @@ class Keystore:
             record = from_values(row.values)
             return Opened(self._unwrap(record, password), record, in_table=True)
         except AzbackupError as error:
-            if isinstance(error, WrongPassword | NewerFormat) and self._is_copied(row):
+            if isinstance(error, WrongPassword | NewerFormat) and self._copies.is_copied(row):
                 raise
-            return self._open_copies(password, "the key record's row was altered", error)
+            return self._open_copies(password, "the key record's row was altered", error, row)
 
     def open_or_create(self, password: Secret, now: str) -> tuple[Opened, bool]:
         """The data key, made when the partition has none and nothing else either; whether it was made.
@@ -138,7 +137,7 @@ class Keystore:
             return self.open(password), False
         record = KeyRecord(1, wrapped, now, now)
         try:
-            self._put_copy(record, first=True)
+            self._copies.put(record, first=True)
         except Exists:  # another first backup came before, or the table was lost: that key is the partition's
             return self.open(password), False
         self._rows.insert_plain(KEY_NAME, to_values(record))
@@ -152,14 +151,14 @@ class Keystore:
 
         Without one, the loss of the row would be the loss of all data.
         """
-        listing = self._listing()
-        if self._like(opened.record, listing):
+        listing = self._copies.listing()
+        if self._copies.like(opened.record, listing):
             return False
         last = opened.record.generation
         if last in listing:
-            self._copy_after(last, opened.record, listing)
+            self._copies.put_after(last, opened.record, listing)
         else:
-            self._put_copy(opened.record)
+            self._copies.put(opened.record)
         return True
 
     def insert_row(self, opened: Opened) -> None:
@@ -172,109 +171,67 @@ class Keystore:
         The new record is opened from its own bytes before it replaces the old one, under the old one's ETag. `report`
         hears what was wrong with the old one.
         """
-        try:
-            row = self._rows.get_plain(KEY_NAME)
-        except Missing:
-            self.insert_row(self._open_copies(old, "", None))
-            row = self._rows.get_plain(KEY_NAME)
-        opened = self._open_row(row, old)
+        row = self._row()
+        opened = self._open_row(row, old) if row is not None else self._open_copies(old, "", None)
         if opened.damage:
             report(opened.damage)
-        wrapped = wrap_data_key(opened.data_key, new, self._partition)
+        salt = successor_salt(opened.data_key)
+        wrapped = wrap_data_key(opened.data_key, new, self._partition, salt=salt)
         if unwrap_data_key(wrapped, new, self._partition).reveal() != opened.data_key.reveal():
             raise AssertionError("the new key record does not open to the data key")
-        listing = self._listing()
+        listing = self._copies.listing()
         last = self._generation(opened.record, listing, report)
-        record = self._copy_after(last, KeyRecord(last, wrapped, opened.record.created, now), listing)
-        self._rows.replace_plain(KEY_NAME, to_values(record), row.etag)
+        record = self._copies.put_after(last, KeyRecord(last, wrapped, opened.record.created, now), listing)
+        if row is not None:  # else the table is lost: the backup that rebuilds it puts the key's row back last
+            self._rows.replace_plain(KEY_NAME, to_values(record), row.etag)
         return record
+
+    def _row(self) -> PlainRow | None:
+        try:
+            return self._rows.get_plain(KEY_NAME)
+        except Missing:
+            return None
 
     def _generation(self, record: KeyRecord, listing: dict[int, BlobInfo], report: Callable[[str], None]) -> int:
         """The number of a record, which its copies know: in the row nothing protects it."""
-        if record.generation in listing and self._like(record, {record.generation: listing[record.generation]}):
+        if record.generation in listing and self._copies.like(record, {record.generation: listing[record.generation]}):
             return record.generation
-        numbers = self._like(record, listing)
+        numbers = self._copies.like(record, listing)
         if not numbers:
             return record.generation
         report(f"the key record's row says generation {record.generation}; its copy is number {max(numbers)}")
         return max(numbers)
 
-    def _like(self, record: KeyRecord, listing: dict[int, BlobInfo]) -> list[int]:
-        """The numbers of the copies that are the same but for the generation."""
-        found = []
-        for copy in self._copies(listing):
-            try:
-                if replace(from_values(copy.values), generation=record.generation) == record:
-                    found.append(copy.number)
-            except AzbackupError:
-                continue
-        return found
-
     # --- copies
 
-    def _copy_after(self, last: int, record: KeyRecord, taken: Container[int]) -> KeyRecord:
-        """Writes the record's copy under the next free number, which becomes its generation."""
-        for generation in range(last + 1, GENERATIONS[1] + 1):
-            if generation in taken:  # left by a change that was killed before it replaced the row, or planted
-                continue
-            try:
-                numbered = replace(record, generation=generation)
-                self._put_copy(numbered)
-                return numbered
-            except Exists:
-                continue
-        raise Damaged(f"no key record can come after number {last}")
-
-    def _put_copy(self, record: KeyRecord, *, first: bool = False) -> None:
-        """Writes a copy; `first`: of a key that is made here. Only then may a missing container be made."""
-        data = encode_copy(record)
-        name = record_blob(self._partition, key_copy_name(record.generation))
-        put = self._blobs.put_first if first else self._blobs.put_new
-        put(name, data, "hot", md5_of(data))
-
-    def _listing(self) -> dict[int, BlobInfo]:
-        """The blobs that have the name of a copy, by number."""
-        found = {}
-        for info in self._blobs.listed(record_blob(self._partition, KEY_COPY_PREFIX)):
-            try:
-                found[number_of(info.name.rpartition("/")[2], KEY_COPY_PREFIX)] = info
-            except Damaged:
-                continue
-        return found
-
-    def _copies(self, listing: dict[int, BlobInfo]) -> list[_Copy]:
-        """The copies that can be read, cheap ones first, and of those the newest."""
-        found = []
-        for number, info in listing.items():
-            if info.size > COPY_BYTES:
-                continue  # planted: nobody reads it
-            try:
-                values = decode_copy(self._blobs.get(info.name))
-            except (Damaged, Missing):
-                continue
-            if values.get("generation") == number:
-                found.append(_Copy(number, values))
-        return sorted(found, key=lambda copy: (copy.work, -copy.number))
+    def _superseding(self, last: KeyCopy, older: KeyRecord, password: Secret) -> KeyRecord:
+        """The last record, if the password opens it. Raises WrongPassword if it is the one of an older record only."""
+        record = from_values(last.values)
+        try:
+            self._unwrap(record, password)
+        except WrongPassword:
+            raise WrongPassword(
+                f"the password was changed on {record.changed}: this is an older one, of {older.changed}",
+                "give the password that was set last",
+            ) from None
+        return record
 
     def _holds_anything(self) -> bool:
         """Whether the partition has any pack or record. Folders alone may stay, where the account has them."""
         prefix = f"{self._partition}/"
         return any("/" in blob.name.removeprefix(prefix) for blob in self._blobs.listed(prefix))
 
-    def _is_copied(self, row: PlainRow) -> bool:
-        """Whether a copy says the same as the row, whatever that is."""
-        values = row.values
-        return any(
-            all(values.get(name) == value for name, value in copy.values.items())
-            for copy in self._copies(self._listing())
-        )
-
-    def _open_copies(self, password: Secret, damage: str, first: AzbackupError | None) -> Opened:
+    def _open_copies(
+        self, password: Secret, damage: str, first: AzbackupError | None, row: PlainRow | None = None
+    ) -> Opened:
         """The first copy that the password opens; `first` is what is raised when none does, if anything."""
-        copies = self._copies(self._listing())
+        copies = self._copies.read(self._copies.listing())
         if not copies and first is None:
             if self._holds_anything():
-                raise Damaged(f"the key record of partition {self._partition} is lost: no copy of it can be read")
+                where = " (they are in the archive tier: thaw them)" if self._copies.archived else ""
+                raise Damaged(
+                    f"the key record of partition {self._partition} is lost: no copy of it can be read{where}"
+                )
             raise NothingStored(
                 f"nothing is stored in partition {self._partition}",
                 "check --partition, --account and --container",
@@ -287,6 +244,9 @@ class Keystore:
             except AzbackupError as error:
                 errors.append(error)
             else:
+                last = self._copies.last_of(copy, key, [*copies, *_as_copies(row)])
+                if last is not copy:
+                    record = self._superseding(last, record, password)
                 return Opened(key, record, in_table=bool(damage), damage=damage)
         # What the row says counts. Without it one sound copy is enough to tell a wrong password, whatever was planted.
         raise first or next((error for error in errors if isinstance(error, WrongPassword)), errors[0])

@@ -36,11 +36,12 @@ class RecordStore:
 
         `report` hears of everything in this partition that is damaged; also of what its users find.
         """
-        self.copies = Copies(blobs, partition)
+        self.copies = Copies(blobs, partition, report)
         self._table = rows
         self._keys = keys
         self._partition = partition
         self.report = report
+        self.lost_rows = 0  # rows that a copy had to stand in for, since they are not there
 
     # --- reading
 
@@ -74,6 +75,7 @@ class RecordStore:
         Raises Damaged if there is none.
         """
         payload = self._from_copy(name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage"))
+        self.lost_rows += 1
         self.report(f"row {name} is missing; its copy was used")
         return payload
 

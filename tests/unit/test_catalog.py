@@ -11,7 +11,7 @@ import pytest
 
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
-from azbackup.errors import Damaged, Exists, NothingStored
+from azbackup.errors import Damaged, NothingStored
 from azbackup.format.compression import encode_payload
 from azbackup.format.labels import PACK_BYTES, snapshot_name
 from azbackup.format.model import Entry, Kind, Layer, PackRecord, Snapshot, Totals
@@ -20,7 +20,7 @@ from azbackup.records.catalog import Catalog
 from azbackup.records.commit import RunCopies, commit
 from azbackup.records.record_store import RecordStore, compressed
 from azbackup.records.snapshots import Source, latest_by_source, snapshot_by_number
-from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
+from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
 from tests.listener import Silent
 
 RUN = "20261122T210800Z-%016x"
@@ -223,10 +223,38 @@ def test_a_planted_copy_is_not_committed(partition: Partition) -> None:
 
 
 def test_a_snapshots_row_of_other_bytes_is_no_commit(partition: Partition) -> None:
-    """A planted row under the next number: Exists, since nobody may say that this snapshot was stored."""
+    """A planted row under the next number ends no backup: its snapshot is read from the copy, and that is damage."""
     partition.rows.table.rows["user1", snapshot_name(4)] = b"planted"
-    with pytest.raises(Exists):
-        partition.commit(3, 9)
+    assert partition.commit(3, 9) == 4
+    assert any(snapshot_name(4) in each for each in partition.show.damaged)
+    catalog = partition.catalog()
+    assert [each.run for each in catalog.snapshots()] == [RUN % each for each in (1, 2, 3, 9)]
+    assert any("was altered" in each for each in partition.show.damaged)
+    assert [entry.path for entry in catalog.entries(catalog.snapshots()[3])] == [b""]
+
+
+@pytest.mark.parametrize("number", [10**6, 10**9])
+def test_an_absurd_number_costs_nothing(partition: Partition, number: int) -> None:
+    """A rightly sealed snapshot under it: the gap is one line, no request is made for each number, commits go on."""
+    records = partition.catalog().records
+    records.insert([records.seal(snapshot_name(number), encode_snapshot(snapshot(9)))])
+    assert [each.number for each in partition.catalog().snapshots()] == [1, 2, 3, number]
+    [gap] = partition.show.damaged
+    assert snapshot_name(4) in gap
+    assert partition.commit(number, 10) == number + 1
+
+
+@pytest.mark.parametrize("what", ["large", "archived"])
+def test_a_copy_that_is_not_to_be_read(partition: Partition, what: str) -> None:
+    """One that is larger than any copy, or archived, costs itself alone: others are used, a commit passes it."""
+    planted = Blob(bytes(2**20 if what == "large" else 9), "archive" if what == "archived" else "hot", b"")
+    partition.blobs.blobs["user1/records/snapshot-00000004"] = planted
+    partition.lose(1, copy=False)
+    partition.lose(2, copy=False)
+    partition.blobs.blobs[f"user1/records/{snapshot_name(1)}"] = planted
+    assert [each.number for each in partition.catalog().snapshots()] == [2, 3]
+    assert any(snapshot_name(1) in each and ("larger" in each or "archive" in each) for each in partition.show.damaged)
+    assert partition.commit(3, 9) == 5
 
 
 def test_what_fits_a_record() -> None:
@@ -243,7 +271,7 @@ def test_what_was_seen_and_is_gone_is_said(seen: int) -> None:
     catalog = Catalog(RecordStore(partition.rows, partition.blobs, KEYS, "user1", partition.show.damage), seen)
     assert [snapshot.number for snapshot in catalog.snapshots()] == [1, 2]
     assert "snapshot-00000003" in partition.show.damaged[0]
-    assert len(partition.show.damaged) == (1 if seen == 3 else 2)
+    assert len(partition.show.damaged) == 1
 
 
 def test_what_was_seen_and_has_a_copy_is_brought_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -293,13 +294,69 @@ def test_a_lost_table_opens_by_the_newest_copy(account: Account) -> None:
     assert (opened.data_key.reveal(), opened.record.generation) == (data_key, 2)
 
 
-def test_a_password_change_heals_a_lost_row(account: Account) -> None:
-    """The row is put back on the way."""
+def test_a_password_change_without_a_row(account: Account) -> None:
+    """The row stays lost, so that the next backup knows that the table is to be rebuilt, the row last."""
     data_key = account.create()
     account.table.rows.clear()
     account.keys().change(OLD, NEW, NOW)
     opened = account.keys().open(NEW)
-    assert (opened.data_key.reveal(), opened.in_table) == (data_key, True)
+    assert (opened.data_key.reveal(), opened.in_table, opened.record.generation) == (data_key, False, 2)
+
+
+@pytest.mark.parametrize(
+    "lost", [each for count in range(4) for each in itertools.combinations("r12", count)], ids="".join
+)
+@pytest.mark.parametrize("password", [OLD, NEW], ids=["old", "new"])
+def test_a_changed_password_never_comes_back(account: Account, lost: tuple[str, ...], password: Secret) -> None:
+    """Whatever is missing of the row and two copies, and whoever comes first: the old password heals nothing.
+
+    It opens only where nothing is left of the new one.
+    """
+    data_key = account.create()
+    account.keys().change(OLD, NEW, NOW)
+    for each in lost:
+        if each == "r":
+            account.table.rows.clear()
+        else:
+            del account.blobs.blobs[COPY % int(each)]
+    account.blobs.blobs["user1/packs/any"] = Blob(b"", "hot", b"")
+    opens = NEW if not {"r", "2"} <= set(lost) else OLD if "1" not in lost else None
+    for attempt in (account.keys().open, lambda each: account.keys().open_or_create(each, NOW)[0]):
+        if password is opens:
+            assert attempt(password).data_key.reveal() == data_key
+        else:
+            with pytest.raises((WrongPassword, Damaged)):
+                attempt(password)
+    if password is not opens:
+        with pytest.raises((WrongPassword, Damaged)):
+            account.keys().change(password, OTHER, NOW)
+
+
+def test_an_older_password_is_told_when_it_was_changed(account: Account) -> None:
+    """Also beside planted copies of higher numbers, with the salt of a genuine one or another."""
+    account.create()
+    account.keys().change(OLD, NEW, "2026-11-23T00:00:00Z")
+    account.table.rows.clear()
+    genuine = decode_copy(account.blobs.blobs[COPY % 2].data)
+    account.blobs.blobs[COPY % 99] = Blob(planted(salt=genuine["salt"]), "hot", b"")
+    with pytest.raises(WrongPassword, match="2026-11-23"):
+        account.keys().open(OLD)
+    assert account.keys().open(NEW).record.generation == 2
+
+
+@pytest.mark.parametrize("archived", [1, 2])
+def test_an_archived_copy(account: Account, archived: int) -> None:
+    """Others open, but an older password is not believed while a later one may be in the archived copy."""
+    data_key = account.create()
+    account.keys().change(OLD, NEW, NOW)
+    account.blobs.blobs[COPY % archived].tier = "archive"
+    with pytest.raises(WrongPassword):
+        account.keys().open(OTHER)
+    account.table.rows.clear()
+    if archived == 1:
+        assert account.keys().open(NEW).data_key.reveal() == data_key
+    with pytest.raises(Damaged if archived == 2 else WrongPassword):
+        account.keys().open(OLD)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,17 @@ _ORDER = (PACK_PREFIX, FILES_PREFIX, SNAPSHOT_PREFIX)
 
 def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, progress: Progress) -> int:
     """Inserts the rows; how many. A copy that does not open is reported as damage and left out."""
+    count = rebuild_rows(records)
+    keystore.insert_row(opened)
+    progress.note(f"the table had lost this partition: {count} rows were rebuilt from their copies")
+    return count
+
+
+def rebuild_rows(records: RecordStore) -> int:
+    """Inserts a row for every record that has a copy, those that are there already included; how many there are then.
+
+    A copy that does not open is reported as damage and left out.
+    """
     count = 0
     for prefix in _ORDER:
         for name in records.copies.names(prefix):
@@ -22,6 +33,4 @@ def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, prog
                 count += 1
             except (Damaged, Exists) as error:
                 records.report(error.message)
-    keystore.insert_row(opened)
-    progress.note(f"the table had lost this partition: {count} rows were rebuilt from their copies")
     return count
