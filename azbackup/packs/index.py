@@ -23,15 +23,27 @@ class ChunkIndex:
         self.packs: list[PackLayout] = []
 
     def add(self, records: Iterable[tuple[PackId, PackRecord]]) -> None:
-        """Takes pack records; a chunk that is in two packs is read from the first."""
+        """Takes pack records; a chunk that is in two packs is read from the first, and from the next if it fails there.
+
+        Whoever has the key can plant a pack that claims every chunk: none may hide the others.
+        """
         for pack_id, record in records:
-            found = [(chunk, each) for chunk, each in enumerate(record.chunk_ids()) if each in self._missing]
-            if found:
-                number = len(self.packs)
-                self.packs.append(PackLayout(pack_id, record))
-                for chunk, each in found:
-                    self._places.setdefault(each, (number, chunk))
-                self._missing.difference_update(each for _, each in found)
+            found = [(chunk, each) for chunk, each in enumerate(record.chunk_ids()) if self._is_wanted(each)]
+            if not found:
+                continue
+            pack = PackLayout(pack_id, record)
+            if any(each in self._missing for _, each in found):
+                self.packs.append(pack)
+            for chunk, each in found:
+                if each in self._missing:
+                    self._missing.remove(each)
+                    self._places[each] = (len(self.packs) - 1, chunk)
+                else:
+                    first, at = self._places[each]
+                    self.packs[first].others.setdefault(at, []).append((pack, chunk))
+
+    def _is_wanted(self, chunk_id: ChunkId) -> bool:
+        return chunk_id in self._missing or chunk_id in self._places
 
     @property
     def missing(self) -> int:
@@ -43,16 +55,60 @@ class ChunkIndex:
         self._places.clear()
 
     def pieces(self, entry: Entry) -> list[Piece]:
-        """(pack number, chunk number, offset in the file) of a file's chunks. Raises Damaged if it is incomplete."""
-        found: list[Piece] = []
-        offset = 0
+        """(pack number, chunk number, offset in the file) of a file's chunks. Raises Damaged if it is incomplete.
+
+        Where packs disagree on how long a chunk is, the file's size tells which of them is right.
+        """
+        places = []
         for chunk_id in entry.chunk_ids():
             place = self._places.get(chunk_id)
             if place is None:
                 raise Damaged("no pack holds one of its chunks")
+            places.append(place)
+        most = 1 + max((len(self._others(place)) for place in places), default=0)
+        held = 0
+        for turn in range(most):
+            found, held = self._turn(places, turn)
+            if held == entry.size:
+                return found
+        raise Damaged(f"its chunks hold {held} bytes, its size is {entry.size}")
+
+    def _others(self, place: tuple[int, int]) -> list[tuple[PackLayout, int]]:
+        return self.packs[place[0]].others.get(place[1], [])
+
+    def _turn(self, places: list[tuple[int, int]], turn: int) -> tuple[list[Piece], int]:
+        """(the pieces, their bytes), every chunk from the pack whose turn it is, or the last one that has it."""
+        found: list[Piece] = []
+        offset = 0
+        for place in places:
+            others = self._others(place)
             pack, chunk = place
+            if turn and others:
+                layout, chunk = others[min(turn, len(others)) - 1]
+                pack = number_of_pack(self.packs, layout)
             found.append((pack, chunk, offset))
             offset += self.packs[pack].record.plain[chunk]
-        if offset != entry.size:
-            raise Damaged(f"its chunks hold {offset} bytes, its size is {entry.size}")
-        return found
+        return found, offset
+
+
+def number_of_pack(packs: list[PackLayout], pack: PackLayout) -> int:
+    """The number of a pack that may not be among the ones that are read so far: it joins them."""
+    for number, each in enumerate(packs):
+        if each is pack:
+            return number
+    packs.append(pack)
+    return len(packs) - 1
+
+
+def place_after(packs: list[PackLayout], pack: int, chunk: int) -> tuple[int, int] | None:
+    """Another pack that is said to hold a chunk of the same length, after one where it does not open; None for none."""
+    tried = packs[pack]
+    length = tried.record.plain[chunk]
+    others = tried.others.get(chunk, [])
+    for at, (each, number) in enumerate(others):
+        if each.record.plain[number] == length:
+            rest = others[at + 1 :]
+            if rest:
+                each.others.setdefault(number, rest)
+            return number_of_pack(packs, each), number
+    return None

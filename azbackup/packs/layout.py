@@ -29,11 +29,15 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class PackLayout:
-    """A pack, and the byte ranges of its sealed chunks: chunk n is sealed[starts[n] : starts[n] + record.sealed[n]]."""
+    """A pack, and the byte ranges of its sealed chunks: chunk n is sealed[starts[n] : starts[n] + record.sealed[n]].
+
+    `others`: where else a wanted chunk of it is said to be, for the case that it does not open here.
+    """
 
     pack_id: PackId
     record: PackRecord
     starts: list[int] = field(default_factory=list)
+    others: dict[int, list[tuple[PackLayout, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         at = len(PACK_MAGIC)

@@ -19,7 +19,7 @@ DATA = bytes(range(256)) * (9 * MIB // 256) + b"the end"
 def blobs(account: Account, vault: Vault) -> AzureBlobs:
     """Give a container with something in it."""
     found = AzureBlobs(account, vault.container)
-    found.put_new("p/packs/first", b"x", "hot", md5_of(b"x"))
+    found.put_first("p/packs/first", b"x", "hot", md5_of(b"x"))
     return found
 
 

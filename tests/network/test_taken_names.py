@@ -25,7 +25,7 @@ MD5 = hashlib.md5(DATA, usedforsecurity=False).digest()
 def test_a_pack_whose_answer_was_lost(archive: ArchiveSimulator, account: Account, vault: Vault, code: str) -> None:
     """The same bytes are there: done. Other bytes: Exists, as ever."""
     blobs = AzureBlobs(account, vault.container)
-    blobs.put_new("p/packs/x", DATA, "archive", MD5)
+    blobs.put_first("p/packs/x", DATA, "archive", MD5)
     archive.add_fault("refuse", method="PUT", status=409, code=code)
     blobs.put_new("p/packs/x", DATA, "archive", MD5)
     other = hashlib.md5(b"other", usedforsecurity=False).digest()
@@ -35,7 +35,7 @@ def test_a_pack_whose_answer_was_lost(archive: ArchiveSimulator, account: Accoun
 
 def test_a_copy_whose_answer_was_lost(archive: ArchiveSimulator, account: Account, vault: Vault) -> None:
     """A copy that is there, pending or archived again by a rule is not asked for twice, and is no refusal."""
-    AzureBlobs(account, vault.container).put_new("p/packs/x", DATA, "archive", MD5)
+    AzureBlobs(account, vault.container).put_first("p/packs/x", DATA, "archive", MD5)
     staging = AzureStaging(account, vault.container)
     assert staging.thaw("p/packs/x", "standard") is False
     archive.add_fault("refuse", method="PUT", status=409, code="BlobArchived")

@@ -15,7 +15,7 @@ from typing import Protocol
 from azbackup.errors import Damaged, Missing
 from azbackup.filesystem.destination import Destination
 from azbackup.format.model import Entry, PackId
-from azbackup.packs.index import Piece
+from azbackup.packs.index import Piece, place_after
 from azbackup.packs.layout import PackLayout, Span, spans
 from azbackup.packs.reader import PackReader, Plain
 from azbackup.packs.thaw.states import NotOnline
@@ -29,7 +29,7 @@ class WantedFile:
     """A file that is to be restored: its pieces, and how many of them are still to come.
 
     `failed`: it could not be restored, `lost` if that is for its contents. `put_off`: one of its packs could not be
-    read after all, so that it waits for the next round.
+    read after all, so that it waits for the next round; `moved` if another pack is to be read instead.
     """
 
     entry: Entry
@@ -38,6 +38,7 @@ class WantedFile:
     failed: bool = False
     lost: bool = False
     put_off: bool = False
+    moved: bool = False
 
 
 Wanted = dict[int, list[tuple[WantedFile, int]]]  # by chunk of a pack: the files it is for, and where in them
@@ -83,12 +84,15 @@ class Fetcher:
         self._rejected: set[PackId] = set()  # those of them whose copy was at fault, in this round
         self._ready: dict[bytes, WantedFile] = {}  # complete, and not on the disk yet
 
-    def run(self, files: Sequence[WantedFile], packs: Sequence[PackLayout]) -> list[WantedFile]:
-        """Restores the files, whose packs were all listed as readable; gives back those that were not after all."""
+    def run(self, files: Sequence[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
+        """Restores the files, whose packs were all listed as readable; gives back those that were not after all.
+
+        A chunk that does not open is looked for in the next pack that is said to hold it, which joins `packs`.
+        """
         uses: dict[int, Wanted] = {}
         self._rejected.clear()
         for file in files:
-            file.left, file.put_off = len(file.pieces), False
+            file.left, file.put_off, file.moved = len(file.pieces), False, False
             for pack, chunk, offset in file.pieces:
                 uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
             if not file.pieces:
@@ -96,7 +100,7 @@ class Fetcher:
         reads = [(number, span) for number in sorted(uses) for span in spans(packs[number], sorted(uses[number]))]
         results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
         for number, span in reads:
-            self._restore(packs[number], span, next(results), uses[number])
+            self._restore(packs, number, span, next(results), uses[number])
         self._settle()
         return [file for file in files if file.put_off and not file.failed]
 
@@ -109,15 +113,22 @@ class Fetcher:
         except NotOnline:
             return None
 
-    def _restore(self, pack: PackLayout, span: Span, data: bytes | None, uses: Wanted) -> None:
+    def _restore(self, packs: list[PackLayout], number: int, span: Span, data: bytes | None, uses: Wanted) -> None:
         """Writes what is wanted of a span, and forgets who wanted it."""
+        pack = packs[number]
         wanted = [uses.pop(chunk) for chunk in span.chunks]
         if data is None:
             for each in wanted:
                 self._put_off(each)
         else:
             for (chunk, plain), each in zip(self._reader.chunks(pack, span, data), wanted, strict=True):
-                self._write_chunk(pack, chunk, plain, each)
+                if isinstance(plain, Damaged) and not self._is_rejected(pack):
+                    self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
+                    self._look_elsewhere(packs, (number, chunk), each)
+                elif isinstance(plain, Damaged):
+                    self._put_off(each)
+                else:
+                    self._write_chunk(plain, each)
 
     def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
         for file, _ in wanted:
@@ -125,17 +136,24 @@ class Fetcher:
                 file.put_off = True
                 self._destination.discard(file.entry.path)
 
-    def _write_chunk(
-        self, pack: PackLayout, chunk: int, plain: Plain | Damaged, wanted: list[tuple[WantedFile, int]]
+    def _look_elsewhere(
+        self, packs: list[PackLayout], place: tuple[int, int], wanted: list[tuple[WantedFile, int]]
     ) -> None:
-        if isinstance(plain, Damaged):
-            if self._is_rejected(pack):
-                self._put_off(wanted)
-                return
-            self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
+        """The chunk is read from another pack in the next round; without one its files are given up."""
+        other = place_after(packs, *place)
+        if other is None:
             for file, _ in wanted:
-                self._give_up(file, f"pack {pack.pack_id} is damaged")
+                self._give_up(file, f"pack {packs[place[0]].pack_id} is damaged")
             return
+        self._put_off(wanted)
+        for file in {id(file): file for file, _ in wanted}.values():
+            file.moved = True
+            file.pieces = [
+                (*other, offset) if (pack, chunk) == place else (pack, chunk, offset)
+                for pack, chunk, offset in file.pieces
+            ]
+
+    def _write_chunk(self, plain: Plain, wanted: list[tuple[WantedFile, int]]) -> None:
         for file, offset in wanted:
             if not file.failed and not file.put_off:
                 self._write(file, offset, plain)

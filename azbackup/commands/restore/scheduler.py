@@ -83,7 +83,9 @@ class Scheduler:
                 listener.note(note)
             if not todo or refused is not None:
                 break
-            if put_off and not retried:
+            if any(file.moved for file in put_off):
+                pass  # other packs are tried at once, as long as there are any
+            elif put_off and not retried:
                 retried = True
             elif wait is not None:
                 wait(self._pending, self._later_packs)
