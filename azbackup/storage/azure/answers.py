@@ -2,7 +2,7 @@
 
 On the way an answer may be cut, lose a part, or be replaced by a portal's or a proxy's page. What is no answer must
 never be taken for one: not for "there is none", not for the end of a list, not for success. Sources: "Common REST API
-response headers" (every answer of the service has x-ms-request-id), RFC 9110 14.4 (Content-Range), RFC 2046 5.1.
+response headers" (every answer of the service has some x-ms-), RFC 9110 14.4 (Content-Range), RFC 2046 5.1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Asked:
 
 def flaw(asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> str:
     """Why this is no whole answer of the service, in a few words; '' when it is one. Names in lower case."""
-    if "x-ms-request-id" not in headers:
+    if not any(name.startswith("x-ms-") for name in headers):
         if status in _BUSY or status >= 500:
             return ""  # a gateway asks for patience, and is given it
         kind = headers.get("content-type", "").split(";")[0]

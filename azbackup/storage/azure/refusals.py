@@ -34,6 +34,7 @@ _NEVER = "it will not pass by itself: look the code up in Azure's documentation,
 _HINTS = {
     "BlobAccessTierNotSupportedForAccountType": _TIER,
     "x-ms-access-tier": _TIER,
+    "InvalidHeaderValue": _TIER,  # the one header of ours whose value an account may not know
     "BlobImmutableDueToPolicy": "an immutability policy or a legal hold keeps it: it can go when that has ended",
     "SnapshotsPresent": "it has blob snapshots of its own: remove those first (az storage blob delete-batch)",
     "LeaseIdMissing": "somebody holds a lease on it: it has to be broken or to end first",

@@ -148,7 +148,7 @@ def billing_class(method: str, url: str) -> str:
 
 def _hint(headers: dict[str, str]) -> str:
     """What to do about a stranger's answer, or about one that broke."""
-    if "x-ms-request-id" in headers:
+    if any(name.startswith("x-ms-") for name in headers):
         return _NETWORK_HINT
     return "log in to the network if it asks for that; else check HTTPS_PROXY and NO_PROXY, then run it again"
 
