@@ -37,7 +37,7 @@ from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, Pending
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
-from azbackup.records.snapshots import latest_of_each_source, overlapping, source_of, sources_text
+from azbackup.records.snapshots import latest_of_each_source, source_of, sources_text
 from azbackup.storage.prices import Prices
 
 _FIRST_POLL_SECONDS = 30.0
@@ -101,11 +101,6 @@ def _chosen(session: Session, catalog: Catalog) -> Chosen:
         raise UsageError(
             f"{len(snapshots)} sources match: {sources_text(map(source_of, snapshots))}",
             "choose one by --source DIR and --host NAME; --all restores each one, below the destination by its path",
-        )
-    if (nested := overlapping(snapshots)) is not None:
-        outer, inner = nested
-        raise UsageError(
-            f"{inner} lies below {outer}: restored into one place they would mix", "restore one after the other"
         )
     by_host = len({snapshot.host for snapshot in snapshots}) > 1
     how = "its host and its path" if by_host else "its path"

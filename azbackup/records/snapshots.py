@@ -88,14 +88,3 @@ def matching_snapshots(snapshots: Sequence[Snapshot], partition: str, wanted: Wa
 
 def _is_of(snapshot: Snapshot, wanted: Wanted) -> bool:
     return wanted.path in (None, snapshot.source) and wanted.host in (None, snapshot.host)
-
-
-def overlapping(snapshots: Sequence[Snapshot]) -> tuple[Source, Source] | None:
-    """A source and another one below it, which cannot both be restored into one place; None if there are none."""
-    sources = sorted({source_of(snapshot) for snapshot in snapshots}, key=lambda source: (source.host, source.path))
-    for outer in sources:
-        inside = outer.path.rstrip(b"/") + b"/"
-        for inner in sources:
-            if inner != outer and inner.host == outer.host and inner.path.startswith(inside):
-                return outer, inner
-    return None
