@@ -40,6 +40,7 @@ _RECORD = zstandard.ZstdCompressionParameters(
     write_content_size=True,
 )
 _WORTH = 0.97  # of the plaintext: what saves less is stored as it is
+_NEWER = "this version does not know: use a newer azbackup"
 _SAMPLED = 256 * 1024  # chunks from this size on are tried in samples first
 _SAMPLE = 8 * 1024
 _SAMPLES = 6
@@ -85,13 +86,13 @@ def worth_trying(plain: bytes | memoryview) -> bool:
     return any(len(compress(plain[at : at + _SAMPLE])) < _SAMPLE * _WORTH for at in starts)
 
 
-def decode_bodies(bodies: Sequence[bytes | Damaged], sizes: Sequence[int]) -> list[bytes | memoryview | Damaged]:
-    """The plaintexts of chunks that have these sizes, at most CHUNK_MAX bytes each; Damaged in place of any other.
+def decode_bodies(bodies: Sequence[bytes | Damaged], sizes: Sequence[int]) -> list[bytes | memoryview | AzbackupError]:
+    """The plaintexts of chunks that have these sizes, at most CHUNK_MAX bytes each; an error in place of any other.
 
-    A body that is Damaged already stays that. The GIL is let go once for all of them.
-    Raises AzbackupError for a codec of a later version.
+    The error is Damaged, but for a codec of a later version. A body that is Damaged already stays that. The GIL is let
+    go once for all of them.
     """
-    found: list[bytes | memoryview | Damaged] = []
+    found: list[bytes | memoryview | AzbackupError] = []
     places: list[int] = []
     frames: list[bytes | bytearray | memoryview] = []
     for number, (body, size) in enumerate(zip(bodies, sizes, strict=True)):
@@ -100,7 +101,8 @@ def decode_bodies(bodies: Sequence[bytes | Damaged], sizes: Sequence[int]) -> li
             continue
         codec = body[0] if body else -1
         if codec not in (CODEC_PLAIN, CODEC_ZSTD):
-            raise AzbackupError(f"a chunk uses codec {codec}, which this version does not know", "use a newer azbackup")
+            found.append(AzbackupError(f"a chunk uses codec {codec}, which {_NEWER}", "use a newer azbackup"))
+            continue
         payload = memoryview(body)[1:]
         try:
             claimed = len(payload) if codec == CODEC_PLAIN else _claimed(payload, CHUNK_MAX, "a chunk")

@@ -1,7 +1,7 @@
 """The way back from a pack's bytes to chunks: opened, decompressed, and checked against their ids.
 
 Promises that a plaintext which is given back is the one that was stored under its chunk id; whatever does not open,
-does not decompress within its recorded length or has another id is given back as Damaged, and the others still come.
+does not decompress within its recorded length or has another id is given back as an error, and the others still come.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from azbackup.crypto.sealing import Keys, chunk_id, open_chunk
-from azbackup.errors import Damaged
+from azbackup.errors import AzbackupError, Damaged
 from azbackup.format import compression
 from azbackup.format.batches import batches
 from azbackup.packs.layout import PackLayout, Span
@@ -31,7 +31,7 @@ class PackReader:
         self._chunk_key = keys.chunk_key.reveal()
         self._id_key = keys.id_key.reveal()
 
-    def chunks(self, pack: PackLayout, span: Span, data: bytes) -> Iterator[tuple[int, Plain | Damaged]]:
+    def chunks(self, pack: PackLayout, span: Span, data: bytes) -> Iterator[tuple[int, Plain | AzbackupError]]:
         """Each chunk of a span, in order, with its plaintext or with what is wrong with it.
 
         Small ones are decompressed while others are written, and nothing else is done beside: a thread that comes back
@@ -48,7 +48,7 @@ class PackReader:
 
     def _decoding(
         self, pack: PackLayout, group: list[int], span: Span, sealed: memoryview
-    ) -> Callable[[], list[Plain | Damaged]]:
+    ) -> Callable[[], list[Plain | AzbackupError]]:
         bodies = [self._body(pack, chunk, span, sealed) for chunk in group]
         return partial(compression.decode_bodies, bodies, [pack.record.plain[chunk] for chunk in group])
 
@@ -59,9 +59,9 @@ class PackReader:
         except Damaged as error:
             return error
 
-    def _checked(self, pack: PackLayout, chunk: int, plain: Plain | Damaged) -> Plain | Damaged:
+    def _checked(self, pack: PackLayout, chunk: int, plain: Plain | AzbackupError) -> Plain | AzbackupError:
         """The plaintext of a chunk, if it has the chunk's id."""
-        if isinstance(plain, Damaged) or chunk_id(self._id_key, plain) == pack.chunk_id(chunk):
+        if isinstance(plain, AzbackupError) or chunk_id(self._id_key, plain) == pack.chunk_id(chunk):
             return plain
         return Damaged("a chunk opens but is not what its id says")
 

@@ -25,7 +25,7 @@ def decode_body(body: bytes) -> bytes | memoryview:
     except zstandard.ZstdError:
         size = 0
     (found,) = compression.decode_bodies([body], [size])
-    if isinstance(found, Damaged):
+    if isinstance(found, AzbackupError):
         raise found
     return found
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from azbackup.errors import Damaged, Missing
+from azbackup.errors import AzbackupError, Damaged, Missing
 from azbackup.filesystem.destination import Destination
 from azbackup.format.model import Entry, PackId
 from azbackup.packs.index import Piece, place_after
@@ -122,11 +122,13 @@ class Fetcher:
                 self._put_off(each)
         else:
             for (chunk, plain), each in zip(self._reader.chunks(pack, span, data), wanted, strict=True):
-                if isinstance(plain, Damaged) and not self._is_rejected(pack):
-                    self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
-                    self._look_elsewhere(packs, (number, chunk), each)
-                elif isinstance(plain, Damaged):
+                if isinstance(plain, Damaged) and self._is_rejected(pack):
                     self._put_off(each)
+                elif isinstance(plain, Damaged):
+                    self._listener.damaged(f"pack {pack.pack_id}, chunk {chunk}: {plain.message}")
+                    self._look_elsewhere(packs, (number, chunk), each, f"pack {pack.pack_id} is damaged")
+                elif isinstance(plain, AzbackupError):  # sound, and of a newer version: the others still come
+                    self._look_elsewhere(packs, (number, chunk), each, plain.message)
                 else:
                     self._write_chunk(plain, each)
 
@@ -137,13 +139,13 @@ class Fetcher:
                 self._destination.discard(file.entry.path)
 
     def _look_elsewhere(
-        self, packs: list[PackLayout], place: tuple[int, int], wanted: list[tuple[WantedFile, int]]
+        self, packs: list[PackLayout], place: tuple[int, int], wanted: list[tuple[WantedFile, int]], why: str
     ) -> None:
-        """The chunk is read from another pack in the next round; without one its files are given up."""
+        """The chunk is read from another pack in the next round; without one its files are given up: that is `why`."""
         other = place_after(packs, *place)
         if other is None:
             for file, _ in wanted:
-                self._give_up(file, f"pack {packs[place[0]].pack_id} is damaged")
+                self._give_up(file, why)
             return
         self._put_off(wanted)
         for file in {id(file): file for file, _ in wanted}.values():
