@@ -204,7 +204,7 @@ def becomes_a_loop(parent: Path) -> None:
         (shutil.rmtree, "vanished"),
         (becomes_a_file, "vanished"),
         (becomes_another, "vanished"),
-        (becomes_a_loop, "cannot be looked at any more"),
+        (becomes_a_loop, "cannot be read any more"),
     ],
 )
 def test_a_source_whose_parent_changes(
