@@ -70,7 +70,7 @@ def test_rows_of_a_first_run(life: Life) -> None:
 
 
 def test_unchanged_run(life: Life) -> None:
-    """At most 6 requests, no file opened, one row."""
+    """At most 7 requests, one of them a listing of the packs, no file opened, one row."""
     assert len(life.unchanged.requests) <= 7, life.unchanged.told
     assert life.unchanged.files == []
     assert (len(life.unchanged.added.packs), len(life.unchanged.added.rows)) == (0, 1)
