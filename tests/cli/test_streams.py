@@ -64,8 +64,7 @@ def test_the_endpoint_that_fails_is_the_one_that_is_named(
     text = vault.environment["AZURE_STORAGE_CONNECTION_STRING"]
     parts = [part for part in text.split(";") if part and not part.startswith("TableEndpoint=")]
     wrong = ";".join([*parts, "TableEndpoint=http://127.0.0.1:1/devstoreaccount1"])
-    result = run_script(
-        "backup.py", *vault.arguments, source, env={**vault.environment, "AZURE_STORAGE_CONNECTION_STRING": wrong}
-    )
+    environment = {**vault.environment, "AZURE_STORAGE_CONNECTION_STRING": wrong}
+    result = run_script("backup.py", *vault.arguments, "--wait-for-network", "0", source, env=environment)
     assert result.returncode == 14
     assert "127.0.0.1:1:" in result.stderr
