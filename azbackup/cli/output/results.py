@@ -34,7 +34,7 @@ class Results:
             self.flush()
 
     def event(self, event: str, **values: Any) -> None:
-        """One line of JSON."""
+        """Adds one line of JSON."""
         self.add(json.dumps({"event": event, **values}))
 
     def flush(self) -> None:

@@ -45,11 +45,11 @@ class LineProgress:
         """Nothing to show."""
 
     def problem(self, path: bytes, message: str) -> None:
-        """One line."""
+        """Prints the path and what is wrong with it."""
         self.line(f"{os.fsdecode(path) or '.'}: {message}")
 
     def note(self, message: str) -> None:
-        """One line."""
+        """Prints the message, unless quiet."""
         if not self.quiet:
             self.line(message)
 
@@ -58,7 +58,7 @@ class LineProgress:
         self.damaged.append(message)
 
     def show_damage(self, text: str) -> None:
-        """One line, also when quiet."""
+        """Prints a line about damage, also when quiet."""
         self.line(text)
 
     def event(self, event: str, **values: Any) -> None:

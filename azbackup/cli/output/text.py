@@ -47,7 +47,7 @@ def clock_text(seconds: float) -> str:
 
 
 def hours_text(hours: float) -> str:
-    """At most this long."""
+    """Formats a duration that is an upper bound, as in: at most 15 h."""
     return f"at most {hours:.0f} h" if hours else "nothing to wait for"
 
 

@@ -30,7 +30,7 @@ class Listener(Protocol):
         """The file could not be restored."""
 
     def note(self, message: str) -> None:
-        """Worth a line."""
+        """Tells the user something that changes nothing."""
 
 
 @dataclass(frozen=True)
