@@ -86,6 +86,24 @@ def test_source_is_the_root() -> None:
     assert [entry.path for entry in Selection([b"/a/b"], (), ()).of(entries(), b"/")][-1] == b"a/b/one.txt"
 
 
+def test_line_breaks_are_characters_like_others() -> None:
+    """As git has it, patterns see names with a line break in them, and whatever lies below such a directory."""
+    tree = entries(
+        [(b"", Kind.DIRECTORY), (b"a\nb", Kind.DIRECTORY), (b"a\nb/y.txt", Kind.FILE), (b"c\nd.txt", Kind.FILE)]
+    )
+    found = {}
+    for pattern in ("*.txt", "y.txt", "a?b/", "**/y.txt", "a[!x]b/*.txt", "c\nd.*"):
+        found[pattern] = [entry.path for entry in Selection([], [pattern], []).among(tree, SOURCE)]
+    assert found == {
+        "*.txt": [b"a\nb/y.txt", b"c\nd.txt"],
+        "y.txt": [b"a\nb/y.txt"],
+        "a?b/": [b"a\nb", b"a\nb/y.txt"],
+        "**/y.txt": [b"a\nb/y.txt"],
+        "a[!x]b/*.txt": [b"a\nb/y.txt"],
+        "c\nd.*": [b"c\nd.txt"],
+    }
+
+
 def test_pattern_that_cannot_be_read() -> None:
     """A malformed pattern is a usage error that names the option."""
     with pytest.raises(UsageError, match="--exclude"):
