@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from azbackup.cli import options
 from azbackup.cli.interrupts import Interrupts
+from azbackup.cli.options.backup import backup_parser
+from azbackup.cli.options.change_password import change_password_parser
+from azbackup.cli.options.common import absolute_path
+from azbackup.cli.options.restore import looks, restore_parser
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, open_vault, utc_now
@@ -29,17 +32,17 @@ from azbackup.storage.prices import load_prices
 
 def backup_main() -> NoReturn:
     """backup.py."""
-    _main(options.backup_parser(), _backup)
+    _main(backup_parser(), _backup)
 
 
 def restore_main() -> NoReturn:
     """restore.py."""
-    _main(options.restore_parser(), _restore)
+    _main(restore_parser(), _restore)
 
 
 def change_password_main() -> NoReturn:
     """change_password.py."""
-    _main(options.change_password_parser(), _change_password)
+    _main(change_password_parser(), _change_password)
 
 
 def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, LineProgress], Status]) -> NoReturn:
@@ -109,7 +112,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     prices = load_prices(args.prices)
-    source = options.absolute_path(args.directory, "directory")
+    source = absolute_path(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args, show)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
@@ -129,7 +132,7 @@ def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
 
 def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
-    if look := options.looks(args):
+    if look := looks(args):
         wanted = _wanted(args, look)
         session = _opened(args, show, started)
         from azbackup.cli.browse import look_command
@@ -137,7 +140,7 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
         return look_command(session, wanted)
     prices = load_prices(args.prices)
     selection = _selection(args, args.paths)
-    destination = options.absolute_path(args.destination, "destination") if args.destination is not None else None
+    destination = absolute_path(args.destination, "destination") if args.destination is not None else None
     session = _opened(args, show, started)
     from azbackup.cli.restore import restore_command
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from azbackup.cli.options import absolute_path
+from azbackup.cli.options.common import absolute_path
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError

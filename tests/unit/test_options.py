@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from azbackup.cli.options import absolute_path, backup_parser, restore_parser
+from azbackup.cli.options.backup import backup_parser
+from azbackup.cli.options.common import absolute_path
+from azbackup.cli.options.restore import restore_parser
 from azbackup.errors import UsageError
 from azbackup.records.selection import Selection, matcher
 

@@ -1,0 +1,43 @@
+"""The options of backup.py: which directory is backed up, how, and as which host."""
+
+from __future__ import annotations
+
+import argparse
+
+from azbackup.cli.options.common import add_password, add_prices, script_parser
+
+_EXAMPLES = """examples:
+  python backup.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/documents
+
+  # better, for cron: nothing secret on the command line, where every user of the machine can read it
+  export AZURE_STORAGE_ACCOUNT=mystorage AZURE_STORAGE_KEY=... AZBACKUP_PASSWORD=...
+  python backup.py --partition user1 /home/user/documents
+
+"""
+
+
+def backup_parser() -> argparse.ArgumentParser:
+    """The parser of backup.py."""
+    parser = script_parser(
+        "backup.py",
+        "Back up a directory, encrypted and deduplicated, to Azure's archive tier.",
+        _EXAMPLES,
+    )
+    add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
+    parser.add_argument(
+        "--tier",
+        choices=("archive", "cold", "cool", "hot"),
+        default="archive",
+        help="access tier of the packs; default archive",
+    )
+    parser.add_argument(
+        "--reread",
+        action="store_true",
+        help="read every file, whatever the last snapshot says of it (after an intrusion, or for a doubtful disk)",
+    )
+    parser.add_argument(
+        "--host", metavar="NAME", help="back up as this host: goes on with what it stored (default: this host's name)"
+    )
+    add_prices(parser)
+    parser.add_argument("directory", help="the directory to back up")
+    return parser

@@ -1,0 +1,24 @@
+"""The options of change_password.py: the old password and the new one."""
+
+from __future__ import annotations
+
+import argparse
+
+from azbackup.cli.options.common import add_password, script_parser
+
+_EXAMPLES = """examples:
+  python change_password.py --account mystorage --accesskey KEY --old-password OLD --new-password NEW --partition user1
+  AZBACKUP_PASSWORD=... AZBACKUP_NEW_PASSWORD=... python change_password.py --partition user1
+
+The stored data stays as it is: only the data key is wrapped anew, and older copies of the key record are kept. Whoever
+knows the old password and can read the storage account keeps access (see docs/threat-model.md).
+
+"""
+
+
+def change_password_parser() -> argparse.ArgumentParser:
+    """The parser of change_password.py."""
+    parser = script_parser("change_password.py", "Change a partition's password. No data is touched.", _EXAMPLES)
+    add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
+    add_password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
+    return parser

@@ -1,0 +1,148 @@
+"""What the parsers of the three scripts share: how options are read, and those that all have."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from typing import Any, NoReturn
+
+from azbackup.cli.output.text import clean
+from azbackup.errors import UsageError
+from azbackup.version import VERSION
+
+_STATUSES = """exit status:
+  0 done   1 failed   2 usage   3 done, but some files could not be read or restored (each is named)
+  10 nothing is stored in that partition   11 another backup of this source is running here
+  12 wrong password   13 stored data is damaged or was tampered with
+  14 Azure cannot be reached or refuses   75 thawing: run the same command again later   130 interrupted
+"""
+
+
+def amount(text: str) -> float:
+    """The number that a text means, 0 or more. Raises ArgumentTypeError for another text; argparse names the option."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
+    return value
+
+
+def interval(text: str) -> float:
+    """The number that a text means, above 0. Raises ArgumentTypeError for another text."""
+    value = amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+# Empty ones are refused where they are used, with a better hint.
+_SAY_SO_THEMSELVES = {
+    *("directory", "destination", "paths", "source", "accesskey", "sas_token", "connection_string"),
+    *(f"{which}password{more}" for which in ("", "old_", "new_") for more in ("", "_file", "_command")),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes options between and after the positional arguments too (DESTINATION --wait PATH); errors as everywhere."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The options. SystemExit for a wrong command line."""
+        found = self.parse_intermixed_args(args, namespace)
+        for name, value in vars(found).items():
+            if name not in _SAY_SO_THEMSELVES and (value == "" or (isinstance(value, list) and "" in value)):
+                self.error(f"--{name.replace('_', '-')} is an empty string: was a variable not set?")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """One line and a hint; ends the process with status 2."""
+        self.exit(2, f"{self.prog}: {clean(message)}\nhint: see {self.prog} --help\n")
+
+
+def script_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """The parser of a script, with the options that all three have."""
+    parser = _Parser(
+        prog=program,
+        description=description,
+        epilog=examples + _STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"azbackup {VERSION}")
+    where = parser.add_argument_group("where the backup is stored")
+    where.add_argument(
+        "--account",
+        metavar="NAME",
+        help="storage account (AZURE_STORAGE_ACCOUNT); devstoreaccount1 is Azurite",
+    )
+    where.add_argument("--accesskey", metavar="KEY", help="account key (AZURE_STORAGE_KEY)")
+    where.add_argument("--sas-token", metavar="TOKEN", help="shared access signature (AZURE_STORAGE_SAS_TOKEN)")
+    where.add_argument(
+        "--connection-string",
+        metavar="STRING",
+        help="account, key and endpoints in one (AZURE_STORAGE_CONNECTION_STRING)",
+    )
+    where.add_argument("--endpoint-suffix", metavar="SUFFIX", help="for sovereign clouds; default core.windows.net")
+    where.add_argument("--container", metavar="NAME", default="azbackup", help="blob container; default azbackup")
+    where.add_argument("--table", metavar="NAME", default="azbackup", help="table; default azbackup")
+    where.add_argument("--partition", metavar="NAME", required=True, help="the user's or machine's vault")
+    where.add_argument(
+        "--accept-key-costs",
+        action="store_true",
+        help="open a key record that asks for far more memory and time than one of today",
+    )
+    network = parser.add_argument_group("network")
+    for way in ("upload", "download"):
+        network.add_argument(
+            f"--limit-{way}", metavar="KIB", type=float, default=0.0, help=f"{way} at most KIB KiB a second"
+        )
+    network.add_argument(
+        "--wait-for-network",
+        metavar="MINUTES",
+        type=float,
+        help="wait so long for a network that is away or not there yet (default: 3 without a terminal, 0 on one)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print one JSON object per line on stdout")
+    output.add_argument("--quiet", action="store_true", help="print problems and errors only")
+    output.add_argument(
+        "-v", "--verbose", action="count", default=0, help="-v: more; -vv: also a traceback for every error"
+    )
+    return parser
+
+
+def add_password(parser: argparse.ArgumentParser, flag: str, variable: str, what: str) -> None:
+    """Adds a password's three options: itself, a file, a command."""
+    group = parser.add_argument_group(what)
+    group.add_argument(flag, metavar="SECRET", help=f"the {what} ({variable}); every user of this machine can see it")
+    group.add_argument(
+        f"{flag}-file", metavar="FILE", help="file whose first line is the password; refused if other users can read it"
+    )
+    group.add_argument(f"{flag}-command", metavar="COMMAND", help="command whose first line of output is the password")
+
+
+def add_prices(group: argparse._ActionsContainer) -> None:
+    """Adds --prices."""
+    group.add_argument(
+        "--prices", metavar="FILE", help="file with your own prices; begin with a copy of azbackup/prices.json"
+    )
+
+
+def absolute_path(path: str, what: str) -> bytes:
+    """A path as an absolute one, as bytes.
+
+    Raises UsageError for an empty one: an unset variable, not the directory here.
+    """
+    if not path:
+        raise UsageError(
+            f"the {what} argument is an empty string", "give the path of a directory ('.' for the current one)"
+        )
+    try:
+        return b"/" + os.path.abspath(os.fsencode(path)).lstrip(b"/")
+    except FileNotFoundError:
+        raise UsageError(
+            f"the {what} {path} is relative to the current directory, which was removed",
+            "change to a directory that is there, or give an absolute path",
+        ) from None

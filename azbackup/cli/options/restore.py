@@ -1,0 +1,206 @@
+"""The options of restore.py, and which of them only look."""
+
+from __future__ import annotations
+
+import argparse
+
+from azbackup.cli.options.common import add_password, add_prices, amount, interval, script_parser
+from azbackup.errors import UsageError
+from azbackup.filesystem.overwrite import POLICIES
+
+_EXAMPLES = """examples:
+  python restore.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/restored
+  python restore.py --partition user1 --source /home/user/documents --snapshot 42 /home/user/restored
+  python restore.py --partition user1 --plan                         # what would it take, and cost?
+  python restore.py --partition user1 --wait /home/user/restored     # stay until everything has thawed
+  python restore.py --partition user1 /home/user/restored letters/2024 --exclude '*.tmp'
+  python restore.py --partition user1 --snapshots                    # which are there?
+  python restore.py --partition user1 --list letters                 # what is in the latest one?
+  python restore.py --partition user1 --find 'thesis*.odt'           # which snapshots have it?
+
+"""
+
+_OF_RESTORING = (
+    *("--overwrite", "--delete", "--no-special-modes", "--check-existing", "--plan", "--dry-run", "--max-cost"),
+    *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all"),
+)
+
+
+def _looking(parser: argparse.ArgumentParser) -> None:
+    looking = parser.add_argument_group("listing, without restoring or thawing anything").add_mutually_exclusive_group()
+    looking.add_argument("--snapshots", action="store_true", help="list all snapshots, oldest first")
+    looking.add_argument(
+        "--list",
+        action="store_true",
+        help="list the contents of the snapshot; every positional argument is then a path",
+    )
+    looking.add_argument(
+        "--find",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="list the versions of files that match PATTERN (gitignore syntax), and the snapshots that contain each "
+        "version",
+    )
+
+
+def restore_parser() -> argparse.ArgumentParser:
+    """The parser of restore.py."""
+    parser = script_parser(
+        "restore.py",
+        "Restore the latest snapshot, thawing archived packs on the way.",
+        _EXAMPLES,
+    )
+    add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
+    parser.add_argument(
+        "destination", nargs="?", help="the directory to restore into; not needed with --plan and --discard-thawed"
+    )
+    parser.add_argument(
+        "paths", nargs="*", metavar="path", help="restore only these paths, relative to the source or absolute"
+    )
+    _looking(parser)
+    _selecting(parser)
+    _overwriting(parser)
+    _planning(parser)
+    _thawing(parser)
+    return parser
+
+
+def _selecting(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("which files are restored")
+    what.add_argument("--source", metavar="DIR", help="the directory that was backed up, if the partition has several")
+    what.add_argument("--host", metavar="NAME", help="the host that it was backed up on, if there are several")
+    what.add_argument(
+        "--all", action="store_true", help="restore the latest snapshot of every source, each below its own path"
+    )
+    what.add_argument(
+        "--snapshot", metavar="N", type=int, help="number of the snapshot to restore, instead of the latest"
+    )
+    what.add_argument(
+        "--include",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="restore only paths that match (gitignore syntax)",
+    )
+    what.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out paths that match (gitignore syntax)",
+    )
+
+
+def _overwriting(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what is there already")
+    what.add_argument(
+        "--overwrite",
+        choices=POLICIES,
+        help="what to do with files that exist and differ from the snapshot. Without this option none is replaced: "
+        "they are named, and nothing is restored",
+    )
+    what.add_argument(
+        "--delete",
+        action="store_true",
+        help="remove what the restored part of the destination has and the snapshot has not, and what is in the way of "
+        "a file or directory of another kind; --dry-run names it",
+    )
+    what.add_argument(
+        "--no-special-modes",
+        action="store_true",
+        help="leave out what grants privileges: setuid and setgid, devices, attributes of security and trusted",
+    )
+    what.add_argument(
+        "--check-existing",
+        action="store_true",
+        help="also compare the contents of files that have the right size and time",
+    )
+
+
+def _planning(parser: argparse.ArgumentParser) -> None:
+    plan = parser.add_argument_group("plan and price")
+    plan.add_argument(
+        "--plan",
+        action="store_true",
+        help="restore nothing: show the packs, bytes, hours, requests and money that it takes",
+    )
+    plan.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="restore nothing: list the files that would be restored, and show the plan",
+    )
+    plan.add_argument(
+        "--max-cost",
+        metavar="AMOUNT",
+        type=amount,
+        help="stop before anything is spent if the restore would cost more than AMOUNT",
+    )
+    add_prices(plan)
+
+
+def _thawing(parser: argparse.ArgumentParser) -> None:
+    thaw = parser.add_argument_group("thawing archived packs")
+    thaw.add_argument(
+        "--priority",
+        choices=("standard", "high", "mixed"),
+        default="standard",
+        help="standard: up to 15 hours; high: under one for the first 10 GiB, and costs more; mixed: high within the "
+        "hour's budget, the rest standard; default standard",
+    )
+    thaw.add_argument(
+        "--high-budget",
+        metavar="GIB",
+        type=amount,
+        default=10.0,
+        help="most GiB to thaw at high priority, for each hour and account; default 10",
+    )
+    thaw.add_argument(
+        "--thaw",
+        choices=("copy", "in-place"),
+        default="copy",
+        help="copy (default) leaves the archived packs as they are; in-place is for credentials that cannot copy, and "
+        "pays the early-deletion fee",
+    )
+    thaw.add_argument(
+        "--wait", action="store_true", help="stay and go on while packs thaw, instead of ending with status 75"
+    )
+    thaw.add_argument(
+        "--poll-interval",
+        metavar="SECONDS",
+        type=interval,
+        help="with --wait: seconds between two checks; default 30 s, growing to 15 min",
+    )
+    thaw.add_argument(
+        "--discard-thawed", action="store_true", help="remove all thawed copies of the partition, and restore nothing"
+    )
+    thaw.add_argument(
+        "--force", action="store_true", help="with --discard-thawed: even if restores wait for the copies"
+    )
+
+
+def looks(args: argparse.Namespace) -> str:
+    """The option of restore.py that only looks, '' when it is to restore.
+
+    Raises UsageError for what does not go with it.
+    """
+    given = {"--snapshots": args.snapshots, "--list": args.list, "--find": args.find}
+    look = next((flag for flag, value in given.items() if value), "")
+    if not look:
+        if args.destination is None and not (args.plan or args.discard_thawed):
+            raise UsageError("no destination is given", "give the directory to restore into, or --plan")
+        return ""
+    for flag in _OF_RESTORING:
+        value = getattr(args, flag[2:].replace("-", "_"))
+        if value is not None and value is not False:  # 0 is a --max-cost
+            raise UsageError(f"{look} and {flag} do not go together", f"{look} restores nothing: leave {flag} out")
+    if look == "--list":
+        return look
+    if args.destination is not None:
+        raise UsageError(
+            f"{look} takes no destination and no paths: {args.destination}", "--list PATH lists what is below a path"
+        )
+    if args.include or args.exclude:
+        hint = "give --find several times; a pattern that begins with ! takes away" if args.find else "use --list"
+        raise UsageError(f"--include and --exclude do not go with {look}", hint)
+    return look
