@@ -138,7 +138,7 @@ def test_nothing_stored(stored_cli: Cli, tree: Path, tmp_path: Path, script: str
 def test_wrong_key(stored_cli: Cli, tree: Path, tmp_path: Path, script: str) -> None:
     """A key that does not open the account is 14, and the hint names the key; it is not shown, with -vv neither."""
     wrong = stored_cli.elsewhere(endpoints=replace(stored_cli.vault.endpoints, key=OTHER_KEY))
-    check_error(run(wrong, script, tree, tmp_path), script, 14, "key")
+    check_error(run(wrong, script, tree, tmp_path), script, 14, "the key does not fit account devstoreaccount1")
     result = run(wrong, script, tree, tmp_path, "-vv")
     assert "Traceback" in result.stderr
     check_secrets(result, OTHER_KEY, "SharedKey")

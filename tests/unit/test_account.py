@@ -18,7 +18,7 @@ from azbackup.errors import Archived, AzbackupError, Changed, Exists, Missing, S
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
-from azbackup.storage.azure.refusals import refusal
+from azbackup.storage.azure.refusals import Credential, refusal
 from azbackup.storage.azure.transport import NobodyAnswered, billing_class
 
 KEY = "a2V5" * 22
@@ -205,6 +205,34 @@ def test_refusals_are_sorted(error: HttpResponseError, passing: bool, said: str,
     assert hint in found.hint
     assert ("later" in found.hint) is passing
     assert "SECRET" not in found.message
+
+
+MAC = "The MAC signature 'SECRET' is not the same"
+OLD = "Request date header too old: 'Mon, 1 Jan'"
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "server", "said", "hint"),
+    [
+        ("AuthenticationFailed", MAC, "Windows-Azure-Blob/1.0", "the key does not fit account mine", "--account"),
+        ("AuthenticationFailed", "", "Windows-Azure-Table/1.0", "the key does not fit account mine", "keys list"),
+        ("AuthenticationFailed", OLD, "Windows-Azure-Blob/1.0", "Azure refuses row key: 403", "clock is wrong"),
+        ("AuthorizationFailure", "", "Azurite-Table/3.35.0", "the key does not fit account mine", "--account"),
+        ("AuthorizationFailure", "", "Windows-Azure-Blob/1.0", "Azure refuses row key: 403", "network rules"),
+        ("KeyBasedAuthenticationNotPermitted", "", "Windows-Azure-Blob/1.0", "Azure refuses row key", "--sas-token"),
+    ],
+)
+def test_a_key_that_does_not_fit(code: str, detail: str, server: str, said: str, hint: str) -> None:
+    """It is told from a clock, a firewall and an account that takes no keys; Azurite has a code of its own for it."""
+    error = worded(403, code, AuthenticationErrorDetail=detail)
+    error.response.headers = {"Server": server, "x-ms-error-code": code}
+    found = refusal("row key", error, Credential("mine"))
+    assert found.message.startswith(said)
+    assert hint in found.hint
+    assert (found.code, found.passing) == (code, False)
+    assert "SECRET" not in found.message + found.hint
+    token = refusal("row key", error, Credential("mine", is_token=True))
+    assert token.message.startswith(said.replace("the key", "the SAS token"))
 
 
 def test_a_container_that_is_being_deleted_is_waited_for() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from typing import Any, NoReturn
 
+from azbackup.cli.options.mistakes import Mistake, first_mistake, too_many
 from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
 from azbackup.version import VERSION
@@ -50,15 +52,25 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The options. SystemExit for a wrong command line."""
-        found = self.parse_intermixed_args(args, namespace)
+        words = sys.argv[1:] if args is None else list(args)
+        if mistake := first_mistake(words, self._option_string_actions):
+            self.refuse(mistake)
+        found, extra = self.parse_known_intermixed_args(words, namespace)
+        if extra:
+            self.refuse(too_many(words, extra, getattr(found, "directory", None)))
         for name, value in vars(found).items():
             if name not in _SAY_SO_THEMSELVES and (value == "" or (isinstance(value, list) and "" in value)):
                 self.error(f"--{name.replace('_', '-')} is an empty string: was a variable not set?")
         return found
 
-    def error(self, message: str) -> NoReturn:
+    def refuse(self, mistake: Mistake) -> NoReturn:
         """One line and a hint; ends the process with status 2."""
-        self.exit(2, f"{self.prog}: {clean(message)}\nhint: see {self.prog} --help\n")
+        hint = mistake.hint or f"see {self.prog} --help"
+        self.exit(2, f"{self.prog}: {clean(mistake.message)}\nhint: {clean(hint)}\n")
+
+    def error(self, message: str) -> NoReturn:
+        """The same for what argparse finds wrong."""
+        self.refuse(Mistake(message))
 
 
 def script_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:

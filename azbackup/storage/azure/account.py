@@ -30,7 +30,7 @@ from azbackup.errors import Exists, Missing, Unavailable
 from azbackup.format.labels import PACK_BYTES
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import ABSENT_SECONDS, BUSY_SECONDS, OUTAGE_SECONDS, Patience, Waits
-from azbackup.storage.azure.refusals import passes, refusal, retry_after
+from azbackup.storage.azure.refusals import Credential, passes, refusal, retry_after
 from azbackup.storage.azure.throttle import Limits
 from azbackup.storage.azure.transport import NobodyAnswered, Transport, nobody
 
@@ -55,6 +55,7 @@ class Account:
 
     def __init__(self, connection: Connection, limits: Limits | None = None, patience: Patience | None = None) -> None:
         self._connection = connection
+        self._signed_with = Credential(connection.account, connection.key is None)
         self._patience = patience or Patience()
         self._reached = False
         self._told = False
@@ -134,7 +135,7 @@ class Account:
             elif isinstance(answer, HttpResponseError):
                 self._reached = True
                 wait = busy.next(self._seconds(network=False)) if passes(answer) else None
-                error = refusal(what, answer)
+                error = refusal(what, answer, self._signed_with)
                 if wait is None:
                     raise error from None
                 wait = max(wait, retry_after(answer))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import NamedTuple
 
 from azure.core.exceptions import HttpResponseError
 
@@ -38,6 +39,7 @@ _HINTS = {
     "BlobImmutableDueToPolicy": "an immutability policy or a legal hold keeps it: it can go when that has ended",
     "SnapshotsPresent": "it has blob snapshots of its own: remove those first (az storage blob delete-batch)",
     "LeaseIdMissing": "somebody holds a lease on it: it has to be broken or to end first",
+    "AuthorizationFailure": "the account's network rules shut this machine out, or the token is for other services",
     "AccountIsDisabled": "the account is disabled: whoever looks after it can say why",
     "KeyBasedAuthenticationNotPermitted": "the account takes no account key: use --sas-token",
     "CannotVerifyCopySource": "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)",
@@ -71,7 +73,30 @@ def error_code(error: HttpResponseError) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-def refusal(what: str, error: HttpResponseError) -> Unavailable:
+class Credential(NamedTuple):
+    """What a request was signed with: whose account it is for, and which kind."""
+
+    account: str
+    is_token: bool = False
+
+    def unfit(self, code: str) -> Unavailable:
+        """The error for one that the account does not know."""
+        if self.is_token:
+            return Unavailable(
+                f"the SAS token does not fit account {self.account} (403 {code})",
+                "check --account; the token may be cut, or of a key that was made anew since: make a new one",
+                code,
+                passing=False,
+            )
+        return Unavailable(
+            f"the key does not fit account {self.account} (403 {code})",
+            f"check --account; copy the key again: az storage account keys list --account-name {self.account}",
+            code,
+            passing=False,
+        )
+
+
+def refusal(what: str, error: HttpResponseError, credential: Credential | None = None) -> Unavailable:
     """The project's error for an answer that says no."""
     code, status = error_code(error), error.status_code
     if code in _EXISTS:
@@ -85,11 +110,22 @@ def refusal(what: str, error: HttpResponseError) -> Unavailable:
     detail = _detail(error)
     answer = " ".join(filter(None, (str(status), code, detail and f"({detail})")))
     if status in (401, 403):
-        return Unavailable(f"Azure refuses {what}: {answer}", _hint(code, detail, _RIGHTS), code, passing=False)
-    passing = passes(error)
-    return Unavailable(
-        f"Azure answered {answer} for {what}", _hint(code, detail, _LATER if passing else _NEVER), code, passing=passing
-    )
+        if credential is not None and _is_unfit(error, code, detail):
+            return credential.unfit(code)
+        message, hint, passing = f"Azure refuses {what}: {answer}", _hint(code, detail, _RIGHTS), False
+    else:
+        passing = passes(error)
+        message, hint = f"Azure answered {answer} for {what}", _hint(code, detail, _LATER if passing else _NEVER)
+    return Unavailable(message, hint, code, passing=passing)
+
+
+def _is_unfit(error: HttpResponseError, code: str, detail: str) -> bool:
+    """Whether the signature is not the account's. Azurite says so by the code that is a firewall's in Azure."""
+    if _hint("", detail, ""):
+        return False  # the clock, or a token's time
+    headers = getattr(error.response, "headers", None) or {}
+    azurite = str(headers.get("Server", "")).startswith("Azurite")
+    return code == "AuthenticationFailed" or (code == "AuthorizationFailure" and azurite)
 
 
 def _hint(code: str, detail: str, otherwise: str) -> str:
