@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import importlib.util
 import re
+import ssl
 import subprocess
 import tempfile
 import time
@@ -47,22 +48,23 @@ class Endpoints:
     table_port: int
     account: str = ACCOUNT
     key: str = KEY
+    scheme: str = "http"
 
     @property
     def blob_endpoint(self) -> str:
         """The URL of the Blob service, account included."""
-        return f"http://127.0.0.1:{self.blob_port}/{self.account}"
+        return f"{self.scheme}://127.0.0.1:{self.blob_port}/{self.account}"
 
     @property
     def table_endpoint(self) -> str:
         """The URL of the Table service, account included."""
-        return f"http://127.0.0.1:{self.table_port}/{self.account}"
+        return f"{self.scheme}://127.0.0.1:{self.table_port}/{self.account}"
 
     @property
     def connection_string(self) -> str:
         """What AZURE_STORAGE_CONNECTION_STRING takes."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={self.account};AccountKey={self.key};"
+            f"DefaultEndpointsProtocol={self.scheme};AccountName={self.account};AccountKey={self.key};"
             f"BlobEndpoint={self.blob_endpoint};TableEndpoint={self.table_endpoint};"
         )
 
@@ -75,24 +77,34 @@ class Azurite(Endpoints):
 
 
 @contextlib.contextmanager
-def running_azurite(location: Path | None = None, *, blob_port: int = 0, table_port: int = 0) -> Iterator[Azurite]:
+def running_azurite(
+    location: Path | None = None,
+    *,
+    blob_port: int = 0,
+    table_port: int = 0,
+    certificate: tuple[Path, Path] | None = None,
+) -> Iterator[Azurite]:
     """Start Azurite, wait until it answers, and stop it at the end of the block.
 
     Data is kept in memory, or in the directory `location` (made if missing). Port 0 takes a free
     port; DEFAULT_BLOB_PORT and DEFAULT_TABLE_PORT are where tools look for Azurite by themselves.
 
+    With `certificate` (a PEM file, and that of its key) it speaks HTTPS and takes tokens of Microsoft Entra ID, whose
+    signatures it does not check.
+
     Raises AzuriteError when Azurite or Node.js is not installed, or when it does not start.
     """
-    command = [*_program(), *_options(location, blob_port, table_port)]
+    command = [*_program(), *_options(location, blob_port, table_port), *_tls_options(certificate)]
+    scheme = "https" if certificate else "http"
     with tempfile.TemporaryDirectory() as workdir:
         log = Path(workdir) / "azurite.log"
         with log.open("ab") as output:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=workdir)
         try:
             ports = _wait_for_ports(process, log)
-            azurite = Azurite(blob_port=ports["blob"], table_port=ports["table"], pid=process.pid)
-            _wait_for_answer(azurite.blob_port)
-            _wait_for_answer(azurite.table_port)
+            azurite = Azurite(blob_port=ports["blob"], table_port=ports["table"], pid=process.pid, scheme=scheme)
+            for port in (azurite.blob_port, azurite.table_port):
+                _wait_for_answer(port, tls=certificate is not None)
             yield azurite
         finally:
             _stop(process)
@@ -121,6 +133,12 @@ def _options(location: Path | None, blob_port: int, table_port: int) -> list[str
     return [*options, "--location", str(location.resolve())]
 
 
+def _tls_options(certificate: tuple[Path, Path] | None) -> list[str]:
+    if certificate is None:
+        return []
+    return ["--oauth", "basic", "--cert", str(certificate[0]), "--key", str(certificate[1])]
+
+
 def _wait_for_ports(process: subprocess.Popen[bytes], log: Path) -> dict[str, int]:
     """Read what Azurite prints until it has named the ports of both services."""
     text = ""
@@ -136,11 +154,11 @@ def _wait_for_ports(process: subprocess.Popen[bytes], log: Path) -> dict[str, in
     raise AzuriteError(f"Azurite did not start within {_START_SECONDS:.0f} s: {text.strip()}")
 
 
-def _wait_for_answer(port: int) -> None:
+def _wait_for_answer(port: int, *, tls: bool) -> None:
     """Ask for anything until there is an answer, whatever it says."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = _connection(port, tls=tls)
         try:
             connection.request("GET", "/")
             connection.getresponse().read()
@@ -152,6 +170,14 @@ def _wait_for_answer(port: int) -> None:
             return
         finally:
             connection.close()
+
+
+def _connection(port: int, *, tls: bool) -> http.client.HTTPConnection:
+    if not tls:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=anybody)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -195,7 +195,7 @@ def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
         )
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", args.table):
         raise UsageError(f"--table: {args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
-    names = ("account", "accesskey", "sas_token", "connection_string", "endpoint_suffix")
+    names = ("account", "accesskey", "sas_token", "connection_string", "auth_mode", "endpoint_suffix")
     connection = credentials.connection({name: getattr(args, name) for name in names}, os.environ)
     limits = Limits(_pace(args.limit_upload), _pace(args.limit_download))
     vault = Vault(partition, connection, limits, args.container, args.table)

@@ -231,7 +231,7 @@ def test_a_key_that_does_not_fit(code: str, detail: str, server: str, said: str,
     assert hint in found.hint
     assert (found.code, found.passing) == (code, False)
     assert "SECRET" not in found.message + found.hint
-    token = refusal("row key", error, Credential("mine", is_token=True))
+    token = refusal("row key", error, Credential("mine", "SAS token"))
     assert token.message.startswith(said.replace("the key", "the SAS token"))
 
 

@@ -272,3 +272,49 @@ def test_tokens_of_other_characters(token: str) -> None:
     with pytest.raises(UsageError, match="character that is not allowed") as caught:
         connection({"account": "mystorage", "sas_token": token}, {})
     assert token not in caught.value.message
+
+
+# --- a login
+
+
+ENDPOINTS = "AccountName=mine;BlobEndpoint=https://b/mine;TableEndpoint=https://t/mine"
+
+
+def test_a_login_instead_of_a_key() -> None:
+    """By option or environment; the option comes before a key of the environment, which comes before its own mode."""
+    asked = {"account": "mine", "auth_mode": "login"}
+    assert connection(asked, {}).kind == "login"
+    assert connection(asked, {"AZURE_STORAGE_KEY": KEY}).kind == "login"
+    assert connection({"account": "mine"}, {"AZURE_STORAGE_AUTH_MODE": "login"}).kind == "login"
+    assert connection({"account": "mine"}, {"AZURE_STORAGE_AUTH_MODE": "login", "AZURE_STORAGE_KEY": KEY}).kind == "key"
+    assert connection({"account": "mine", "auth_mode": "key"}, {"AZURE_STORAGE_KEY": KEY}).kind == "key"
+
+
+def test_a_login_where_a_connection_string_says() -> None:
+    """The string's endpoints, in whatever way both were given."""
+    ways: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({"connection_string": ENDPOINTS, "auth_mode": "login"}, {}),
+        ({"auth_mode": "login"}, {"AZURE_STORAGE_CONNECTION_STRING": ENDPOINTS}),
+        ({}, {"AZURE_STORAGE_CONNECTION_STRING": ENDPOINTS, "AZURE_STORAGE_AUTH_MODE": "login"}),
+    ]
+    for options, environ in ways:
+        found = connection(options, environ)
+        assert (found.kind, found.blob_endpoint, found.table_endpoint) == ("login", "https://b/mine", "https://t/mine")
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "word"),
+    [
+        ({"account": "mine", "accesskey": KEY, "auth_mode": "login"}, {}, "--accesskey and --auth-mode"),
+        ({"account": "mine", "sas_token": SAS, "auth_mode": "login"}, {}, "--sas-token and --auth-mode"),
+        ({"connection_string": STRING, "auth_mode": "login"}, {}, "has a credential"),
+        ({"account": "mine"}, {"AZURE_STORAGE_AUTH_MODE": "Login"}, "neither key nor login"),
+        ({"account": "devstoreaccount1", "auth_mode": "login"}, {}, "HTTPS"),
+        ({"connection_string": ENDPOINTS.replace("https://t", "http://t"), "auth_mode": "login"}, {}, "HTTPS"),
+        ({"account": "mine", "auth_mode": "key"}, {}, "no credential"),
+    ],
+)
+def test_what_does_not_go_with_a_login(options: dict[str, str], environ: dict[str, str], word: str) -> None:
+    """Two ways at once, a mode that there is not, and an account over HTTP are refused by name."""
+    with pytest.raises(UsageError, match=word):
+        connection(options, environ)

@@ -96,6 +96,12 @@ def script_parser(program: str, description: str, examples: str) -> argparse.Arg
         metavar="STRING",
         help="account, key and endpoints in one (AZURE_STORAGE_CONNECTION_STRING)",
     )
+    where.add_argument(
+        "--auth-mode",
+        choices=("key", "login"),
+        help="login: no key, but whoever this machine is logged in as (az login, a managed or workload identity) "
+        "(AZURE_STORAGE_AUTH_MODE)",
+    )
     where.add_argument("--endpoint-suffix", metavar="SUFFIX", help="for sovereign clouds; default core.windows.net")
     where.add_argument("--container", metavar="NAME", default="azbackup", help="blob container; default azbackup")
     where.add_argument("--table", metavar="NAME", default="azbackup", help="table; default azbackup")

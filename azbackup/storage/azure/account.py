@@ -55,11 +55,12 @@ class Account:
 
     def __init__(self, connection: Connection, limits: Limits | None = None, patience: Patience | None = None) -> None:
         self._connection = connection
-        self._signed_with = Credential(connection.account, connection.key is None)
+        self._signed_with = Credential(connection.account, connection.kind)
         self._patience = patience or Patience()
         self._reached = False
         self._told = False
         self._lock = threading.Lock()
+        self._login: Any = None
         self.requests: Counter[str] = Counter()
         self._transport = Transport(
             self.requests,
@@ -108,6 +109,12 @@ class Account:
         connection = self._connection
         if connection.key is not None:
             return AzureNamedKeyCredential(connection.account, connection.key.reveal().decode())
+        if connection.login:
+            from azbackup.storage.azure.login import Login  # a fifth of a second, for whoever logs in
+
+            if self._login is None:
+                self._login = Login()
+            return self._login
         assert connection.sas is not None, "credentials let no connection without a credential through"
         return AzureSasCredential(connection.sas.reveal().decode())
 

@@ -23,13 +23,19 @@ _KEY_BYTES = 64
 
 @dataclass(frozen=True)
 class Connection:
-    """Where an account is and what opens it: exactly one of a key and a SAS token."""
+    """Where an account is and what opens it: exactly one of a key, a SAS token and a login."""
 
     account: str
     blob_endpoint: str
     table_endpoint: str
     key: Secret | None = None
     sas: Secret | None = None
+    login: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What it is opened with, in a word."""
+        return "login" if self.login else "SAS token" if self.key is None else "key"
 
 
 Options = Mapping[str, str | None]
@@ -42,11 +48,11 @@ _CREDENTIALS = (
 
 
 def connection(options: Options, environ: Mapping[str, str]) -> Connection:
-    """The connection that `account`, `accesskey`, `sas_token`, `connection_string`, `endpoint_suffix` describe."""
+    """The connection that `account`, `accesskey`, `sas_token`, `connection_string` and so on describe."""
     account = options.get("account") or environ.get("AZURE_STORAGE_ACCOUNT") or ""
     kind, value = _credential(options, environ)
     if kind == "connection_string":
-        return _from_string(value, account)
+        return _from_string(value, account, login=_auth_mode(options, environ) == "login")
     if not account:
         raise UsageError("no storage account is given", "give --account, or set AZURE_STORAGE_ACCOUNT")
     if not account.isascii() or not account.isalnum() or account != account.lower():
@@ -59,26 +65,50 @@ def connection(options: Options, environ: Mapping[str, str]) -> Connection:
     if kind == "":
         raise UsageError(
             f"no credential is given for account {account}",
-            "give --accesskey (or set AZURE_STORAGE_KEY), --sas-token or --connection-string",
+            "give --accesskey (or set AZURE_STORAGE_KEY), --sas-token, --connection-string or --auth-mode login",
         )
     suffix = options.get("endpoint_suffix") or "core.windows.net"
     blob, table = (_endpoint("--endpoint-suffix", each) for each in _endpoints(account, suffix))
     if kind == "accesskey":
         return Connection(account, blob, table, key=account_key(value))
+    if kind == "login":
+        return _with_login(account, blob, table)
     return Connection(account, blob, table, sas=sas_token(value))
 
 
+def _with_login(account: str, blob: str, table: str) -> Connection:
+    """A connection opened by a login. Raises UsageError where its token would travel for all to read."""
+    if not (blob.startswith("https:") and table.startswith("https:")):
+        raise UsageError("--auth-mode login needs HTTPS", "a token over HTTP is anybody's: use --accesskey")
+    return Connection(account, blob, table, login=True)
+
+
+def _auth_mode(options: Options, environ: Mapping[str, str]) -> str:
+    """`login`, `key` or '': how to open the account, as the Azure CLI has it. Raises UsageError for another one."""
+    mode = options.get("auth_mode") or environ.get("AZURE_STORAGE_AUTH_MODE") or ""
+    if mode not in ("", "key", "login"):
+        raise UsageError(f"AZURE_STORAGE_AUTH_MODE: {mode!r} is neither key nor login", "set one of them, or nothing")
+    return mode
+
+
 def _credential(options: Options, environ: Mapping[str, str]) -> tuple[str, str]:
-    """(which, value) of the credential: the only option given, else the first of the environment, else ('', '')."""
+    """(which, value) of the credential: the only option given, else the first of the environment, else ('', '').
+
+    A connection string that goes with --auth-mode login says where the account is, and not what opens it.
+    """
     given = [(kind, flag, str(options[kind])) for kind, flag, _ in _CREDENTIALS if options.get(kind) is not None]
     if len(given) > 1:
         raise UsageError(f"{given[0][1]} and {given[1][1]} are both given", "give one of them")
+    asked_to_log_in = options.get("auth_mode") == "login"
+    if given and asked_to_log_in and given[0][0] != "connection_string":
+        raise UsageError(f"{given[0][1]} and --auth-mode login are both given", "give one of them")
     if given:
         return given[0][0], given[0][2]
-    for kind, _, variable in _CREDENTIALS:
+    places = _CREDENTIALS[2:] if asked_to_log_in else _CREDENTIALS
+    for kind, _, variable in places:
         if environ.get(variable):
             return kind, environ[variable]
-    return "", ""
+    return ("login", "") if _auth_mode(options, environ) == "login" else ("", "")
 
 
 def _endpoints(account: str, suffix: str) -> tuple[str, str]:
@@ -138,7 +168,7 @@ def sas_token(text: str) -> Secret:
     return Secret.text(token)
 
 
-def _from_string(text: str, account: str) -> Connection:
+def _from_string(text: str, account: str, *, login: bool) -> Connection:
     """The connection of a connection string. Source: "Configure Azure Storage connection strings"."""
     parts = dict(part.split("=", 1) for part in text.strip().strip(";").split(";") if "=" in part)
     known = {name.strip().lower(): value.strip() for name, value in parts.items()}
@@ -162,6 +192,10 @@ def _from_string(text: str, account: str) -> Connection:
         )
     blob = _endpoint("BlobEndpoint of the connection string", known.get("blobendpoint", blob))
     table = _endpoint("TableEndpoint of the connection string", known.get("tableendpoint", table))
+    if login:
+        if "accountkey" in known or "sharedaccesssignature" in known:
+            raise UsageError("the connection string has a credential, and --auth-mode is login", "give one of them")
+        return _with_login(name, blob, table)
     if "accountkey" in known:
         return Connection(name, blob, table, key=account_key(known["accountkey"]))
     if "sharedaccesssignature" in known:

@@ -41,7 +41,7 @@ _HINTS = {
     "LeaseIdMissing": "somebody holds a lease on it: it has to be broken or to end first",
     "AuthorizationFailure": "the account's network rules shut this machine out, or the token is for other services",
     "AccountIsDisabled": "the account is disabled: whoever looks after it can say why",
-    "KeyBasedAuthenticationNotPermitted": "the account takes no account key: use --sas-token",
+    "KeyBasedAuthenticationNotPermitted": "the account takes no account key: use --auth-mode login, or --sas-token",
     "CannotVerifyCopySource": "use an account key, or --thaw in-place (--plan --thaw in-place says what that costs)",
     "date header too old": "this machine's clock is wrong: set it",
     "specified time frame": "the SAS token is not valid yet, or no longer: make a new one, and check the clock",
@@ -74,26 +74,24 @@ def error_code(error: HttpResponseError) -> str:
 
 
 class Credential(NamedTuple):
-    """What a request was signed with: whose account it is for, and which kind."""
+    """What a request was signed with: whose account it is for, and which kind (key, SAS token, login)."""
 
     account: str
-    is_token: bool = False
+    kind: str = "key"
 
     def unfit(self, code: str) -> Unavailable:
         """The error for one that the account does not know."""
-        if self.is_token:
-            return Unavailable(
-                f"the SAS token does not fit account {self.account} (403 {code})",
-                "check --account; the token may be cut, or of a key that was made anew since: make a new one",
-                code,
-                passing=False,
-            )
-        return Unavailable(
-            f"the key does not fit account {self.account} (403 {code})",
-            f"check --account; copy the key again: az storage account keys list --account-name {self.account}",
-            code,
-            passing=False,
-        )
+        hint = _UNFIT_HINTS[self.kind].format(account=self.account)
+        message = f"the {self.kind} does not fit account {self.account} (403 {code})"
+        return Unavailable(message, hint, code, passing=False)
+
+
+_UNFIT_HINTS = {
+    "key": "check --account; copy the key again: az storage account keys list --account-name {account}",
+    "SAS token": "check --account; the token may be cut, or of a key that was made anew since: make a new one",
+    "login": "check --account and this machine's clock; log in again, into the tenant that the account belongs to",
+}
+_ROLES = "a login needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; owner is not enough"
 
 
 def refusal(what: str, error: HttpResponseError, credential: Credential | None = None) -> Unavailable:
@@ -112,7 +110,8 @@ def refusal(what: str, error: HttpResponseError, credential: Credential | None =
     if status in (401, 403):
         if credential is not None and _is_unfit(error, code, detail):
             return credential.unfit(code)
-        message, hint, passing = f"Azure refuses {what}: {answer}", _hint(code, detail, _RIGHTS), False
+        rights = _ROLES if credential is not None and credential.kind == "login" else _RIGHTS
+        message, hint, passing = f"Azure refuses {what}: {answer}", _hint(code, detail, rights), False
     else:
         passing = passes(error)
         message, hint = f"Azure answered {answer} for {what}", _hint(code, detail, _LATER if passing else _NEVER)
