@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.output.terminal import LineProgress
@@ -70,7 +70,15 @@ class Vault:
         # What the libraries would log on stderr is in the error that comes of it, or was repeated and is no news.
         for library in ("azure", "urllib3", "requests", "charset_normalizer"):
             logging.getLogger(library).addHandler(logging.NullHandler())
-        return Account(self.connection, self.limits, self.patience)
+        return Account(self.connection, self.limits, self.patience, self._login())
+
+    def _login(self) -> Any:
+        """What gives the tokens of a login, None where there is a key: it takes a fifth of a second to load."""
+        if not self.connection.login:
+            return None
+        from azbackup.storage.azure.login import Login
+
+        return Login(time.time)
 
     @cached_property
     def rows(self) -> AzureRows:

@@ -53,14 +53,17 @@ _NO_PARENT = {"ContainerNotFound", "TableNotFound"}
 class Account:
     """The clients of one storage account, sharing one pool of connections."""
 
-    def __init__(self, connection: Connection, limits: Limits | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, connection: Connection, limits: Limits | None = None, patience: Patience | None = None, login: Any = None
+    ) -> None:
+        """`login` gives the tokens where the connection has neither key nor SAS token: see login.py."""
         self._connection = connection
         self._signed_with = Credential(connection.account, connection.kind)
         self._patience = patience or Patience()
         self._reached = False
         self._told = False
         self._lock = threading.Lock()
-        self._login: Any = None
+        self._login = login
         self.requests: Counter[str] = Counter()
         self._transport = Transport(
             self.requests,
@@ -110,10 +113,6 @@ class Account:
         if connection.key is not None:
             return AzureNamedKeyCredential(connection.account, connection.key.reveal().decode())
         if connection.login:
-            from azbackup.storage.azure.login import Login  # a fifth of a second, for whoever logs in
-
-            if self._login is None:
-                self._login = Login()
             return self._login
         assert connection.sas is not None, "credentials let no connection without a credential through"
         return AzureSasCredential(connection.sas.reveal().decode())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from typing import Any
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
@@ -17,6 +16,7 @@ from azure.core.exceptions import AzureError
 from azure.identity import DefaultAzureCredential  # type: ignore[import-untyped]  # the only one without types
 
 from azbackup.errors import Unavailable
+from azbackup.storage.azure.connections import Clock
 from azbackup.storage.azure.transport import NobodyAnswered
 
 _RENEW_SECONDS = 300
@@ -32,7 +32,9 @@ _REFUSED_HINT = "log in again (`az login`); for a service principal check AZURE_
 class Login:
     """The SDK's protocols TokenCredential and SupportsTokenInfo. Used by several threads and clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        """`clock`: Unix time."""
+        self._clock = clock
         self._credential = DefaultAzureCredential(exclude_interactive_browser_credential=True)
         self._lock = threading.Lock()
         self._tokens: dict[tuple[str, ...], AccessTokenInfo] = {}
@@ -46,7 +48,7 @@ class Login:
         """A token for the scopes, and when it ends. Raises Unavailable; NobodyAnswered where the network is away."""
         with self._lock:
             known = self._tokens.get(scopes)
-            if known and not _asks_for_another(options) and known.expires_on - time.time() > _RENEW_SECONDS:
+            if known and not _asks_for_another(options) and known.expires_on - self._clock() > _RENEW_SECONDS:
                 return known
             try:
                 found: AccessTokenInfo = self._credential.get_token_info(*scopes, options=options or {})
