@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from azbackup.cli.command_line import arguments
 from azbackup.cli.interrupts import Interrupts
-from azbackup.cli.options.backup import backup_parser
-from azbackup.cli.options.change_password import change_password_parser
 from azbackup.cli.options.common import absolute_path
-from azbackup.cli.options.restore import looks, restore_parser
+from azbackup.cli.options.restore import looks
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, open_vault, utc_now
@@ -32,20 +31,20 @@ from azbackup.storage.prices import load_prices
 
 def backup_main() -> NoReturn:
     """backup.py."""
-    _main(backup_parser(), _backup)
+    _main("backup", _backup)
 
 
 def restore_main() -> NoReturn:
     """restore.py."""
-    _main(restore_parser(), _restore)
+    _main("restore", _restore)
 
 
 def change_password_main() -> NoReturn:
     """change_password.py."""
-    _main(change_password_parser(), _change_password)
+    _main("change_password", _change_password)
 
 
-def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, LineProgress], Status]) -> NoReturn:
+def _main(script: str, run: Callable[[argparse.Namespace, LineProgress], Status]) -> NoReturn:
     """Runs and exits. An expected error is one line and a hint; anything else is a bug and keeps its traceback."""
     interrupts = Interrupts()
     sys.excepthook = show_bug
@@ -53,8 +52,8 @@ def _main(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Li
     keep_freed_memory()
     collect_seldom()
     _raise_descriptor_limit()
-    args = parser.parse_args()
-    show = _show(parser.prog, args)
+    args = arguments(script, sys.argv[1:], os.environ)
+    show = _show(f"{script}.py", args)
     hint = "run the same command again: it goes on with the work that is left"
     try:
         interrupts.watch(lambda: print_error(show, Status.INTERRUPTED, "interrupted", hint))

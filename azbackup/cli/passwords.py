@@ -65,17 +65,7 @@ def password(sources: PasswordSources, environ: Mapping[str, str], ask: Callable
     Raises UsageError if it cannot be right.
     """
     flag = sources.flag
-    given = [
-        name
-        for name, value in (
-            (flag, sources.value),
-            (f"{flag}-file", sources.file),
-            (f"{flag}-command", sources.command),
-        )
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise UsageError(f"{given[0]} and {given[1]} are both given", "give one of them")
+    _only_one(flag, sources.value, sources.file, sources.command)
     text: str | None
     if sources.value is not None:
         text = sources.value
@@ -88,6 +78,28 @@ def password(sources: PasswordSources, environ: Mapping[str, str], ask: Callable
     if text is None:
         raise UsageError("no password is given", f"set {sources.variable}, or give {flag}-file or {flag}-command")
     return _not_empty(Secret.text(text), flag)
+
+
+def credential_of(args: argparse.Namespace, name: str) -> str | None:
+    """An account's credential: the option itself, or what its file or command has. Raises UsageError."""
+    flag = f"--{name.replace('_', '-')}"
+    value, file, command = (getattr(args, f"{name}{more}") for more in ("", "_file", "_command"))
+    if _only_one(flag, value, file, command) is None or value is not None:
+        return value  # type: ignore[no-any-return]
+    secret = _from_file(file) if file is not None else _from_command(command)
+    try:
+        return secret.reveal().decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"what {flag}-file or -command gives is not text", "check the file or the command") from None
+
+
+def _only_one(flag: str, *values: str | None) -> str | None:
+    """The way that is given, None if none is. Raises UsageError for two."""
+    ways = (flag, f"{flag}-file", f"{flag}-command")
+    given = [way for way, value in zip(ways, values, strict=True) if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} are both given", "give one of them")
+    return given[0] if given else None
 
 
 def _not_empty(secret: Secret, where: str) -> Secret:

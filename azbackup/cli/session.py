@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.passwords import credential_of
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
 from azbackup.format.labels import check_partition
@@ -203,8 +204,9 @@ def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
         )
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", args.table):
         raise UsageError(f"--table: {args.table!r} is not a table name", "3 to 63 letters and digits, a letter first")
-    names = ("account", "accesskey", "sas_token", "connection_string", "auth_mode", "endpoint_suffix")
-    connection = credentials.connection({name: getattr(args, name) for name in names}, os.environ)
+    options = {name: getattr(args, name) for name in ("account", "auth_mode", "endpoint_suffix")}
+    secrets = {name: credential_of(args, name) for name in ("accesskey", "sas_token", "connection_string")}
+    connection = credentials.connection({**options, **secrets}, os.environ)
     limits = Limits(_pace(args.limit_upload), _pace(args.limit_download))
     vault = Vault(partition, connection, limits, args.container, args.table)
     stays = bool(getattr(args, "wait", False))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from azbackup.cli.options.common import add_password, add_prices, script_parser
+from azbackup.cli.options.common import Parser, add_password, add_prices, script_parser
 
 _EXAMPLES = """examples:
   python backup.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/documents
@@ -16,7 +14,7 @@ _EXAMPLES = """examples:
 """
 
 
-def backup_parser() -> argparse.ArgumentParser:
+def backup_parser() -> Parser:
     """The parser of backup.py."""
     parser = script_parser(
         "backup.py",

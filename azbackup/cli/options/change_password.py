@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from azbackup.cli.options.common import add_password, script_parser
+from azbackup.cli.options.common import Parser, add_password, script_parser
 
 _EXAMPLES = """examples:
   python change_password.py --account mystorage --accesskey KEY --old-password OLD --new-password NEW --partition user1
@@ -16,7 +14,7 @@ knows the old password and can read the storage account keeps access (see docs/t
 """
 
 
-def change_password_parser() -> argparse.ArgumentParser:
+def change_password_parser() -> Parser:
     """The parser of change_password.py."""
     parser = script_parser("change_password.py", "Change a partition's password. No data is touched.", _EXAMPLES)
     add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")

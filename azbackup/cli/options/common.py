@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from azbackup.cli.options.mistakes import Mistake, first_mistake, too_many
@@ -47,8 +48,10 @@ _SAY_SO_THEMSELVES = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Takes options between and after the positional arguments too (DESTINATION --wait PATH); errors as everywhere."""
+
+    refuses: Callable[[Mistake], Exception] | None = None
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The options. SystemExit for a wrong command line."""
@@ -63,8 +66,17 @@ class _Parser(argparse.ArgumentParser):
                 self.error(f"--{name.replace('_', '-')} is an empty string: was a variable not set?")
         return found
 
+    def relax(self) -> None:
+        """Lets everything be left out: for looking at a part of what was given."""
+        for action in self._actions:
+            action.required = False
+            if not action.option_strings:
+                action.nargs = "*"
+
     def refuse(self, mistake: Mistake) -> NoReturn:
-        """One line and a hint; ends the process with status 2."""
+        """One line and a hint; ends the process with status 2, or raises what `refuses` makes of it."""
+        if self.refuses is not None:
+            raise self.refuses(mistake)
         hint = mistake.hint or f"see {self.prog} --help"
         self.exit(2, f"{self.prog}: {clean(mistake.message)}\nhint: {clean(hint)}\n")
 
@@ -73,9 +85,9 @@ class _Parser(argparse.ArgumentParser):
         self.refuse(Mistake(message))
 
 
-def script_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
+def script_parser(program: str, description: str, examples: str) -> Parser:
     """The parser of a script, with the options that all three have."""
-    parser = _Parser(
+    parser = Parser(
         prog=program,
         description=description,
         epilog=examples + _STATUSES,
@@ -83,19 +95,28 @@ def script_parser(program: str, description: str, examples: str) -> argparse.Arg
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"azbackup {VERSION}")
+    _add_where(parser)
+    _add_profiles(parser)
+    _add_network(parser)
+    _add_output(parser)
+    return parser
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where the backup is stored")
     where.add_argument(
         "--account",
         metavar="NAME",
         help="storage account (AZURE_STORAGE_ACCOUNT); devstoreaccount1 is Azurite",
     )
-    where.add_argument("--accesskey", metavar="KEY", help="account key (AZURE_STORAGE_KEY)")
-    where.add_argument("--sas-token", metavar="TOKEN", help="shared access signature (AZURE_STORAGE_SAS_TOKEN)")
-    where.add_argument(
-        "--connection-string",
-        metavar="STRING",
-        help="account, key and endpoints in one (AZURE_STORAGE_CONNECTION_STRING)",
-    )
+    for flag, metavar, what in (
+        ("--accesskey", "KEY", "account key (AZURE_STORAGE_KEY)"),
+        ("--sas-token", "TOKEN", "shared access signature (AZURE_STORAGE_SAS_TOKEN)"),
+        ("--connection-string", "STRING", "account, key and endpoints in one (AZURE_STORAGE_CONNECTION_STRING)"),
+    ):
+        where.add_argument(flag, metavar=metavar, help=f"{what}; each also as {flag}-file and {flag}-command")
+        where.add_argument(f"{flag}-file", metavar="FILE", help=argparse.SUPPRESS)
+        where.add_argument(f"{flag}-command", metavar="COMMAND", help=argparse.SUPPRESS)
     where.add_argument(
         "--auth-mode",
         choices=("key", "login"),
@@ -111,6 +132,20 @@ def script_parser(program: str, description: str, examples: str) -> argparse.Arg
         action="store_true",
         help="open a key record that asks for far more memory and time than one of today",
     )
+
+
+def _add_profiles(parser: argparse.ArgumentParser) -> None:
+    profiles = parser.add_argument_group("options kept in a file")
+    profiles.add_argument("--profile", metavar="NAME", help="take what is not given here from this profile")
+    profiles.add_argument(
+        "--config", metavar="FILE", help="file of profiles; default ~/.config/azbackup/config.toml (docs/operations.md)"
+    )
+    profiles.add_argument(
+        "--show-config", action="store_true", help="print what holds and where each value comes from, and do nothing"
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network")
     for way in ("upload", "download"):
         network.add_argument(
@@ -122,13 +157,15 @@ def script_parser(program: str, description: str, examples: str) -> argparse.Arg
         type=float,
         help="wait so long for a network that is away or not there yet (default: 3 without a terminal, 0 on one)",
     )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object per line on stdout")
     output.add_argument("--quiet", action="store_true", help="print problems and errors only")
     output.add_argument(
         "-v", "--verbose", action="count", default=0, help="-v: more; -vv: also a traceback for every error"
     )
-    return parser
 
 
 def add_password(parser: argparse.ArgumentParser, flag: str, variable: str, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from azbackup.cli.options.common import add_password, add_prices, amount, interval, script_parser
+from azbackup.cli.options.common import Parser, add_password, add_prices, amount, interval, script_parser
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
@@ -44,7 +44,7 @@ def _looking(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def restore_parser() -> argparse.ArgumentParser:
+def restore_parser() -> Parser:
     """The parser of restore.py."""
     parser = script_parser(
         "restore.py",

@@ -13,7 +13,7 @@ from typing import Any
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 from azure.core.exceptions import AzureError
-from azure.identity import DefaultAzureCredential  # type: ignore[import-untyped]  # the only one without types
+from azure.identity import DefaultAzureCredential
 
 from azbackup.errors import Unavailable
 from azbackup.storage.azure.connections import Clock
@@ -51,7 +51,7 @@ class Login:
             if known and not _asks_for_another(options) and known.expires_on - self._clock() > _RENEW_SECONDS:
                 return known
             try:
-                found: AccessTokenInfo = self._credential.get_token_info(*scopes, options=options or {})
+                found: AccessTokenInfo = self._credential.get_token_info(*scopes, options=options)
             except AzureError as error:
                 raise _refusal(error, worked=bool(self._tokens)) from None
             self._tokens[scopes] = found
