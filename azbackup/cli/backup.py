@@ -9,6 +9,7 @@ import time
 from azbackup.cli.output.text import count_text, money_text, size_text, time_text
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.status import outcome_status
+from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
 from azbackup.errors import Status
@@ -22,7 +23,7 @@ from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Prices, backup_cost
 
 
-def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bool) -> Status:
+def backup_command(session: Session, source: bytes, rules: Rules, prices: Prices, *, fresh: bool) -> Status:
     """backup.py, once the vault is open; `fresh` where this run made the key."""
     vault, show = session.vault, session.show
     partition = open_partition(session)
@@ -30,7 +31,7 @@ def backup_command(session: Session, source: bytes, prices: Prices, *, fresh: bo
         rebuild_table(partition.records, vault.keystore, session.key, show)
     host = (session.args.host or socket.gethostname()).encode("utf-8", "backslashreplace").decode()[:NAME_CHARACTERS]
     cache = cache_directory(os.environ)
-    job = Job(source, host, fresh, session.args.reread, os.fsencode(cache))
+    job = Job(source, host, fresh, session.args.reread, os.fsencode(cache), rules)
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
@@ -75,11 +76,13 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
     }
     packs = f" in {count_text(totals.packs, 'pack')}" if totals.packs else ""
     unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
+    size = f" ({size_text(totals.left_out_size)})" if totals.left_out_size else ""
+    left_out = f", {totals.left_out:,} left out{size}" if totals.left_out else ""
     month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
     line = (
         f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
-        f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{unreadable}; read {size_text(totals.read)}, "
-        f"stored {size_text(totals.stored)}{packs}; {requests} requests, {time_text(seconds)}; "
-        f"estimated cost {money_text(once, prices.currency)}{month}"
+        f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{left_out}{unreadable}; "
+        f"read {size_text(totals.read)}, stored {size_text(totals.stored)}{packs}; {requests} requests, "
+        f"{time_text(seconds)}; estimated cost {money_text(once, prices.currency)}{month}"
     )
     session.show.summary(values, line)

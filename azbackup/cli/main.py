@@ -16,6 +16,7 @@ from typing import NoReturn
 from azbackup.cli.command_line import arguments
 from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.options.common import absolute_path
+from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.passwords import password_of
@@ -111,6 +112,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     prices = load_prices(args.prices)
+    rules = rules_of(args)
     source = absolute_path(args.directory, "directory")
     os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
     vault = open_vault(args, show)
@@ -120,7 +122,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
         key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
         from azbackup.cli.backup import backup_command
 
-        return backup_command(Session(args, show, vault, key, started), source, prices, fresh=fresh)
+        return backup_command(Session(args, show, vault, key, started), source, rules, prices, fresh=fresh)
 
 
 def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:

@@ -2,7 +2,8 @@
 
 Promises path order by components as bytes (`a/b` before `a.txt`); every step is opened relative to its parent's
 descriptor and never through a symlink, so neither PATH_MAX nor a link swapped in meanwhile matters. Opens directories
-only. Refuses to fail for a part: what cannot be listed is yielded with its error, and the caller decides.
+only, and none that a filter leaves out. Refuses to fail for a part: what cannot be listed is yielded with its error,
+and the caller decides.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import DIRECTORY_FLAGS
@@ -33,6 +35,9 @@ class ScannedPath:
     vanished between the listing and the look;
     `twice` that its directory's listing names it more than once; `odd` what of it does not fit an entry, which has the
     nearest that does. Whoever sets `skip` does not get what is below it.
+
+    `left_out` says by which rule a path, with all that is below it, is left out, '' if it is not; `hollow` that it is
+    kept itself, a mount point, and only what is below it is left out.
     """
 
     path: bytes
@@ -45,6 +50,18 @@ class ScannedPath:
     twice: bool = False
     odd: str = ""
     skip: bool = False
+    left_out: str = ""
+    hollow: bool = False
+
+
+class Filter(Protocol):
+    """Says what is left out, by setting `left_out` of a path, before anybody opens what it leads to."""
+
+    def judge(self, found: ScannedPath) -> None:
+        """Hears of each path but the root, in path order."""
+
+    def enter(self, found: ScannedPath, descriptor: int, names: Collection[bytes]) -> None:
+        """Hears of each directory that is entered, the root first, once it is open and its names are known."""
 
 
 def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
@@ -135,12 +152,15 @@ class _Level:
     descriptor: int
     prefix: bytes
     left: Iterator[tuple[bytes, os.DirEntry[str]]]
+    names: Collection[bytes]
     twice: frozenset[bytes]
     error: str  # why there may be more
 
 
-def scan(root: int) -> Iterator[ScannedPath]:
+def scan(root: int, filter_: Filter | None = None) -> Iterator[ScannedPath]:
     """Everything below the directory descriptor `root`, itself first with path ''. `root` stays open.
+
+    What the filter leaves out is yielded, and nothing that is below it; the root itself is never left out.
 
     The descriptors of the directories between the source and the entry in hand stay open: depth is bounded by
     RLIMIT_NOFILE, and a directory too deep for it is yielded with its error. Raises AzbackupError if nothing of the
@@ -153,6 +173,8 @@ def scan(root: int) -> Iterator[ScannedPath]:
         raise AzbackupError(f"cannot list the directory to back up: {error.strerror}", _NO_SNAPSHOT) from None
     found = ScannedPath(b"", ".", root, entry_of(b"", status), error=levels[0].error, partly=True)
     found.odd = _oddity(found.entry, status)
+    if filter_ is not None:
+        filter_.enter(found, root, levels[0].names)
     yield found
     try:
         while levels:
@@ -164,8 +186,10 @@ def scan(root: int) -> Iterator[ScannedPath]:
                     os.close(level.descriptor)
                 continue
             found = _look(level, *item)
+            if filter_ is not None:
+                filter_.judge(found)
             is_directory = found.entry is not None and found.entry.kind == Kind.DIRECTORY
-            below = _descend(found) if is_directory else None
+            below = _descend(found, filter_) if is_directory and not found.left_out else None
             if below:
                 levels.append(below)
             yield found
@@ -194,7 +218,7 @@ def _listing(descriptor: int, prefix: bytes) -> _Level:
     twice: frozenset[bytes] = frozenset()
     if len(once) < len(listed):
         twice = frozenset(name for name, count in Counter(name for name, _ in listed).items() if count > 1)
-    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), twice, error)
+    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), once.keys(), twice, error)
 
 
 def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
@@ -210,12 +234,18 @@ def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
     return found
 
 
-def _descend(found: ScannedPath) -> _Level | None:
-    """The level below a directory; None, with the reason in `found`, when it cannot be listed."""
+def _descend(found: ScannedPath, filter_: Filter | None) -> _Level | None:
+    """The level below a directory; None, with the reason in `found`, when it is left out or cannot be listed."""
     descriptor = -1
     try:
         descriptor = os.open(found.name, DIRECTORY_FLAGS, dir_fd=found.parent)
         below = _listing(descriptor, found.path + b"/")
+        if filter_ is not None:
+            filter_.enter(found, descriptor, below.names)
+            below.names = ()
+            if found.left_out:
+                os.close(descriptor)
+                return None
         found.error, found.partly = below.error, True
         return below
     except OSError as error:

@@ -27,6 +27,7 @@ from azbackup.format.labels import (
     PACK_BYTES,
     PACK_CHUNKS,
     PATH_BYTES,
+    RULES,
     XATTRS,
 )
 
@@ -128,7 +129,10 @@ class Layer(msgspec.Struct, array_like=True):
 
 
 class Totals(msgspec.Struct, omit_defaults=True):
-    """What a run met and moved. Bytes unless said otherwise; counts exclude directories except `directories`."""
+    """What a run met and moved. Bytes unless said otherwise; counts exclude directories except `directories`.
+
+    `left_out` counts what rules left out, a directory once; `left_out_size` is that of the files among it.
+    """
 
     files: Size = 0
     directories: Size = 0
@@ -141,6 +145,8 @@ class Totals(msgspec.Struct, omit_defaults=True):
     read: Size = 0
     stored: Size = 0
     packs: Size = 0
+    left_out: Size = 0
+    left_out_size: Size = 0
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):
@@ -148,7 +154,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
 
     `layers`: a full one first, then changes in order; merged they are the state. `copies` counts the run's copies of
     its records, so that whoever finishes the commit finds all of them. Times are Unix nanoseconds. `unreadable` names
-    up to 1,000 paths; `totals.unreadable` counts them all.
+    up to 1,000 paths; `totals.unreadable` counts them all. `rules` are the options that left something out, one a line.
     """
 
     source: Path
@@ -163,6 +169,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     users: Names = {}
     groups: Names = {}
     unreadable: Annotated[list[Path], Meta(max_length=NAMED_UNREADABLE)] = []
+    rules: Annotated[list[Annotated[bytes, Meta(max_length=PATH_BYTES)]], Meta(max_length=RULES)] = []
     number: int = 0  # from the record's name, not stored: set by the catalog
 
 

@@ -115,10 +115,10 @@ def matcher(flag: str, patterns: Sequence[str]) -> Matcher:
 
 
 def _matches(spec: GitIgnoreSpec, entry: Entry) -> bool:
-    return spec.match_file(_one_line(os.fsdecode(entry.path)) + ("/" if entry.kind == Kind.DIRECTORY else ""))
+    return spec.match_file(one_line(os.fsdecode(entry.path)) + ("/" if entry.kind == Kind.DIRECTORY else ""))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A path or pattern whose line breaks a regular expression takes for any other character, as git does."""
     return text.replace("\n", _LINE_BREAK)
 
@@ -127,7 +127,7 @@ def _spec(flag: str, patterns: Sequence[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec  # 30 ms that most runs do without
 
     try:
-        return GitIgnoreSpec.from_lines(map(_one_line, patterns))
+        return GitIgnoreSpec.from_lines(map(one_line, patterns))
     except (ValueError, re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"{flag} has a pattern that cannot be read: {error}", "see gitignore(5)") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from azbackup.cli.options.common import Parser, add_password, add_prices, script_parser
+from azbackup.cli.options.exclude import add_exclusions
 
 _EXAMPLES = """examples:
   python backup.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/documents
@@ -36,6 +37,7 @@ def backup_parser() -> Parser:
     parser.add_argument(
         "--host", metavar="NAME", help="back up as this host: goes on with what it stored (default: this host's name)"
     )
+    add_exclusions(parser)
     add_prices(parser)
     parser.add_argument("directory", help="the directory to back up")
     return parser

@@ -34,6 +34,7 @@ def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
         "finished_ns": snapshot.finished_ns,
         "parent": snapshot.parent or None,
         **{name: getattr(totals, name) for name in totals.__struct_fields__},
+        "rules": [os.fsdecode(rule) for rule in snapshot.rules],
     }
 
 

@@ -99,6 +99,7 @@ class Comparison:
         self._kept: list[
             bytes
         ] = []  # what the paths begin with that could not be looked at, each within the one before
+        self._excluded: bytes | None = None  # what the paths begin with that were left out last
 
     def entries(self) -> Iterator[Entry]:
         """What goes into the file records, in path order; removals too when not `full`."""
@@ -108,6 +109,12 @@ class Comparison:
                 yield from self._unseen(old)
                 continue
             self._complain(found)
+            if found.left_out:
+                self._exclude(found)
+                if not found.hollow:
+                    if old is not None:
+                        yield from self._dropped(old)
+                    continue
             entry, same = self._entry(found, old)
             if entry is not None:
                 self._count(entry, old, same=same)
@@ -117,7 +124,10 @@ class Comparison:
                 yield from self._removed(old)
 
     def _unseen(self, old: Entry) -> Iterator[Entry]:
-        """An entry of the base at whose path the scan found nothing: it is gone, or could not be looked at."""
+        """An entry of the base at whose path the scan found nothing: gone, left out, or it could not be looked at."""
+        if self._excluded is not None and old.path.startswith(self._excluded):
+            yield from self._dropped(old)
+            return
         if not any(old.path.startswith(prefix) for prefix in self._kept):
             yield from self._removed(old)
             return
@@ -125,15 +135,29 @@ class Comparison:
         if self._full:
             yield old
 
+    def _exclude(self, found: ScannedPath) -> None:
+        """A rule leaves out a path, with all that is below it."""
+        self._excluded = found.path + b"/"
+        size = found.entry.size if found.entry is not None else 0
+        self.tally.leave_out(size)
+        self._notices.excluded(found.path, size, found.left_out)
+
+    def _dropped(self, old: Entry) -> Iterator[Entry]:
+        """An entry of the base that a rule leaves out now: nobody removed it."""
+        self.tally.dropped += old.kind != Kind.DIRECTORY
+        if not self._full:
+            yield Entry(old.path, int(Kind.REMOVED))
+
     def _removed(self, old: Entry) -> Iterator[Entry]:
         self.tally.remove(old)
+        self._notices.removed(old)
         if not self._full:
             yield Entry(old.path, int(Kind.REMOVED))
 
     def _count(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
         self.tally.count(entry, old, same=same)
         if entry.kind != Kind.DIRECTORY:
-            self._notices.done(entry.path, entry.size)
+            self._notices.done(entry, old, same=same)
 
     def _entry(self, found: ScannedPath, old: Entry | None) -> tuple[Entry | None, bool]:
         """(the entry to keep, whether it is what the base has); None when there is nothing at this path any more."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
+from azbackup.format.model import Entry
 from azbackup.progress import Progress
 
 _NAMED = 50  # paths of each sort
+_NAMED_MOUNTS = 10
 _LEFT_OUT = "vanished or were skipped"
 
 
@@ -31,9 +34,25 @@ class Notices:
         if _is_new(path, self._problems):
             self._progress.problem(path, message)
 
-    def done(self, path: bytes, size: int) -> None:
-        """A path is dealt with."""
-        self._progress.advance(path, 1, size)
+    def done(self, entry: Entry, old: Entry | None, *, same: bool) -> None:  # noqa: ARG002  a preview wants them
+        """An entry that is no directory is dealt with; `old` is what the last snapshot has, `same`: and that is it."""
+        self._progress.advance(entry.path, 1, entry.size)
+
+    def excluded(self, path: bytes, size: int, rule: str) -> None:
+        """A rule leaves a path out: no news, or every run would have a thousand lines of it."""
+
+    def removed(self, old: Entry) -> None:
+        """A path of the last snapshot is gone: its files' owner knows."""
+
+    def left_behind(self, dropped: int, mounts: Mapping[str, Sequence[bytes]]) -> None:
+        """What the rules did that nobody may expect: files that were stored until now, and mounts, by the reason."""
+        for why, paths in mounts.items():
+            names = ", ".join(os.fsdecode(path) for path in paths[:_NAMED_MOUNTS])
+            more = f" and {len(paths) - _NAMED_MOUNTS:,} more" if len(paths) > _NAMED_MOUNTS else ""
+            self._progress.note(f"left out, {why}: {names}{more}")
+        if dropped:
+            files = "1 file" if dropped == 1 else f"{dropped:,} files"
+            self._progress.note(f"{files} of the last snapshot left out from now on; earlier snapshots keep them")
 
     def finish(self) -> None:
         """Counts the paths that did not get a line of their own."""

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from azbackup.commands.backup.changes import Comparison, wants_full
 from azbackup.commands.backup.entry_reader import EntryReader
+from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.owners import group_names, user_names
+from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.tally import Tally
 from azbackup.errors import AzbackupError, Damaged
@@ -44,7 +46,8 @@ _NONE = "no snapshot was made; the earlier ones are as they were"
 class Job:
     """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run.
 
-    `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory.
+    `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory. `rules`
+    say what is left out.
     """
 
     source: bytes
@@ -52,6 +55,7 @@ class Job:
     fresh: bool
     rereads: bool = False
     cache: bytes = b""
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True)
@@ -121,13 +125,15 @@ class Backup:
         """One pass over the tree; `below` are the layers that the snapshot's own one goes on top of."""
         expected = parent.totals if parent else Totals()
         self._progress.stage("backing up", expected.files, expected.size)
-        scanned = OwnFiles(self._job.cache).left_out_of(scan(root))
+        exclusions = Exclusions(self._job.rules)
+        scanned = OwnFiles(self._job.cache).left_out_of(scan(root, exclusions))
         comparison = Comparison(scanned, base, self._reader, self._notices, full=not below)
         writer = EntryWriter(compressed)
         rows: list[SealedRecord] = []
         for entry in comparison.entries():
             self._seal(writer.add(entry), rows)
         self._seal(writer.finish(), rows)
+        self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
         own = [Layer(self._run.id, len(rows), writer.count)] if rows else []
         return _Read([*below, *own], rows, comparison.tally)
 
@@ -153,6 +159,7 @@ class Backup:
             users=user_names(read.tally.owners),
             groups=group_names(read.tally.groups),
             unreadable=read.tally.unreadable,
+            rules=list(self._job.rules.lines),
         )
         finished = commit(self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after)
         self._store.committed()

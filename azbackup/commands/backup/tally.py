@@ -15,6 +15,7 @@ class Tally:
     def __init__(self) -> None:
         self.totals = Totals()
         self.unreadable: list[bytes] = []  # the first of them
+        self.dropped = 0  # files of the last snapshot that a rule leaves out now
         self.owners: set[int] = set()
         self.groups: set[int] = set()
         self._missed: bytes | None = None  # the last one
@@ -40,6 +41,11 @@ class Tally:
     def remove(self, old: Entry) -> None:
         """An entry of the last snapshot that this one does not have."""
         self.totals.removed += old.kind != Kind.DIRECTORY
+
+    def leave_out(self, size: int) -> None:
+        """A path that a rule leaves out; a directory counts once, and has no size: nobody looked into it."""
+        self.totals.left_out += 1
+        self.totals.left_out_size = min(self.totals.left_out_size + size, _MOST_BYTES)
 
     def miss(self, path: bytes) -> None:
         """A path that could not be read, or not all of it; once for each, however much there is to be said."""

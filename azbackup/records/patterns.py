@@ -1,0 +1,133 @@
+"""Lists of patterns in gitignore syntax, tried on one path at a time while a tree is walked, as git does it. Pure.
+
+The last pattern of a list that matches decides; `!` brings back. A pattern is asked about a path itself, never about
+what is below it: what is below an excluded directory is not met. Library pathspec turns a pattern into a regular
+expression; here all of a list become one, so that a path that matches none costs one attempt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from azbackup.errors import UsageError
+from azbackup.records.selection import one_line
+
+# How pathspec ends an expression, and what that becomes for a whole path (of a directory: with a slash).
+_ENDS = (("(?:(?P<ps_d>/)|$)", "/?"), ("(?P<ps_d>/)", "/"))
+_SPECIAL = {".": ".+", "/": ".*/.+", "(?P<ps_d>/)": ".*/"}
+
+
+class Pattern(NamedTuple):
+    """A line of a list, and where it comes from, as in: --exclude, d/.azbackupignore. `folded`: case is ignored."""
+
+    text: str
+    origin: str
+    folded: bool = False
+
+    @property
+    def brings_back(self) -> bool:
+        """Whether what matches is kept."""
+        return self.text.startswith("!")
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.origin})"
+
+
+class PatternList:
+    """Patterns that are relative to one directory."""
+
+    def __init__(self, patterns: Iterable[Pattern]) -> None:
+        """Blank lines and comments say nothing. Raises UsageError for a pattern that cannot be read."""
+        names: list[tuple[int, str]] = []
+        paths: list[tuple[int, str]] = []
+        self.patterns: list[Pattern] = []
+        for pattern in patterns:
+            if regex := _expression(pattern):
+                each = (len(self.patterns), f"(?i:{regex})" if pattern.folded else f"(?:{regex})")
+                (names if _is_name(pattern.text) else paths).append(each)
+                self.patterns.append(pattern)
+        self._names = _Alternatives(names)
+        self._paths = _Alternatives(paths)
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
+
+    def last(self, path: str, name: str) -> Pattern | None:
+        """The pattern that decides about a path: the last one that matches; None where none does.
+
+        `path` is relative to the directory of the list, `name` its last component; both end with a slash for a
+        directory.
+        """
+        index = max(self._names.last(name), self._paths.last(path))
+        return self.patterns[index] if index >= 0 else None
+
+
+class _Alternatives:
+    """Regular expressions, tried as one."""
+
+    def __init__(self, numbered: list[tuple[int, str]]) -> None:
+        latest_first = numbered[::-1]
+        self._numbers = [number for number, _ in latest_first]
+        self._any = re.compile("|".join(regex for _, regex in latest_first)).fullmatch if numbered else None
+        # A group for each costs three times as much: asked only for what matches.
+        self._which = re.compile("|".join(f"({regex})" for _, regex in latest_first)).fullmatch
+
+    def last(self, text: str) -> int:
+        """The highest number of an expression that matches the whole text, -1 for none."""
+        if self._any is None:
+            return -1
+        if "\n" in text:
+            text = one_line(text)
+        if self._any(text) is None:
+            return -1
+        found = self._which(text)
+        group = found.lastindex if found is not None else None
+        assert group is not None, "it matched a moment ago"
+        return self._numbers[group - 1]
+
+
+def _is_name(text: str) -> bool:
+    """Whether a pattern has no slash but at its end: it is about names, wherever they are."""
+    body = text if text.endswith("\\ ") else text.rstrip()
+    return "/" not in body.removeprefix("!").removesuffix("/")
+
+
+def _expression(pattern: Pattern) -> str:
+    """The regular expression for a whole path (or name); '' for a line that says nothing.
+
+    Raises UsageError if it cannot be read.
+    """
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # 30 ms that most runs do without
+
+    text = one_line(pattern.text)
+    if not text.strip() or text.startswith("#"):
+        return ""
+    if text.rstrip().endswith("/**/"):
+        text = text.rstrip() + "*/"  # pathspec forgets the two stars: the directories in it, not itself
+    try:
+        regex, _ = GitIgnoreSpecPattern.pattern_to_regex(text)
+        if regex is not None and _is_name(text):
+            rooted = "!/" + text[1:] if pattern.brings_back else "/" + text
+            regex, _ = GitIgnoreSpecPattern.pattern_to_regex(rooted)
+        if regex is None:
+            raise ValueError("no path can match it")
+        whole = _whole(regex)
+        re.compile(whole)
+    except (ValueError, re.error, RecursionError, OverflowError) as error:
+        raise UsageError(
+            f"{pattern.origin} has a pattern that cannot be read: {pattern.text}: {error}", "see gitignore(5)"
+        ) from None
+    return whole
+
+
+def _whole(regex: str) -> str:
+    """An expression of pathspec, which also matches what is below a path, for the path itself."""
+    if regex in _SPECIAL:
+        return _SPECIAL[regex]
+    regex = regex.removeprefix("^")
+    for end, exact in _ENDS:
+        if regex.endswith(end):
+            return regex.removesuffix(end) + exact
+    return regex + ".+"  # `directory/**`: everything in it, at any depth, and not itself
