@@ -32,10 +32,11 @@ def size(text: str) -> int:
 
 
 class _InOrder(argparse.Action):
-    """Appends (option, value) to one list."""
+    """Appends a value to its option's list, and (option, value) to the one of all."""
 
     def __call__(self, _parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Keeps the value with the option's name."""
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
         namespace.exclusions = [*namespace.exclusions, (option_string or "", values)]
 
 
@@ -50,7 +51,7 @@ def add_exclusions(parser: argparse.ArgumentParser) -> None:
         ("--preset", "NAME", "leave out a list that comes with azbackup: home (caches, trash, node_modules ...)"),
         ("--exclude-if-present", "NAME", "leave out each directory that has something called NAME in it"),
     ):
-        group.add_argument(flags, metavar=name, action=_InOrder, dest="exclusions", help=text, default=[])
+        group.add_argument(flags, metavar=name, action=_InOrder, help=text, default=[])
     group.add_argument("--exclude-caches", action="store_true", help="leave out directories that have a CACHEDIR.TAG")
     group.add_argument("--exclude-larger-than", metavar="SIZE", type=size, help="leave out files larger than SIZE (1G)")
     group.add_argument("--one-file-system", action="store_true", help="do not enter other file systems")
@@ -59,9 +60,6 @@ def add_exclusions(parser: argparse.ArgumentParser) -> None:
 def rules_of(args: argparse.Namespace) -> Rules:
     """The rules that the options make. Raises UsageError for what cannot be read, or can match nothing."""
     given: list[tuple[str, str]] = args.exclusions
-    for flag, value in given:
-        if not value:
-            raise UsageError(f"{flag} is an empty string: was a variable not set?", f"see {flag} in --help")
     if not given and not (args.exclude_caches or args.one_file_system or args.exclude_larger_than is not None):
         return Rules()
     patterns = [(flag, value, [*_patterns(flag, value)]) for flag, value in given]  # once: a file may be a pipe
