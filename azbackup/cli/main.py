@@ -18,6 +18,8 @@ from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks
+from azbackup.cli.output.problem_file import open_problem_file
+from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, open_vault, utc_now
@@ -74,6 +76,9 @@ def _status_of(
 ) -> Status:
     """The status of a run, whose expected error is shown."""
     try:
+        if name := getattr(args, "problems", None):
+            complain = show.note if show.json else show.line
+            show.problems.file = open_problem_file(name, show.program, time.time(), complain)
         return run(args, show)
     except AzbackupError as error:
         show.close()
@@ -100,10 +105,13 @@ def _raise_descriptor_limit() -> None:
 
 def _show(program: str, args: argparse.Namespace) -> LineProgress:
     if args.json:
-        return JsonProgress(program, sys.stdout, quiet=args.quiet)
-    if sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
-        return BarProgress(program, sys.stderr)
-    return LineProgress(program, sys.stderr, quiet=args.quiet)
+        show: LineProgress = JsonProgress(program, sys.stdout, quiet=args.quiet)
+    elif sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
+        show = BarProgress(program, sys.stderr)
+    else:
+        show = LineProgress(program, sys.stderr, quiet=args.quiet)
+    show.problems = Problems(each=args.verbose > 0)
+    return show
 
 
 # --- imports in functions: listing does not load the modules of restoring, and the key is derived before both load

@@ -20,6 +20,7 @@ _HINTS = {
 
 def print_error(show: LineProgress, status: Status, message: str, hint: str) -> None:
     """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
+    show.tell_rest()
     hint = hint or _HINTS.get(status, "see --help")
     write(sys.stderr, f"{show.program}: {clean(message)}\n")
     write(sys.stderr, f"hint: {clean(hint)}\n")
@@ -44,7 +45,7 @@ def outcome_status(show: LineProgress, problems: int) -> Status:
         return Status.INCOMPLETE if problems else Status.DONE
     for line in damage[:_NAMED_DAMAGE]:
         show.show_damage(line)
-    more = f" and {len(damage) - _NAMED_DAMAGE} more" if len(damage) > _NAMED_DAMAGE else ""
+    more = f" and {show.damages - _NAMED_DAMAGE:,} more" if show.damages > _NAMED_DAMAGE else ""
     message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
     print_error(show, Status.DAMAGED, message, "")
     return Status.DAMAGED

@@ -227,7 +227,7 @@ def test_pack_missing(own: Back, tmp_path: Path) -> None:
         container.delete_blob(pack_blob(own.stored.vault.partition, gone))
     first = own(tmp_path / "restored", expect=13)
     assert f"pack {gone} is missing" in first.stderr
-    assert "restore.py: lost: a pack that holds its contents is missing" in first.stderr
+    assert f"restore.py: lost: its contents are in pack {gone}, which is missing" in first.stderr
     assert "1 file not restored yet" in first.stderr
     own.archive.release()
     own(tmp_path / "restored", expect=13)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azbackup.cli.options.common import Parser, add_password, add_prices, script_parser
+from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
 
 _EXAMPLES = """examples:
@@ -39,5 +39,6 @@ def backup_parser() -> Parser:
     )
     add_exclusions(parser)
     add_prices(parser)
+    add_problems(parser)
     parser.add_argument("directory", help="the directory to back up")
     return parser

@@ -178,6 +178,16 @@ def add_password(parser: argparse.ArgumentParser, flag: str, variable: str, what
     group.add_argument(f"{flag}-command", metavar="COMMAND", help="command whose first line of output is the password")
 
 
+def add_problems(parser: argparse.ArgumentParser) -> None:
+    """Adds --problems."""
+    parser.add_argument(
+        "--problems",
+        metavar="FILE",
+        help="write each path that cannot be read or restored to FILE, a new one or an earlier file of this option; "
+        "without it, and without -v, the first few of each kind are named and the others counted",
+    )
+
+
 def add_prices(group: argparse._ActionsContainer) -> None:
     """Adds --prices."""
     group.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from azbackup.cli.options.common import Parser, add_password, add_prices, amount, interval, script_parser
+from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, amount, interval, script_parser
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
@@ -63,6 +63,7 @@ def restore_parser() -> Parser:
     _overwriting(parser)
     _planning(parser)
     _thawing(parser)
+    add_problems(parser)
     return parser
 
 

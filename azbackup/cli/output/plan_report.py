@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from azbackup.cli.output.losses import lost_lines
 from azbackup.cli.output.text import clean, clock_text, count_text, hours_text, money_text, size_text
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreResult
@@ -43,6 +44,7 @@ def plan_lines(plan: Estimate, *, each: bool) -> list[str]:
     for (state, tier), (count, size) in sorted(plan.by_state().items()):
         shown = state if state in ("archived", "missing") else f"{state} ({tier})"
         lines.append(("packs", f"{count:,} {shown}, {size_text(size)}"))
+    lines += [("lost", text) for text in lost_lines(plan)]
     if each:
         lines += [("", f"{line.pack}  {line.state}  {size_text(line.size)}") for line in plan.packs]
     lines.append(("to thaw", size_text(plan.thaw_bytes)))

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from json import dumps
 from typing import Any, TextIO
 
+from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.text import clean, size_text, time_text, write
 
 _REDRAW_SECONDS = 0.1
+_KEPT = 1000  # lines about damage
 
 
 def _columns() -> int:
@@ -36,7 +38,9 @@ class LineProgress:
         self.program = program
         self.out = out
         self.quiet = quiet
-        self.damaged: list[str] = []
+        self.damaged: list[str] = []  # the first ones
+        self.damages = 0
+        self.problems = Problems()
 
     def stage(self, name: str, files: int = 0, size: int = 0) -> None:
         """Nothing to show."""
@@ -45,8 +49,9 @@ class LineProgress:
         """Nothing to show."""
 
     def problem(self, path: bytes, message: str) -> None:
-        """Prints the path and what is wrong with it."""
-        self.line(f"{os.fsdecode(path) or '.'}: {message}")
+        """Prints the path and what is wrong with it, unless many had the same: `tell_rest` counts those."""
+        if self.problems.add(path, message):
+            self.line(f"{os.fsdecode(path) or '.'}: {message}")
 
     def note(self, message: str) -> None:
         """Prints the message, unless quiet."""
@@ -55,7 +60,14 @@ class LineProgress:
 
     def damage(self, message: str) -> None:
         """Keeps it for the end of the run, which names the first ones."""
-        self.damaged.append(message)
+        self.damages += 1
+        if len(self.damaged) < _KEPT:
+            self.damaged.append(message)
+
+    def tell_rest(self) -> None:
+        """Counts the problems that were not printed. The end of a run calls it, before the summary or the error."""
+        for text in self.problems.rest():
+            self.line(text)
 
     def show_damage(self, text: str) -> None:
         """Prints a line about damage, also when quiet."""
@@ -69,6 +81,7 @@ class LineProgress:
         self.event("summary", **values)
         if self.json:
             return
+        self.tell_rest()
         for text in urgent:
             self.line(text)
         for text in lines:
@@ -142,8 +155,12 @@ class JsonProgress(LineProgress):
     json = True
 
     def problem(self, path: bytes, message: str) -> None:
-        """{"event": "problem", "path", "message"}."""
+        """{"event": "problem", "path", "message"}, one for each."""
+        self.problems.add(path, message)
         self.event("problem", path=os.fsdecode(path), message=message)
+
+    def tell_rest(self) -> None:
+        """Nothing: each problem has had its event."""
 
     def note(self, message: str) -> None:
         """{"event": "note", "message"}."""

@@ -13,8 +13,6 @@ from azbackup.commands.restore.outcome import Recorder, RestoreRequest
 from azbackup.errors import AzbackupError, UsageError
 from azbackup.packs.thaw.policy import State
 
-_NAMED = 20
-
 
 class Differing(NamedTuple):
     """A path where something stands that differs from the snapshot; `newer`: than what is stored."""
@@ -27,7 +25,7 @@ def check_differing(differing: list[Differing], recorder: Recorder) -> None:
     """Names what differs. Raises AzbackupError if anything does: it may be work that is nowhere else."""
     if not differing:
         return
-    for path, newer in differing[:_NAMED]:
+    for path, newer in differing:
         recorder.progress.problem(path, f"differs from the snapshot, and is {'newer' if newer else 'older'} than it")
     more = f" and {len(differing) - 1:,} more" if len(differing) > 1 else ""
     verb = "differ" if more else "differs"

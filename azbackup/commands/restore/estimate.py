@@ -12,7 +12,7 @@ import calendar
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from azbackup.packs.layout import PackLayout, Span
 from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions
@@ -52,9 +52,20 @@ class PackLine:
 
 
 @dataclass(frozen=True)
+class Losses:
+    """The files that cannot be restored, their bytes, where they lie in words, and the packs that they miss."""
+
+    files: int = 0
+    size: int = 0
+    where: str = ""
+    packs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """The plan in numbers. Sizes in bytes; `cost` by heading in `currency`, at the priority that was asked for.
 
+    `files` and `size` are of what can be restored, `lost` of what cannot.
     `hours` is how long at most until all is thawed, and `total` the sum of the costs, at each priority.
     """
 
@@ -71,6 +82,7 @@ class Estimate:
     currency: str
     prices: str
     priority: str
+    lost: Losses = field(default_factory=Losses)
 
     @property
     def price(self) -> float:

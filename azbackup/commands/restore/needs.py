@@ -6,8 +6,9 @@ Promises that a chunk is read from where it is sound, if any pack holds it so, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
+from azbackup.commands.restore.estimate import Estimate, Losses, PackUse, estimate
 from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
 from azbackup.format.model import Entry, PackId, PackRecord
@@ -59,15 +60,17 @@ class Needs:
                 "the next backup of this partition brings it back"
             )
 
-    def estimate(self, files: Sequence[WantedFile], request: RestoreRequest) -> Estimate:
-        """What it takes to restore the files."""
+    def estimate(self, files: Sequence[WantedFile], lost: Losses, request: RestoreRequest) -> Estimate:
+        """What it takes to restore the files; the packs that are missing for those that are lost are named, too."""
         chunks: dict[int, set[int]] = {}
         for file in files:
             for pack_number, chunk, _ in file.pieces:
                 chunks.setdefault(pack_number, set()).add(chunk)
         uses = [self._use(self.index.packs[number], sorted(chunks[number])) for number in sorted(chunks)]
+        uses += [self._use(pack, []) for pack in self.index.packs if pack.pack_id in lost.packs]
         sizes = [file.entry.size for file in files]
-        return estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
+        plan = estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
+        return replace(plan, lost=lost)
 
     def _use(self, pack: PackLayout, chunks: list[int]) -> PackUse:
         info = self._states.info(pack)

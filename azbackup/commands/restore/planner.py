@@ -16,6 +16,7 @@ from azbackup.commands.restore.checks import Differing
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.links import Link, hard_links
+from azbackup.commands.restore.losses import split_losses
 from azbackup.commands.restore.needs import Needs
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
 from azbackup.commands.restore.standing import Found, Standing
@@ -85,7 +86,9 @@ class Planner:
             self._recorder.damaged(complaint)
         plan.extras = self._standing.extras(plan.directories)
         plan.replaced, plan.differing = self._standing.replaced, self._standing.differing
-        plan.packs, plan.estimate = self._needs.index.packs, self._needs.estimate(plan.files, self._request)
+        plan.packs = packs = self._needs.index.packs
+        plan.files, plan.links, lost = split_losses(plan.files, plan.links, packs, self._states, self._recorder.failed)
+        plan.estimate = self._needs.estimate(plan.files, lost, self._request)
         return plan
 
     # --- directories, links, fifos and devices

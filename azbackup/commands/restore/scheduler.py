@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.losses import missing_text
 from azbackup.errors import Unavailable
 from azbackup.format.model import Entry
 from azbackup.packs.layout import PackLayout
@@ -125,8 +126,9 @@ class Scheduler:
         now, later = [], []
         for file in todo:
             met = {states[pack] for pack, _, _ in file.pieces}
-            if State.MISSING in met:
-                listener.failed(file.entry, "a pack that holds its contents is missing")
+            if State.MISSING in met:  # since it was planned
+                gone = next(pack for pack, _, _ in file.pieces if states[pack] is State.MISSING)
+                listener.failed(file.entry, missing_text(self._packs[gone]))
             elif met <= {State.ONLINE, State.THAWED}:
                 now.append(file)
             else:
