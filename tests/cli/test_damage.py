@@ -67,7 +67,7 @@ def at_home(cli: Cli, name: str) -> Cli:
 
 def check_restore(cli: Cli, original: Original, destination: Path, expect: int = 13) -> set[bytes]:
     """Restores: the status is right, no leftovers, what is there is right. The paths of files that are not."""
-    result = cli.restore(destination, expect=None)
+    result = cli.restore(destination, "-v", expect=None)  # -v: each file that is not there is named
     assert result.returncode == expect, result
     assert "Traceback" not in result.stderr, result
     if expect == 13:
