@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,17 +36,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    """Give empty stores, of the kind that was asked for."""
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    """Give empty stores, of the kind that was asked for; caches are closed at the end."""
     kind, _, cached = request.param.partition(", ")
     plain = _stores(request, kind)
-    if not cached:
-        return plain
-    return Stores(
-        plain.blobs,
-        lambda partition: CachedRows(plain.rows(partition), Cache(tmp_path / f"{partition}.records", today=1)),
-        plain.staging,
-    )
+    with ExitStack() as caches:
+
+        def rows(partition: str) -> CachedRows:
+            cache = caches.enter_context(closing(Cache(tmp_path / f"{partition}.records", today=1)))
+            return CachedRows(plain.rows(partition), cache)
+
+        yield Stores(plain.blobs, rows, plain.staging) if cached else plain
 
 
 def _stores(request: pytest.FixtureRequest, kind: str) -> Stores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,11 @@ def use_journal(path: Path) -> bool:
 
 def use_cache(path: Path) -> bool:
     """Keep a record, and find it in the next run."""
-    Cache(path, 1).put([ROW])
-    Cache(path, 1).put([ROW])
-    return Cache(path, 1).get(ROW.name) == ROW.sealed
+    for _ in range(2):
+        with closing(Cache(path, 1)) as cache:
+            cache.put([ROW])
+    with closing(Cache(path, 1)) as cache:
+        return cache.get(ROW.name) == ROW.sealed
 
 
 def use_salt(path: Path) -> bool:

@@ -66,9 +66,26 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "a.records"
 
 
+_OPENED: list[Cache] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close the cache of every run at the end, as the end of its process would."""
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
+
+
+def cache(path: Path, today: int = TODAY, limit: int = 1 << 30) -> Cache:
+    """A new run's cache."""
+    _OPENED.append(Cache(path, today, limit))
+    return _OPENED[-1]
+
+
 def cached(rows: Counted, path: Path, today: int = TODAY, limit: int = 1 << 30) -> CachedRows:
     """A new run's view of the rows."""
-    return CachedRows(rows, Cache(path, today, limit))
+    return CachedRows(rows, cache(path, today, limit))
 
 
 @contextmanager
@@ -146,14 +163,14 @@ def test_a_row_that_was_removed_is_gone(rows: Counted, path: Path, table: Memory
     cached(rows, path).insert(some(1, 2))
     del table.rows["user1", "files-0001"]
     assert list(cached(rows, path).range(*RANGE)) == some(2)
-    assert Cache(path, TODAY).get("files-0001") is None
+    assert cache(path).get("files-0001") is None
     table.rows.clear()
     assert list(cached(rows, path).range(*RANGE)) == []
 
 
 def test_a_row_without_a_version_is_always_read(rows: Counted, path: Path) -> None:
     """An answer that was lost, or a service that tells none: nothing is taken for granted."""
-    Cache(path, TODAY).put(some(1))
+    cache(path).put(some(1))
     rows.insert(some(1, 2))
     assert list(cached(rows, path).range(*RANGE)) == some(1, 2)
     assert rows.taken() == ["rows"]
@@ -272,7 +289,7 @@ def test_it_is_bounded(rows: Counted, path: Path) -> None:
     for number in range(100, 600):
         cached(rows, path, today=3, limit=limit).insert(some(number, size=2000))
     assert path.stat().st_size < limit * 1.5
-    kept = Cache(path, 3).versions("", "~")
+    kept = cache(path, 3).versions("", "~")
     assert not [name for name in kept if name < "files-0050"]
     assert "files-0100" in kept
     assert list(cached(rows, path, today=3).range(*RANGE)) == some(*range(600), size=2000)
@@ -299,7 +316,7 @@ def test_one_byte_gone_bad(tmp_path_factory: pytest.TempPathFactory, at: int, va
 def test_contents_that_are_gone(rows: Counted, path: Path) -> None:
     """Names are kept and contents are not: one query reads them all, not one each, and they are kept again."""
     cached(rows, path).insert(some(*range(40)))
-    with sqlite3.connect(path) as file:
+    with opened(path) as file:
         file.execute("UPDATE contents SET sealed = NULL")
     assert list(cached(rows, path).range(*RANGE)) == some(*range(40))
     assert rows.taken() == ["names", "rows"]
