@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 from azbackup.cli.output.text import count_text, money_text, size_text, time_text
 from azbackup.cli.session import Session, Vault, open_partition
+from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
-from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
 from azbackup.errors import Status
-from azbackup.format.labels import NAME_CHARACTERS, stamp
+from azbackup.format.labels import stamp
 from azbackup.format.model import Snapshot
 from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
@@ -23,15 +22,14 @@ from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Prices, backup_cost
 
 
-def backup_command(session: Session, source: bytes, rules: Rules, prices: Prices, *, fresh: bool) -> Status:
+def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool) -> Status:
     """backup.py, once the vault is open; `fresh` where this run made the key."""
     vault, show = session.vault, session.show
     partition = open_partition(session)
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
-    host = (session.args.host or socket.gethostname()).encode("utf-8", "backslashreplace").decode()[:NAME_CHARACTERS]
     cache = cache_directory(os.environ)
-    job = Job(source, host, fresh, session.args.reread, os.fsencode(cache), rules)
+    job = Job(source, host_name(session.args), fresh, session.args.reread, os.fsencode(cache), asked.rules)
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
@@ -44,7 +42,7 @@ def backup_command(session: Session, source: bytes, rules: Rules, prices: Prices
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()
-    _summary(session, snapshot, prices)
+    _summary(session, snapshot, asked.prices)
     return outcome_status(show, snapshot.totals.unreadable)
 
 
@@ -62,7 +60,7 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
 
 def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
     totals, tier = snapshot.totals, session.args.tier
-    once, monthly = backup_cost(prices, session.vault.account.requests, totals.packs, totals.stored, tier)
+    once, monthly = backup_cost(prices, session.billed, totals.packs, totals.stored, tier)
     source, requests, seconds = os.fsdecode(snapshot.source), session.requests, session.seconds
     values = {
         "snapshot": snapshot.number,

@@ -120,7 +120,7 @@ def _show(parser: Parser, found: argparse.Namespace, origins: _Origins) -> None:
         if name in SECRETS:
             value = "..."
         lines.append((f"{name} = {_toml(value)}", origin))
-    if sources := vars(found).get("directories") or vars(found).get("directory"):
+    if sources := vars(found).get("directories"):
         lines.append((f"sources = {_toml(sources)}", origins.of("sources").replace("default", "option")))
     width = min(max(len(text) for text, _ in lines), 50)
     write(sys.stdout, "".join(clean(f"{text:<{width}}  # {origin}") + "\n" for text, origin in lines))

@@ -22,10 +22,10 @@ from azbackup.cli.output.problem_file import open_problem_file
 from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
 from azbackup.cli.passwords import password_of
-from azbackup.cli.session import Session, open_vault, utc_now
+from azbackup.cli.session import Session, Vault, open_vault, utc_now
+from azbackup.cli.sources import Asked, each_source, sources_of, tell_nested
 from azbackup.cli.status import print_error, print_traceback, show_bug
 from azbackup.errors import AzbackupError, Status
-from azbackup.filesystem.scanner import open_source
 from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
 from azbackup.storage.local.lock import only_one
@@ -119,18 +119,44 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
-    prices = load_prices(args.prices)
-    rules = rules_of(args)
-    source = absolute_path(args.directory, "directory")
-    os.close(open_source(source))  # a mistyped directory is said to be one before anything is asked or stored
+    asked = Asked(rules_of(args), load_prices(args.prices), args.tier)
+    sources = sources_of(args)
+    tell_nested(sources, show)
     vault = open_vault(args, show)
+    if args.dry_run:
+        return _dry_run(args, show, vault, sources, asked)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
-    with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
-        vault.unlock(password, creates=True, accepts=args.accept_key_costs)
-        key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
-        from azbackup.cli.backup import backup_command
+    first: list[Session] = []  # the one that has opened the key, for all
 
-        return backup_command(Session(args, show, vault, key, started), source, rules, prices, fresh=fresh)
+    def back_up(source: bytes) -> Status:
+        with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
+            if first:
+                session, fresh = first[0].next(time.monotonic()), False
+            else:
+                vault.unlock(password, creates=True, accepts=args.accept_key_costs)
+                key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
+                session = Session(args, show, vault, key, started)
+                first.append(session)
+            from azbackup.cli.backup import backup_command
+
+            return backup_command(session, source, asked, fresh=fresh)
+
+    return each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
+
+
+def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources: list[bytes], asked: Asked) -> Status:
+    """What a backup would do. A partition that is not there yet needs no password."""
+    vault.remembers = False
+    session: Session | None = None
+    if vault.keystore.exists():
+        vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
+        session = Session(args, show, vault, vault.keystore.open(vault.password), time.monotonic())
+    from azbackup.cli.dry_run import dry_run_command
+
+    def look(source: bytes) -> Status:
+        return dry_run_command(args, show, session, source, asked)
+
+    return each_source(sources, look, show, goes_on=lambda: True, verbose=args.verbose >= 2)
 
 
 def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:

@@ -8,7 +8,8 @@ import os
 import re
 import sys
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.throttle import Limits, Throttle
-from azbackup.storage.local.cache_file import cache_directory, digest
+from azbackup.storage.local.cache_file import NOWHERE, cache_directory, digest
 from azbackup.storage.local.salt import RememberedSalt
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Vault:
         self.table = table
         self.patience = Patience(clock=time.monotonic)
         self.password = Secret(b"")
+        self.remembers = True  # whether anything may be written on this machine
         self._head: RememberedSalt | None = None
 
     @property
@@ -110,7 +112,8 @@ class Vault:
 
     def local_file(self, kind: str, source: str = "") -> Path:
         """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
-        return cache_directory(os.environ) / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
+        directory = cache_directory(os.environ) if self.remembers else NOWHERE
+        return directory / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
 
     def unlock(self, password: Secret, *, creates: bool = False, accepts: bool = False) -> None:
         """Takes the password, and stretches it where a salt is known.
@@ -130,23 +133,37 @@ class Vault:
 
 @dataclass(frozen=True)
 class Session:
-    """What a command has once the vault is open; `started` is of time.monotonic()."""
+    """What a command has once the vault is open; `started` is of time.monotonic().
+
+    `before` are the requests, by billing class, that were for something else: another directory of the same command.
+    """
 
     args: argparse.Namespace
     show: LineProgress
     vault: Vault
     key: Opened
     started: float
+    before: Counter[str] = field(default_factory=Counter)
 
     @property
     def seconds(self) -> float:
         """How long the command has run."""
         return time.monotonic() - self.started
 
+    def next(self, started: float) -> Session:
+        """The session of what the same command does next. What was wrong with the key has been said and mended."""
+        key = replace(self.key, in_table=True, damage="")
+        return replace(self, key=key, started=started, before=Counter(self.vault.account.requests))
+
+    @property
+    def billed(self) -> Counter[str]:
+        """The requests that have left, by billing class."""
+        return self.vault.account.requests - self.before
+
     @property
     def requests(self) -> int:
         """How many requests have left."""
-        return self.vault.account.requests.total()
+        return self.billed.total()
 
 
 def open_partition(session: Session, *, rows: bool = True) -> Partition:

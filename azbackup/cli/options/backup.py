@@ -19,7 +19,7 @@ def backup_parser() -> Parser:
     """The parser of backup.py."""
     parser = script_parser(
         "backup.py",
-        "Back up a directory, encrypted and deduplicated, to Azure's archive tier.",
+        "Back up directories, encrypted and deduplicated, to Azure's archive tier.",
         _EXAMPLES,
     )
     add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
@@ -40,5 +40,10 @@ def backup_parser() -> Parser:
     add_exclusions(parser)
     add_prices(parser)
     add_problems(parser)
-    parser.add_argument("directory", help="the directory to back up")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="store nothing: name what would be stored, what left out, and the price"
+    )
+    parser.add_argument(
+        "directories", metavar="directory", nargs="*", help="a directory to back up; each is a source of its own"
+    )
     return parser

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from azbackup.cli.options.mistakes import Mistake, first_mistake, too_many
+from azbackup.cli.options.mistakes import TOO_MANY, Mistake, first_mistake
 from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
 from azbackup.version import VERSION
@@ -43,7 +43,7 @@ def interval(text: str) -> float:
 
 # Empty ones are refused where they are used, with a better hint.
 _SAY_SO_THEMSELVES = {
-    *("directory", "destination", "paths", "source", "accesskey", "sas_token", "connection_string"),
+    *("directories", "destination", "paths", "source", "accesskey", "sas_token", "connection_string"),
     *(f"{which}password{more}" for which in ("", "old_", "new_") for more in ("", "_file", "_command")),
 }
 
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             self.refuse(mistake)
         found, extra = self.parse_known_intermixed_args(words, namespace)
         if extra:
-            self.refuse(too_many(words, extra, getattr(found, "directory", None)))
+            self.refuse(TOO_MANY)
         for name, value in vars(found).items():
             if name not in _SAY_SO_THEMSELVES and (value == "" or (isinstance(value, list) and "" in value)):
                 self.error(f"--{name.replace('_', '-')} is an empty string: was a variable not set?")

@@ -61,17 +61,5 @@ def _unknown(name: str, options: Iterable[str]) -> Mistake:
     return Mistake(f"there is no option {name if name.startswith('--') else name[:2]}")
 
 
-def too_many(words: Sequence[str], extra: Sequence[str], given: str | None) -> Mistake:
-    """Words that are no options and have no place; `given` is the one that had it, None where there is no place.
-
-    They are named only where none of them can be a part of a password.
-    """
-    if given is None:
-        return Mistake("there is a word that belongs to no option", "a value that has blanks has to be in quotes")
-    secret = any(word.startswith(("--password", "--accesskey")) for word in words)
-    names = "" if secret else ": " + ", ".join(map(repr, (given, *extra)))
-    return Mistake(
-        f"one directory is backed up at a time, not {len(extra) + 1}{names}",
-        "run it once for each directory, they may share the partition; a path or value that has blanks has to be in "
-        "quotes",
-    )
+# Words that are no options and have no place. They are not named: one may be a part of a password.
+TOO_MANY = Mistake("there is a word that belongs to no option", "a value that has blanks has to be in quotes")

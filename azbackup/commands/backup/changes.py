@@ -7,11 +7,12 @@ its last stored version.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import msgspec
 
 from azbackup.commands.backup.devices import Devices
-from azbackup.commands.backup.entry_reader import EntryReader, Unreadable
+from azbackup.commands.backup.entry_reader import Reading, Unreadable
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
 from azbackup.filesystem.scanner import ScannedPath, same_moment
@@ -76,6 +77,21 @@ def wants_full(layers: list[Layer]) -> bool:
     return len(layers) > _MOST_LAYERS or sum(layer.entries for layer in layers[1:]) > layers[0].entries
 
 
+class Reader(Protocol):
+    """Whoever reads what changed: entry_reader.EntryReader, or a preview that only looks."""
+
+    rereads: bool
+
+    def doubts(self, now: Entry, /) -> bool:
+        """Whether an entry is to be read although nothing says that it changed."""
+
+    def lost(self, old: Entry, /) -> bool:
+        """Whether some of a stored file's contents are in no pack any more."""
+
+    def entry(self, found: ScannedPath, now: Entry, /) -> Reading:
+        """Reads the entry. Raises OSError or Unreadable if it cannot."""
+
+
 class Comparison:
     """One pass over the tree beside a base. Made once, run once; a pass that cannot go on is made anew."""
 
@@ -83,7 +99,7 @@ class Comparison:
         self,
         scanned: Iterable[ScannedPath],
         base: Iterator[Entry],
-        reader: EntryReader,
+        reader: Reader,
         notices: Notices,
         *,
         full: bool,

@@ -87,7 +87,7 @@ class Backup:
         root = open_source(self._job.source)
         try:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
-            parent = _parent(snapshots, self._job)
+            parent = parent_of(snapshots, self._job)
             if parent is None and (hint := _same_place(snapshots, self._job)):
                 shown = Source(self._job.source, self._job.host)
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
@@ -166,7 +166,7 @@ class Backup:
         return finished
 
 
-def _parent(snapshots: list[Snapshot], job: Job) -> Snapshot | None:
+def parent_of(snapshots: list[Snapshot], job: Job) -> Snapshot | None:
     """The newest snapshot of this source: of this path on this host."""
     same = [snapshot for snapshot in snapshots if source_of(snapshot) == Source(job.source, job.host)]
     return same[-1] if same else None

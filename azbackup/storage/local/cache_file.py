@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _MOST_BYTES = 4096  # of a CacheFile
-_NOWHERE = Path(os.devnull)  # no directory, and nothing can be made below it
+NOWHERE = Path(os.devnull)  # no directory, and nothing can be made below it
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _READ_AND_WRITE = stat.S_IRUSR | stat.S_IWUSR
 
@@ -27,7 +27,7 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
     if os.path.isabs(base):  # a relative one is to be ignored (XDG Base Directory Specification)
         return Path(base) / "azbackup"
     home = _home(environ)
-    return Path(home) / ".cache" / "azbackup" if os.path.isabs(home) else _NOWHERE / "azbackup"
+    return Path(home) / ".cache" / "azbackup" if os.path.isabs(home) else NOWHERE / "azbackup"
 
 
 def _home(environ: Mapping[str, str]) -> str:

@@ -1,0 +1,88 @@
+"""backup.py --dry-run: names what would be stored and what left out, with totals and price. Writes nothing anywhere.
+
+Names go to stdout, as results do; everything else to stderr, or all of it as JSON to stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+
+from azbackup.cli.output.results import Results
+from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.output.text import clean, count_text, money_text, size_text
+from azbackup.cli.session import Session, open_catalog
+from azbackup.cli.sources import Asked, host_name
+from azbackup.cli.status import outcome_status
+from azbackup.commands.backup.preview import Forecast, Planned, preview
+from azbackup.commands.backup.run import Job
+from azbackup.errors import Status
+from azbackup.storage.local.cache_file import cache_directory
+from azbackup.storage.prices import backup_cost
+
+
+def dry_run_command(
+    args: argparse.Namespace, show: LineProgress, session: Session | None, source: bytes, asked: Asked
+) -> Status:
+    """Looks at one source; without a session the partition is not there yet."""
+    partition, catalog = open_catalog(session) if session is not None else (None, None)
+    cache = os.fsencode(cache_directory(os.environ))
+    job = Job(source, host_name(args), fresh=catalog is None, rereads=args.reread, cache=cache, rules=asked.rules)
+    results = Results(sys.stdout)
+    forecast = preview(job, partition, catalog, show, partial(_tell, results, source, as_json=show.json))
+    results.flush()
+    show.close()
+    _summary(show, source, forecast, asked)
+    return outcome_status(show, forecast.totals.unreadable)
+
+
+def _tell(results: Results, source: bytes, planned: Planned, *, as_json: bool) -> None:
+    if results.gone:
+        return
+    path = os.fsdecode(planned.path)
+    if as_json:
+        what = planned.what.replace(" ", "_")
+        results.event("would", what=what, source=os.fsdecode(source), path=path, size=planned.size, why=planned.why)
+        return
+    why = f"  [{planned.why}]" if planned.why else ""
+    results.add(clean(f"{planned.what:<10} {size_text(planned.size):>10}  {path}{why}"))
+
+
+def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked) -> None:
+    totals, prices = forecast.totals, asked.prices
+    once, monthly = backup_cost(prices, forecast.requests, forecast.packs, forecast.to_store, asked.tier)
+    requests = sum(forecast.requests.values())
+    changed = totals.changed - forecast.read_again
+    values = {
+        "source": os.fsdecode(source),
+        **{name: getattr(totals, name) for name in _COUNTS},
+        "changed": changed,
+        "read_again": forecast.read_again,
+        "read_again_size": forecast.to_reread,
+        "to_store": forecast.to_store,
+        "packs": forecast.packs,
+        "requests": requests,
+        "cost": round(once, 6),
+        "cost_month": round(monthly, 6),
+        "currency": prices.currency,
+    }
+    again = f", {forecast.read_again:,} to read again ({size_text(forecast.to_reread)})" if forecast.read_again else ""
+    unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
+    size = f" ({size_text(totals.left_out_size)})" if totals.left_out_size else ""
+    packs = count_text(forecast.packs, "pack")
+    money = partial(money_text, currency=prices.currency)
+    show.summary(
+        values,
+        f"dry run of {os.fsdecode(source)}: {totals.new:,} new, {changed:,} changed{again}, {totals.unchanged:,} "
+        f"unchanged, {totals.removed:,} removed, {totals.left_out:,} left out{size}{unreadable}; nothing was written",
+        f"a backup would store at most {size_text(forecast.to_store)} in {packs}, with about "
+        f"{requests:,} requests: {money(once)}, {money(monthly)} a month; what is stored already costs nothing again",
+    )
+
+
+_COUNTS = (
+    *("files", "directories", "size", "new", "changed", "unchanged", "removed", "unreadable"),
+    *("left_out", "left_out_size"),
+)

@@ -1,0 +1,114 @@
+"""The directories of one backup command: which they are, and the one status of all of their backups."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from azbackup.cli.options.common import absolute_path
+from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.status import print_error, print_traceback
+from azbackup.commands.backup.rules import Rules
+from azbackup.errors import AzbackupError, Status, UsageError
+from azbackup.filesystem.scanner import open_source
+from azbackup.format.labels import NAME_CHARACTERS
+from azbackup.storage.prices import Prices
+
+# From what is well to what needs somebody soonest. What another run does, or a later one may, weighs little.
+_SEVERITY = (
+    *(Status.DONE, Status.INCOMPLETE, Status.ALREADY_RUNNING, Status.THAWING, Status.UNAVAILABLE),
+    *(Status.NOTHING_STORED, Status.FAILED, Status.USAGE, Status.WRONG_PASSWORD, Status.DAMAGED, Status.INTERRUPTED),
+)
+_QUOTES = "a path or value that has blanks has to be in quotes"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What holds for every directory of a command: what is left out, what storage costs, which tier the packs get."""
+
+    rules: Rules
+    prices: Prices
+    tier: str
+
+
+def host_name(args: argparse.Namespace) -> str:
+    """The host that a backup is of, as far as a snapshot has room for its name."""
+    name: str = args.host or socket.gethostname()
+    return name.encode("utf-8", "backslashreplace").decode()[:NAME_CHARACTERS]
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The status that stands for several: the one that needs somebody soonest."""
+    return max(statuses, key=_SEVERITY.index, default=Status.DONE)
+
+
+def sources_of(args: argparse.Namespace) -> list[bytes]:
+    """The directories of the command line, absolute, each once, in their order.
+
+    A mistyped one is an error before anything is asked or stored: raises AzbackupError if none of them can be read, and
+    UsageError where one may be the second word of a secret, which is then not shown.
+    """
+    if not args.directories:
+        raise UsageError("there is no directory to back up", "give the path of a directory ('.' for the current one)")
+    sources = list(dict.fromkeys(absolute_path(each, "directory") for each in args.directories))
+    errors = [error for each in sources if (error := _error_of(each))]
+    secret = any(getattr(args, name, None) for name in ("password", "accesskey", "sas_token", "connection_string"))
+    if errors and len(sources) > 1 and secret and not all(each.startswith("/") for each in args.directories):
+        raise UsageError(f"not all of the {len(sources)} directories are there", _QUOTES)
+    if len(errors) == len(sources):
+        raise errors[0] if len(sources) == 1 else AzbackupError(errors[0].message, f"{errors[0].hint}; {_QUOTES}")
+    return sources
+
+
+def _error_of(source: bytes) -> AzbackupError | None:
+    try:
+        os.close(open_source(source))
+    except AzbackupError as error:
+        return error
+    return None
+
+
+def tell_nested(sources: list[bytes], show: LineProgress) -> None:
+    """A note for each directory that lies in another one of the command."""
+    for inner in sources:
+        for outer in sources:
+            if inner != outer and inner.startswith(outer.rstrip(b"/") + b"/"):
+                show.note(
+                    f"{os.fsdecode(inner)} lies in {os.fsdecode(outer)}: it is in the snapshots of both, its contents "
+                    "are stored once"
+                )
+
+
+def each_source(
+    sources: list[bytes],
+    action: Callable[[bytes], Status],
+    show: LineProgress,
+    *,
+    goes_on: Callable[[], bool],
+    verbose: bool,
+) -> Status:
+    """Does something for each directory, one after the other, and returns the worst status.
+
+    One that fails is told, and the others are done all the same; but not as long as `goes_on` says that none of them
+    could fare better.
+    """
+    statuses = []
+    for source in sources:
+        show.damaged.clear()
+        try:
+            statuses.append(action(source))
+        except AzbackupError as error:
+            hopeless = not (goes_on() or error.status == Status.ALREADY_RUNNING)
+            if len(sources) == 1 or hopeless:
+                raise
+            show.close()
+            if verbose:
+                print_traceback(error)
+            shown = os.fsdecode(source)
+            message = error.message if shown in error.message else f"{shown}: {error.message}"
+            print_error(show, error.status, message, error.hint)
+            statuses.append(error.status)
+    return worst(statuses)

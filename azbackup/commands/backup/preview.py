@@ -1,0 +1,189 @@
+"""A backup that is only looked at: what it would store and why, what it would leave out, and how much that is.
+
+Goes the way of a backup (the same scan, the same rules, the same comparison), and opens no file: sizes are those that
+files say, so that what would be stored is at most that. Contents that are stored already, and compression, make it
+less. Writes nothing, here or there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from azbackup.commands.backup.changes import Comparison
+from azbackup.commands.backup.entry_reader import Reading
+from azbackup.commands.backup.exclusions import Exclusions
+from azbackup.commands.backup.notices import Notices
+from azbackup.commands.backup.own_files import OwnFiles
+from azbackup.commands.backup.run import Job, parent_of
+from azbackup.commands.backup.tally import Tally
+from azbackup.errors import Damaged
+from azbackup.filesystem.reader import read_target
+from azbackup.filesystem.scanner import ScannedPath, open_source, scan
+from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS
+from azbackup.format.model import Entry, Kind, Totals, split_ids
+from azbackup.packs.known import KnownChunks
+from azbackup.progress import Progress
+from azbackup.records.catalog import Catalog
+from azbackup.records.partition import Partition
+
+_FIELDS = (
+    *(("kind", "kind"), ("size", "size"), ("mtime_ns", "time"), ("mode", "mode"), ("uid", "owner"), ("gid", "group")),
+    *(("target", "target"), ("inode", "another file of this name")),
+)
+_ENTRY_BYTES = 110  # of a new file in the records, at most in measured trees
+_COPY_BYTES = 16 * 1024 * 1024
+
+
+class Planned(NamedTuple):
+    """What would become of one path, and why: new, changed, read again, removed, left out."""
+
+    what: str
+    path: bytes
+    size: int = 0
+    why: str = ""
+
+
+@dataclass
+class Forecast:
+    """How much a backup would do. Bytes unless it is a count; `to_store` is the most that it can be."""
+
+    totals: Totals
+    to_store: int = 0
+    to_reread: int = 0
+    read_again: int = 0
+    files: int = 0  # that are read
+    first: bool = False
+
+    @property
+    def packs(self) -> int:
+        """The packs that hold it, if nothing of it is stored yet."""
+        return max(-(-self.to_store // PACK_BYTES), -(-self.files // PACK_CHUNKS)) if self.to_store else 0
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """About the requests of the run, by billing class, as tests/guard measures them."""
+        copies = 1 + (self.files * _ENTRY_BYTES) // _COPY_BYTES
+        writes = self.packs + 1 + (copies if self.files else 0) + (2 if self.first else 0)
+        return {"write": writes, "list": 1, "table": 5}
+
+
+Tell = Callable[[Planned], None]
+
+
+class _Told(Notices):
+    """Tells what would become of each path, and counts it."""
+
+    def __init__(self, progress: Progress, tell: Tell, lost: Callable[[Entry], bool]) -> None:
+        super().__init__(progress)
+        self._tell = tell
+        self._lost = lost
+        self.forecast = Forecast(Totals())
+
+    def done(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
+        """Tells of an entry that would be stored or read."""
+        if same:
+            return
+        forecast = self.forecast
+        size = entry.size if entry.kind == Kind.FILE else 0
+        what, why = ("new", "") if old is None else self._difference(entry, old)
+        forecast.files += 1
+        if what == "read again":
+            forecast.read_again += 1
+            forecast.to_reread += size
+        else:
+            forecast.to_store += size
+        self._tell(Planned(what, entry.path, size, why))
+
+    def excluded(self, path: bytes, size: int, rule: str) -> None:
+        """Tells by which rule a path is left out."""
+        self._tell(Planned("left out", path, size, rule))
+
+    def removed(self, old: Entry) -> None:
+        """Tells that a path of the last snapshot is gone."""
+        if old.kind != Kind.DIRECTORY:
+            self._tell(Planned("removed", old.path, old.size))
+
+    def _difference(self, entry: Entry, old: Entry) -> tuple[str, str]:
+        found = [name for field, name in _FIELDS if getattr(entry, field) != getattr(old, field)]
+        if found:
+            return "changed", ", ".join(found)
+        if self._lost(old):
+            return "changed", "its contents are in no sound pack"
+        if entry.ctime_ns != old.ctime_ns and old.ctime_ns:
+            return "changed", "attributes, or a time that was set back"
+        return "read again", "it may have changed unseen"
+
+
+class _Looking:
+    """Stands where a backup reads: nothing is opened."""
+
+    def __init__(self, partition: Partition | None, catalog: Catalog | None, *, rereads: bool) -> None:
+        self.rereads = rereads
+        self._partition = partition
+        self._catalog = catalog
+        self._known: KnownChunks | None = None
+
+    def doubts(self, _: Entry) -> bool:
+        """Whether an entry is to be read although nothing says that it changed."""
+        return self.rereads
+
+    def lost(self, old: Entry) -> bool:
+        """Whether some of a stored file's contents are in no pack any more."""
+        if not old.chunks or self._partition is None or self._catalog is None:
+            return False
+        if self._known is None:
+            self._known = KnownChunks(self._partition, self._catalog)
+        return not self._known.ids.issuperset(split_ids(old.chunks))
+
+    def entry(self, found: ScannedPath, now: Entry) -> Reading:
+        """The entry as it was scanned. Raises PermissionError for a file that could not be read."""
+        if now.kind == Kind.SYMLINK:
+            now.target = read_target(found.name, found.parent)
+        if now.kind == Kind.FILE and not os.access(found.name, os.R_OK, dir_fd=found.parent, effective_ids=_EFFECTIVE):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return Reading(now)
+
+
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+def preview(job: Job, partition: Partition | None, catalog: Catalog | None, show: Progress, tell: Tell) -> Forecast:
+    """What a backup would do now; without a catalog it is the first one of its partition.
+
+    Raises AzbackupError if the source cannot be read.
+    """
+    root = open_source(job.source)
+    try:
+        parent = parent_of(catalog.snapshots(), job) if catalog is not None else None
+        looking = _Looking(partition, catalog, rereads=job.rereads)
+        told = _Told(show, tell, looking.lost)
+        base = catalog.entries(parent) if catalog is not None and parent is not None else iter(())
+        tally = _pass(root, job, looking, told, _sound(base, show))
+    finally:
+        os.close(root)
+    told.finish()
+    forecast = told.forecast
+    forecast.totals, forecast.first = tally.totals, catalog is None
+    return forecast
+
+
+def _sound(base: Iterator[Entry], show: Progress) -> Iterator[Entry]:
+    """The entries of the last snapshot as far as they can be read: what is lost would be stored as new."""
+    try:
+        yield from base
+    except Damaged as error:
+        show.damage(error.message)
+
+
+def _pass(root: int, job: Job, looking: _Looking, told: _Told, base: Iterator[Entry]) -> Tally:
+    exclusions = Exclusions(job.rules)
+    scanned = OwnFiles(job.cache).left_out_of(scan(root, exclusions))
+    comparison = Comparison(scanned, base, looking, told, full=True)
+    for _ in comparison.entries():
+        pass
+    told.left_behind(comparison.tally.dropped, exclusions.mounts)
+    return comparison.tally
