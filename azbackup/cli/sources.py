@@ -97,7 +97,7 @@ def each_source(
     """
     statuses = []
     for source in sources:
-        show.damaged.clear()
+        show.begin_next()
         try:
             statuses.append(action(source))
         except AzbackupError as error:

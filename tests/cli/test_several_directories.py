@@ -74,7 +74,7 @@ def test_directories_within_each_other(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_half_a_password_is_not_shown(cli: Cli, tmp_path: Path) -> None:
-    """A word that may belong to a secret on the command line is a usage error that does not name it; nothing is stored."""
+    """A word that may belong to a secret on the command line is not named: 2, and nothing is stored."""
     one = make(tmp_path / "one", "a")
     result = cli("backup.py", "--password", "correct", "hunter2", one, expect=2, env={"AZBACKUP_PASSWORD": ""})
     check_error(result, "backup.py", 2, "not all of the 2 directories are there", "quotes")

@@ -58,7 +58,7 @@ def test_a_value_that_begins_with_a_dash(value: str, capsys: pytest.CaptureFixtu
 
 def test_several_directories() -> None:
     """Each word that is no option is one, wherever it stands; whether it is there is asked later."""
-    args = backup_parser().parse_args("--partition p one --quiet two".split())
+    args = backup_parser().parse_args(["--partition", "p", "one", "--quiet", "two"])
     assert args.directories == ["one", "two"]
 
 

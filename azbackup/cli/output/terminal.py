@@ -64,6 +64,11 @@ class LineProgress:
         if len(self.damaged) < _KEPT:
             self.damaged.append(message)
 
+    def begin_next(self) -> None:
+        """Forgets the damage of what the same command did before: that has been named."""
+        self.damaged.clear()
+        self.damages = 0
+
     def tell_rest(self) -> None:
         """Counts the problems that were not printed. The end of a run calls it, before the summary or the error."""
         for text in self.problems.rest():
