@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,16 +37,27 @@ def golden_vault(vault: Vault) -> Vault:
     return replace(vault, partition=golden.PARTITION)
 
 
+def trees() -> dict[str, dict[str, dict[str, Any]]]:
+    """What is to come back: for an ordinary user, to whom the files belong then, without setuid and setgid."""
+    found: dict[str, dict[str, dict[str, Any]]] = golden.expected("trees")
+    special = 0 if os.geteuid() == 0 else stat.S_ISUID | stat.S_ISGID
+    for entry in (entry for tree in found.values() for entry in tree.values() if entry["kind"] == stat.S_IFREG):
+        entry["mode"] &= ~special
+    return found
+
+
+@pytest.mark.differs
 def test_todays_code_opens_yesterdays_bytes(golden_vault: Vault, run_script: ScriptRunner, tmp_path: Path) -> None:
     """restore.py gives both snapshots back as they were: contents, kinds, modes, times, links."""
     load(golden.GOLDEN, golden_vault)
-    assert golden.opened(golden_vault, run_script, tmp_path) == golden.expected("trees")
+    assert golden.opened(golden_vault, run_script, tmp_path) == trees()
 
 
+@pytest.mark.differs
 def test_the_copies_alone_are_enough(golden_vault: Vault, run_script: ScriptRunner, tmp_path: Path) -> None:
     """Without the table restore.py gives the same."""
     load(golden.GOLDEN, golden_vault, table=False)
-    assert golden.opened(golden_vault, run_script, tmp_path) == golden.expected("trees")
+    assert golden.opened(golden_vault, run_script, tmp_path) == trees()
 
 
 def test_the_independent_reader_opens_them_too(tmp_path: Path) -> None:
