@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import socket
 import stat
@@ -20,7 +21,7 @@ from tests.cli.conftest import Cli, check_error, check_secrets, hook
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import small_files
 from tests.cli.trees import describe, differences, make_socket
-from tests.conftest import PASSWORD, ScriptResult
+from tests.conftest import PASSWORD, REPOSITORY, ScriptResult
 
 SCRIPTS = ["backup.py", "restore.py", "change_password.py"]
 OTHER_KEY = base64.b64encode(bytes(range(64))).decode()
@@ -377,11 +378,23 @@ def test_without_a_terminal_success_is_one_line(cli: Cli, tree: Path, tmp_path: 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help(cli: Cli, script: str) -> None:
-    """--help has examples and every exit status."""
-    result = cli(script, "--help")
+    """--help has what is used every day, examples and every exit status on one screen, however wide the terminal is."""
+    result = cli(script, "--help", env={"COLUMNS": "200"})
     assert f"python {script} --account" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert len(result.stdout.splitlines()) <= 50
+    assert f"{script} --help-all" in result.stdout
     for status in ("0", "1", "2", "3", "10", "11", "12", "13", "14", "75", "130"):
         assert f" {status} " in result.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_all_options_are_in_the_readme(cli: Cli, script: str) -> None:
+    """Each that --help-all names has its row, or its word, in README.md."""
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", cli(script, "--help-all").stdout))
+    readme = (REPOSITORY / "README.md").read_text()
+    assert len(options) > 20
+    assert [each for each in sorted(options) if not re.search(rf"{each}(?![\w-])", readme)] == []
 
 
 def test_secrets_of_a_command_line_are_not_repeated(cli: Cli, tree: Path, closed_port: int) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
 
-_EXAMPLES = """examples:
-  python backup.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/documents
+_EVERY_DAY = (
+    *("--account", "--accesskey", "--partition", "--password", "--exclude", "--tier", "--dry-run", "--quiet"),
+    "--profile",
+)
 
-  # better, for cron: nothing secret on the command line, where every user of the machine can read it
-  export AZURE_STORAGE_ACCOUNT=mystorage AZURE_STORAGE_KEY=... AZBACKUP_PASSWORD=...
+_EXAMPLES = """examples:
+  python backup.py --account mystorage --accesskey KEY --password SECRET \\
+      --partition user1 /home/user/documents
+
+  # for cron: nothing secret where every user of the machine can read it
+  export AZURE_STORAGE_ACCOUNT=mystorage AZURE_STORAGE_KEY=...
+  export AZBACKUP_PASSWORD=...
   python backup.py --partition user1 /home/user/documents
 
 """
@@ -22,6 +29,7 @@ def backup_parser() -> Parser:
         "Back up directories, encrypted and deduplicated, to Azure's archive tier.",
         _EXAMPLES,
     )
+    parser.everyday, parser.places = _EVERY_DAY, "DIRECTORY ..."
     add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
     parser.add_argument(
         "--tier",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from azbackup.cli.options.common import Parser, add_password, script_parser
 
-_EXAMPLES = """examples:
-  python change_password.py --account mystorage --accesskey KEY --old-password OLD --new-password NEW --partition user1
-  AZBACKUP_PASSWORD=... AZBACKUP_NEW_PASSWORD=... python change_password.py --partition user1
+_EVERY_DAY = ("--account", "--accesskey", "--partition", "--old-password", "--new-password", "--profile")
 
-The stored data stays as it is: only the data key is wrapped anew, and older copies of the key record are kept. Whoever
-knows the old password and can read the storage account keeps access (see docs/threat-model.md).
+_EXAMPLES = """examples:
+  python change_password.py --account mystorage --accesskey KEY \\
+      --old-password OLD --new-password NEW --partition user1
+
+The stored data stays as it is: only the data key is wrapped anew, and older
+copies of the key record are kept. Whoever knows the old password and can read
+the storage account keeps access (see docs/threat-model.md).
 
 """
 
@@ -17,6 +20,7 @@ knows the old password and can read the storage account keeps access (see docs/t
 def change_password_parser() -> Parser:
     """The parser of change_password.py."""
     parser = script_parser("change_password.py", "Change a partition's password. No data is touched.", _EXAMPLES)
+    parser.everyday = _EVERY_DAY
     add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
     add_password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
     return parser

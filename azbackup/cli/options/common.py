@@ -6,20 +6,14 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from azbackup.cli.options.help import STATUSES, LongHelp, short_help
 from azbackup.cli.options.mistakes import TOO_MANY, Mistake, first_mistake
 from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
 from azbackup.version import VERSION
-
-_STATUSES = """exit status:
-  0 done   1 failed   2 usage   3 done, but some files could not be read or restored (each is named)
-  10 nothing is stored in that partition   11 another backup of this source is running here
-  12 wrong password   13 stored data is damaged or was tampered with
-  14 Azure cannot be reached or refuses   75 thawing: run the same command again later   130 interrupted
-"""
 
 
 def amount(text: str) -> float:
@@ -52,6 +46,12 @@ class Parser(argparse.ArgumentParser):
     """Takes options between and after the positional arguments too (DESTINATION --wait PATH); errors as everywhere."""
 
     refuses: Callable[[Mistake], Exception] | None = None
+    everyday: Sequence[str] = ()
+    places = ""  # the arguments that are no options, as usage shows them
+
+    def format_help(self) -> str:
+        """What --help prints."""
+        return short_help(self, self.everyday, self.places)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The options. SystemExit for a wrong command line."""
@@ -90,10 +90,11 @@ def script_parser(program: str, description: str, examples: str) -> Parser:
     parser = Parser(
         prog=program,
         description=description,
-        epilog=examples + _STATUSES,
+        epilog=examples + STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--help-all", action=LongHelp, nargs=0, help="show every option, and end")
     parser.add_argument("--version", action="version", version=f"azbackup {VERSION}")
     _add_where(parser)
     _add_profiles(parser)

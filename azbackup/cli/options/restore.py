@@ -8,15 +8,20 @@ from azbackup.cli.options.common import Parser, add_password, add_prices, add_pr
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
+_EVERY_DAY = (
+    *("--account", "--accesskey", "--partition", "--password", "--snapshots", "--list", "--find", "--snapshot"),
+    *("--plan", "--dry-run", "--wait", "--profile"),
+)
+
 _EXAMPLES = """examples:
-  python restore.py --account mystorage --accesskey KEY --password SECRET --partition user1 /home/user/restored
-  python restore.py --partition user1 --source /home/user/documents --snapshot 42 /home/user/restored
-  python restore.py --partition user1 --plan                         # what would it take, and cost?
-  python restore.py --partition user1 --wait /home/user/restored     # stay until everything has thawed
-  python restore.py --partition user1 /home/user/restored letters/2024 --exclude '*.tmp'
-  python restore.py --partition user1 --snapshots                    # which are there?
-  python restore.py --partition user1 --list letters                 # what is in the latest one?
-  python restore.py --partition user1 --find 'thesis*.odt'           # which snapshots have it?
+  python restore.py --account mystorage --accesskey KEY --password SECRET \\
+      --partition user1 /home/user/restored
+  python restore.py ... --plan               # how long, and how much?
+  python restore.py ... --wait DIR           # stay until all has thawed
+  python restore.py ... DIR letters/2024     # a part
+  python restore.py ... --snapshots          # which are there?
+  python restore.py ... --list letters       # what is in the latest one?
+  python restore.py ... --find 'thesis*'     # which snapshots have it?
 
 """
 
@@ -51,6 +56,7 @@ def restore_parser() -> Parser:
         "Restore the latest snapshot, thawing archived packs on the way.",
         _EXAMPLES,
     )
+    parser.everyday, parser.places = _EVERY_DAY, "[DESTINATION [PATH ...]]"
     add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
     parser.add_argument(
         "destination", nargs="?", help="the directory to restore into; not needed with --plan and --discard-thawed"
