@@ -390,8 +390,9 @@ def test_help(cli: Cli, script: str) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_all_options_are_in_the_readme(cli: Cli, script: str) -> None:
-    """Each that --help-all names has its row, or its word, in README.md."""
-    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", cli(script, "--help-all").stdout))
+    """Each that --help-all names has its row, or its word, in README.md; of a secret's three ways the first."""
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+[a-z]", cli(script, "--help-all", env={"COLUMNS": "200"}).stdout))
+    options -= {each for each in options if each.removesuffix("-file").removesuffix("-command") in options - {each}}
     readme = (REPOSITORY / "README.md").read_text()
     assert len(options) > 20
     assert [each for each in sorted(options) if not re.search(rf"{each}(?![\w-])", readme)] == []
