@@ -9,6 +9,7 @@ from azbackup.cli.output.text import count_text, money_text, size_text, time_tex
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
+from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
 from azbackup.errors import Status
@@ -29,7 +30,8 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
     cache = cache_directory(os.environ)
-    job = Job(source, host_name(session.args), fresh, session.args.reread, os.fsencode(cache), asked.rules)
+    rules = asked.rules if asked.stream is None else Rules()
+    job = Job(source, host_name(session.args), fresh, session.args.reread, os.fsencode(cache), rules, asked.stream)
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())

@@ -42,7 +42,8 @@ def arguments(script: str, words: Sequence[str], environ: Mapping[str, str]) -> 
         return _parsed(parser, words)
     try:
         profile = _profile(script, words, environ, given)
-        sources = [] if positional or script != "backup" else profile.sources()
+        named = positional or script != "backup" or given & {"stdin-name", "stdin-command"}
+        sources = [] if named else profile.sources()
         whole = [*profile.words(), *words, *sources]
     except UsageError as error:
         parser.refuse(Mistake(error.message, error.hint))

@@ -25,6 +25,7 @@ from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, Vault, open_vault, utc_now
 from azbackup.cli.sources import Asked, each_source, sources_of, tell_nested
 from azbackup.cli.status import print_error, print_traceback, show_bug
+from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.errors import AzbackupError, Status
 from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
@@ -119,8 +120,9 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
-    asked = Asked(rules_of(args), load_prices(args.prices), args.tier)
-    sources = sources_of(args)
+    stream = stream_of(args)
+    asked = Asked(rules_of(args), load_prices(args.prices), args.tier, stream)
+    sources = sources_of(args) if stream is None else [source_of_stream(stream)]
     tell_nested(sources, show)
     vault = open_vault(args, show)
     if args.dry_run:

@@ -12,6 +12,7 @@ from azbackup.cli.options.common import absolute_path
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.status import print_error, print_traceback
 from azbackup.commands.backup.rules import Rules
+from azbackup.commands.backup.stream import Stream
 from azbackup.errors import AzbackupError, Status, UsageError
 from azbackup.filesystem.scanner import open_source
 from azbackup.format.labels import NAME_CHARACTERS
@@ -27,11 +28,15 @@ _QUOTES = "a path or value that has blanks has to be in quotes"
 
 @dataclass(frozen=True)
 class Asked:
-    """What holds for every directory of a command: what is left out, what storage costs, which tier the packs get."""
+    """What holds for every directory of a command: what is left out, what storage costs, which tier the packs get.
+
+    `stream`: what is read instead of directories.
+    """
 
     rules: Rules
     prices: Prices
     tier: str
+    stream: Stream | None = None
 
 
 def host_name(args: argparse.Namespace) -> str:

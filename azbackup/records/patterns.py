@@ -16,6 +16,7 @@ from azbackup.records.selection import one_line
 
 # How pathspec ends an expression, and what that becomes for a whole path (of a directory: with a slash).
 _ENDS = (("(?:(?P<ps_d>/)|$)", "/?"), ("(?P<ps_d>/)", "/"))
+_ANYWHERE = "(?:.+/)?"
 _SPECIAL = {".": ".+", "/": ".*/.+", "(?P<ps_d>/)": ".*/"}
 
 
@@ -48,8 +49,13 @@ class PatternList:
                 each = (len(self.patterns), f"(?i:{regex})" if pattern.folded else f"(?:{regex})")
                 (names if _is_name(pattern.text) else paths).append(each)
                 self.patterns.append(pattern)
-        self._names = _Alternatives(names)
-        self._paths = _Alternatives(paths)
+        try:
+            self._names = _Alternatives(names)
+            self._paths = _Alternatives(paths)
+        except (re.error, RecursionError, OverflowError) as error:
+            numbers = [number for number, regex in (*names, *paths) if not _compiles(regex)]
+            culprit = self.patterns[numbers[0] if numbers else 0]
+            raise _unreadable(culprit, error) from None
 
     def __bool__(self) -> bool:
         return bool(self.patterns)
@@ -70,9 +76,10 @@ class _Alternatives:
     def __init__(self, numbered: list[tuple[int, str]]) -> None:
         latest_first = numbered[::-1]
         self._numbers = [number for number, _ in latest_first]
-        self._any = re.compile("|".join(regex for _, regex in latest_first)).fullmatch if numbered else None
+        self._any = re.compile(_together([regex for _, regex in numbered])).fullmatch if numbered else None
         # A group for each costs three times as much: asked only for what matches.
-        self._which = re.compile("|".join(f"({regex})" for _, regex in latest_first)).fullmatch
+        self._grouped = "|".join(f"({regex})" for _, regex in latest_first)
+        self._which: re.Pattern[str] | None = None
 
     def last(self, text: str) -> int:
         """The highest number of an expression that matches the whole text, -1 for none."""
@@ -82,10 +89,20 @@ class _Alternatives:
             text = one_line(text)
         if self._any(text) is None:
             return -1
-        found = self._which(text)
+        if self._which is None:
+            self._which = re.compile(self._grouped)
+        found = self._which.fullmatch(text)
         group = found.lastindex if found is not None else None
         assert group is not None, "it matched a moment ago"
         return self._numbers[group - 1]
+
+
+def _together(expressions: list[str]) -> str:
+    """One expression that matches what any of some matches. Of those that begin anywhere, anywhere is tried once."""
+    begins = f"(?:{_ANYWHERE}"
+    inner = [each[len(begins) : -1] for each in expressions if each.startswith(begins)]
+    others = [each for each in expressions if not each.startswith(begins)]
+    return "|".join([*others, *([f"{_ANYWHERE}(?:{'|'.join(inner)})"] if inner else [])])
 
 
 def _is_name(text: str) -> bool:
@@ -113,13 +130,23 @@ def _expression(pattern: Pattern) -> str:
             regex, _ = GitIgnoreSpecPattern.pattern_to_regex(rooted)
         if regex is None:
             raise ValueError("no path can match it")
-        whole = _whole(regex)
-        re.compile(whole)
-    except (ValueError, re.error, RecursionError, OverflowError) as error:
-        raise UsageError(
-            f"{pattern.origin} has a pattern that cannot be read: {pattern.text}: {error}", "see gitignore(5)"
-        ) from None
-    return whole
+    except ValueError as error:
+        raise _unreadable(pattern, error) from None
+    return _whole(regex)
+
+
+def _unreadable(pattern: Pattern, error: Exception) -> UsageError:
+    return UsageError(
+        f"{pattern.origin} has a pattern that cannot be read: {pattern.text}: {error}", "see gitignore(5)"
+    )
+
+
+def _compiles(regex: str) -> bool:
+    try:
+        re.compile(regex)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def _whole(regex: str) -> str:

@@ -51,6 +51,15 @@ def backup_parser() -> Parser:
     parser.add_argument(
         "--dry-run", action="store_true", help="store nothing: name what would be stored, what left out, and the price"
     )
+    program = parser.add_argument_group("from a program instead of a directory")
+    program.add_argument(
+        "--stdin-name", metavar="NAME", help="back up stdin, as the file NAME of the source /stdin/NAME"
+    )
+    program.add_argument(
+        "--stdin-command",
+        metavar="COMMAND",
+        help="read this command's output instead of stdin; no snapshot if it fails",
+    )
     parser.add_argument(
         "directories", metavar="directory", nargs="*", help="a directory to back up; each is a source of its own"
     )

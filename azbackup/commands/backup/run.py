@@ -11,6 +11,7 @@ the commit nothing is visible; whatever had its record written by then is used b
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.owners import group_names, user_names
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
+from azbackup.commands.backup.stream import Stream, StreamReading
 from azbackup.commands.backup.tally import Tally
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.filesystem.mappings import mapped_for_writing
@@ -47,7 +49,7 @@ class Job:
     """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run.
 
     `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory. `rules`
-    say what is left out.
+    say what is left out. `stream`: what is read instead of a directory, under a path that no directory has.
     """
 
     source: bytes
@@ -56,6 +58,7 @@ class Job:
     rereads: bool = False
     cache: bytes = b""
     rules: Rules = field(default_factory=Rules)
+    stream: Stream | None = None
 
 
 @dataclass(frozen=True)
@@ -84,19 +87,24 @@ class Backup:
     def run(self) -> Snapshot:
         """The snapshot that was committed. Raises AzbackupError if there is none."""
         started = self._run.clock.now_ns()
-        root = open_source(self._job.source)
+        stream = self._job.stream
+        root = open_source(self._job.source) if stream is None else stream.open()
         try:
             snapshots = [] if self._job.fresh else self._catalog.snapshots()
             parent = parent_of(snapshots, self._job)
             if parent is None and (hint := _same_place(snapshots, self._job)):
                 shown = Source(self._job.source, self._job.host)
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
-            read = self._read_source(root, parent)
+            read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
             self._notices.finish()
             pack_rows = self._store.finish()
-            self._check_still_there(root)
+            if stream is None:
+                self._check_still_there(root)
         finally:
-            os.close(root)
+            if stream is None:
+                os.close(root)
+            else:
+                stream.close()
         return self._commit(started, parent, read, pack_rows, after=snapshots[-1].number if snapshots else 0)
 
     def _check_still_there(self, root: int) -> None:
@@ -120,6 +128,29 @@ class Backup:
             except Damaged as error:  # what the last snapshot held is lost in part: this one stands on its own
                 self._progress.damage(error.message)
         return self._compare(root, parent, iter(()), [])
+
+    def _read_stream(self, descriptor: int, parent: Snapshot | None, stream: Stream) -> _Read:
+        """Stores what comes out of a descriptor, as one file. Raises AzbackupError if it is not whole."""
+        self._progress.stage("backing up", 1, parent.totals.size if parent else 0)
+        reading = StreamReading(stream.name, self._run.clock.now_ns())
+        chunks, size = self._store.store(descriptor, 0, sys.maxsize)
+        stream.finish()
+        entries = reading.entries(chunks, size, self._sound_entries(parent))
+        self._reader.read = size
+        writer = EntryWriter(compressed)
+        rows: list[SealedRecord] = []
+        for entry in entries:
+            self._seal(writer.add(entry), rows)
+        self._seal(writer.finish(), rows)
+        return _Read([Layer(self._run.id, len(rows), writer.count)], rows, reading.tally)
+
+    def _sound_entries(self, parent: Snapshot | None) -> list[Entry]:
+        """The few entries of the last snapshot of a stream, none where they are damaged."""
+        try:
+            return list(self._catalog.entries(parent)) if parent is not None else []
+        except Damaged as error:
+            self._progress.damage(error.message)
+            return []
 
     def _compare(self, root: int, parent: Snapshot | None, base: Iterator[Entry], below: list[Layer]) -> _Read:
         """One pass over the tree; `below` are the layers that the snapshot's own one goes on top of."""
