@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from azbackup.cli.output.plan_report import (
     again_text,
@@ -23,6 +24,8 @@ from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
+from azbackup.commands.backup.exclusions import Exclusions
+from azbackup.commands.backup.rules import kept_rules
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.run import Restore
@@ -64,6 +67,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         overwrite=args.overwrite,
         check_existing=args.check_existing,
         delete=args.delete,
+        spares={prefix: partial(Exclusions, kept_rules(snapshot.rules)) for snapshot, prefix in chosen},
         privileges=not args.no_special_modes,
         max_cost=args.max_cost,
         plan_only=args.plan or args.dry_run,

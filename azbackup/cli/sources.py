@@ -57,7 +57,7 @@ def sources_of(args: argparse.Namespace) -> list[bytes]:
     UsageError where one may be the second word of a secret, which is then not shown.
     """
     if not args.directories:
-        raise UsageError("there is no directory to back up", "give the path of a directory ('.' for the current one)")
+        raise UsageError("there is no directory to back up", "see backup.py --help")
     sources = list(dict.fromkeys(absolute_path(each, "directory") for each in args.directories))
     errors = [error for each in sources if (error := _error_of(each))]
     secret = any(getattr(args, name, None) for name in ("password", "accesskey", "sas_token", "connection_string"))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from azbackup.filesystem.directories import Directories, Unwritable, join, split
 from azbackup.filesystem.metadata import MetadataWriter
-from azbackup.filesystem.scanner import ScannedPath, scan
+from azbackup.filesystem.scanner import Filter, ScannedPath, scan
 from azbackup.filesystem.temporaries import Temporaries, is_temporary
 from azbackup.format.model import ChunkId, Entry, Kind
 
@@ -57,15 +57,18 @@ class Existing:
             return True
         return any(join(path, name) not in own and not is_temporary(name) for name in names)
 
-    def below(self, path: bytes) -> Iterator[ScannedPath]:
-        """What is below a directory on its file system, in path order; of what cannot be listed nothing."""
+    def below(self, path: bytes, filter_: Filter | None = None) -> Iterator[ScannedPath]:
+        """What is below a directory on its file system, in path order; of what cannot be listed nothing.
+
+        The filter hears of paths relative to that directory.
+        """
         try:
             top = os.dup(self._directories.at(path, make=False))
         except (OSError, Unwritable):
             return
         try:
             device = os.fstat(top).st_dev
-            for found in scan(top):
+            for found in scan(top, filter_):
                 if found.path:
                     found.skip = found.entry is not None and found.entry.device != device
                     found.path = join(path, found.path)

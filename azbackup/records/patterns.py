@@ -14,6 +14,7 @@ from typing import NamedTuple
 from azbackup.errors import UsageError
 from azbackup.records.selection import one_line
 
+IGNORE_FILE = b".azbackupignore"  # a file of patterns, for the directory that it is in and all below
 # How pathspec ends an expression, and what that becomes for a whole path (of a directory: with a slash).
 _ENDS = (("(?:(?P<ps_d>/)|$)", "/?"), ("(?P<ps_d>/)", "/"))
 _ANYWHERE = "(?:.+/)?"

@@ -240,6 +240,38 @@ def test_mounts(cli: Cli, mounted: Path) -> None:
     assert "left out, another file system (--one-file-system): other" in result.stderr
 
 
+def test_delete_spares_what_was_left_out(cli: Cli, tmp_path: Path) -> None:
+    """restore.py --delete removes what came later, and nothing that the backup left out: that is stored nowhere."""
+    source = make(
+        tmp_path / "source", "a", "film.iso", "d/film.iso", "d/b", "e/.log/x", "only/film.iso", "s/x", "t/u/x"
+    )
+    (source / "e" / ".azbackupignore").write_text(".log\n")
+    (source / "s" / ".azbackupignore").write_text("x\n")
+    (source / "t" / "CACHEDIR.TAG").write_text(_TAG)
+    cli.backup(source, "--exclude", "*.iso", "--exclude-caches", "--exclude-larger-than", "1M")
+    make(source, "later", "later.d/x", "later.d/film.iso", "d/later")
+    (source / "huge").write_bytes(b"x" * 1_048_577)
+    (source / "s" / ".azbackupignore").unlink()  # then only the snapshot knows what it left out
+    result = cli.restore(source, "--delete")
+    assert "not removed, since rules left them out of the backup: 8 paths" in result.stderr
+    left = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert left == {
+        *("a", "d/b", "film.iso", "d/film.iso", "only/film.iso", "e/.log/x", "e/.azbackupignore"),
+        *("s/x", "s/.azbackupignore", "t/u/x", "t/CACHEDIR.TAG", "huge", "later.d/film.iso"),
+    }
+
+
+def test_delete_of_a_part(cli: Cli, tmp_path: Path) -> None:
+    """Rules above the part that is restored count for it."""
+    source = make(tmp_path / "source", "d/e/a", "d/e/b.o", "f/b.o")
+    (source / "d" / ".azbackupignore").write_text("/e/*.o\n")
+    cli.backup(source)
+    make(source, "d/e/later", "f/later")
+    cli("restore.py", source, "d/e", "--delete")
+    left = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert left == {"d/.azbackupignore", "d/e/a", "d/e/b.o", "f/b.o", "f/later"}
+
+
 def test_nothing_of_it_without_rules(cli: Cli, tmp_path: Path) -> None:
     """Without a rule nothing is left out, and neither the summary nor the snapshot has a word of it."""
     source = make(tmp_path / "source", ".cache/x", "node_modules/x")

@@ -20,9 +20,8 @@ from azbackup.errors import UsageError
 from azbackup.filesystem.mounts import pseudo_devices
 from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
 from azbackup.format.model import Entry, Kind
-from azbackup.records.patterns import Pattern, PatternList
+from azbackup.records.patterns import IGNORE_FILE, Pattern, PatternList
 
-IGNORE_FILE = b".azbackupignore"
 PSEUDO = "a pseudo file system"
 OTHER = "another file system (--one-file-system)"
 _TAG, _SIGNATURE = b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55"  # bford.info/cachedir
@@ -47,7 +46,7 @@ class Exclusions:
         self._pseudo_devices = pseudo
         self._pseudo: frozenset[int] | None = None
         self._plain: set[int] = set()  # devices that are no pseudo file systems
-        self._device = 0  # the source's
+        self._device: int | None = None  # the source's
         self._ignores: list[_IgnoreFile] = []  # from the source down to the directory in hand
         self._said: dict[bytes, tuple[str, Entry | None]] = {}  # of ignore files: what is wrong, and how it looked
         self._any = bool(rules.patterns or rules.preset or rules.larger_than is not None)
@@ -72,8 +71,8 @@ class Exclusions:
 
     def enter(self, found: ScannedPath, descriptor: int, names: Collection[bytes]) -> None:
         """Reads a directory's own rules, and leaves it out if it is marked as one that is not wanted."""
-        if not found.path and found.entry is not None:
-            self._device = found.entry.device
+        if self._device is None:  # the source itself
+            self._device = found.entry.device if found.entry is not None else 0
             self._plain.add(self._device)
         elif why := self._mark(descriptor, names):
             found.left_out = why

@@ -5,13 +5,14 @@ Promises that every path which could not be restored is counted once and named, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.tree import Chosen
 from azbackup.errors import Unavailable
 from azbackup.filesystem.directories import Unwritable, out_of_space
+from azbackup.filesystem.scanner import Filter
 from azbackup.format.model import Entry
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.states import Pending, Staged
@@ -25,7 +26,9 @@ class RestoreRequest:
     """What is restored where, and how. Each snapshot goes below its prefix, '' for the destination itself.
 
     `overwrite` is a policy, None for the default one in a directory that holds nothing else. `delete`: what the
-    restored part has and the snapshot has not is removed. `privileges`: setuid bits, devices and the like come back.
+    restored part has and the snapshot has not is removed, but for what the rules of its backup left out: that is stored
+    nowhere. `spares` makes a filter of those rules for each prefix. `privileges`: setuid bits, devices and the like
+    come back.
     `wait` is called between two looks, with what is pending and how many packs wait for the budget; None: do not stay.
     `tell` hears the plan before anything is done. `now` is the clock, Unix seconds.
     """
@@ -40,6 +43,7 @@ class RestoreRequest:
     check_existing: bool = False
     max_cost: float | None = None
     delete: bool = False
+    spares: Mapping[bytes, Callable[[], Filter]] = field(default_factory=dict)
     privileges: bool = True
     plan_only: bool = False
     dry_run: bool = False

@@ -85,6 +85,10 @@ class Planner:
         for complaint in self._states.look(self._needs.index.packs):
             self._recorder.damaged(complaint)
         plan.extras = self._standing.extras(plan.directories)
+        if spared := self._standing.spared:
+            self._recorder.note(
+                f"not removed, since rules left them out of the backup: {spared:,} {'path' if spared == 1 else 'paths'}"
+            )
         plan.replaced, plan.differing = self._standing.replaced, self._standing.differing
         plan.packs = packs = self._needs.index.packs
         plan.files, plan.links, lost = split_losses(plan.files, plan.links, packs, self._states, self._recorder.failed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from azbackup.commands.restore.checks import Differing
@@ -19,6 +19,7 @@ from azbackup.filesystem.existing import Existing, Identify
 from azbackup.filesystem.overwrite import Decision, decision, is_right
 from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry, Kind
+from azbackup.records.patterns import IGNORE_FILE
 
 _COARSEST_NS = 2 * 10**9  # FAT keeps even seconds
 
@@ -47,6 +48,7 @@ class Standing:
         # Nothing to look at, entry by entry, in an empty directory.
         self._existing = None if existing is None or existing.is_empty() else existing
         self._root = existing
+        self.spared = 0  # paths that the snapshot does not have because a rule of its backup left them out
         self.replaced: set[bytes] = set()  # what is of another kind, and removed for what is restored
         self.differing: list[
             Differing
@@ -173,11 +175,53 @@ class Standing:
         return found
 
     def _extras_below(self, top: bytes) -> list[bytes]:
+        """Those below a directory. What the backup's rules left out is not among them, nor what leads there."""
         assert self._existing is not None
-        found = []
-        for scanned in self._existing.below(top):
-            entry = scanned.entry or Entry(scanned.path, int(Kind.FIFO))
-            known = scanned.path in self._target.paths or is_temporary(scanned.path.rpartition(b"/")[2])
-            if not known and self._target.means(scanned.path, entry.kind):
-                found.append(scanned.path)
-        return found
+        prefix = self._target.prefix_of(top)
+        spares = self._request.spares.get(prefix)
+        found: list[bytes] = []
+        spared: set[bytes] = set()
+        unruled = _Unruled(self._target.paths, self._existing.look)
+        for scanned in self._existing.below(prefix, spares() if spares is not None else None):
+            path = scanned.path
+            if not (_is_below(path, top) or _is_below(top, path)):
+                scanned.skip = True
+                continue
+            entry = scanned.entry or Entry(path, int(Kind.FIFO))
+            known = path in self._target.paths or is_temporary(path.rpartition(b"/")[2])
+            if known or path == top or not _is_below(path, top) or not self._target.means(path, entry.kind):
+                continue
+            if scanned.left_out or unruled.holds(path):
+                self.spared += 1
+                spared.update(_above(path))
+            else:
+                found.append(path)
+        return [path for path in found if path not in spared]
+
+
+class _Unruled:
+    """Directories whose file of rules is in the snapshot and not here: what it left out cannot be told."""
+
+    def __init__(self, paths: Collection[bytes], look: Callable[[bytes], object]) -> None:
+        self._paths = paths
+        self._look = look
+        self._known: dict[bytes, bool] = {}
+
+    def holds(self, path: bytes) -> bool:
+        """Whether one of them is above a path."""
+        return any(self._lacks(directory) for directory in (*_above(path), b""))
+
+    def _lacks(self, directory: bytes) -> bool:
+        if directory not in self._known:
+            rules = directory + b"/" + IGNORE_FILE if directory else IGNORE_FILE
+            self._known[directory] = rules in self._paths and self._look(rules) is None
+        return self._known[directory]
+
+
+def _above(path: bytes) -> list[bytes]:
+    parts = path.split(b"/")
+    return [b"/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return not directory or path == directory or path.startswith(directory + b"/")

@@ -35,6 +35,10 @@ class Target:
     above: set[bytes] = field(default_factory=set)
     tops: dict[bytes, bytes] = field(default_factory=dict)
 
+    def prefix_of(self, path: bytes) -> bytes:
+        """The directory that the source of a path is restored into; the innermost one of several."""
+        return max((top for top in self.tops if _is_in(path, top)), key=len, default=b"")
+
     def means(self, path: bytes, kind: int) -> bool:
         """Whether the selection means what stands at a path and is not in the snapshot."""
         tops = [top for top in self.tops if _is_in(path, top)]
