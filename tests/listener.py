@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from azbackup.progress import Forecast, Work
+
 
 class Silent:
     """Keeps the problems, notes and damage, and shows nothing."""
@@ -11,7 +15,16 @@ class Silent:
         self.notes: list[str] = []
         self.damaged: list[str] = []
 
-    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
+    def stage(self, name: str, files: int = 0, size: int = 0, fetch: int = 0) -> None:
+        """Ignore it."""
+
+    def expect(self, count: Callable[[Forecast], None]) -> None:
+        """Ignore it."""
+
+    def hold(self, path: bytes, size: int, done: int = 0) -> None:
+        """Ignore it."""
+
+    def count(self, work: Work, size: int) -> None:
         """Ignore it."""
 
     def advance(self, path: bytes, files: int, size: int) -> None:

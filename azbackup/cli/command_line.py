@@ -56,6 +56,8 @@ def arguments(script: str, words: Sequence[str], environ: Mapping[str, str]) -> 
 
 def _parsed(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     found: argparse.Namespace = parser.parse_args(words)
+    if found.progress == "json" and not found.json:
+        parser.error("--progress json goes with --json")
     return found
 
 

@@ -103,7 +103,7 @@ def _later(seconds: float, call: Callable[[], None]) -> None:
 @contextmanager
 def as_usual() -> Iterator[None]:
     """Lets signals do what they usually do while the block runs: a program that it starts inherits that."""
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP})
     try:
         yield
     finally:

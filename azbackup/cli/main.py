@@ -20,7 +20,8 @@ from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks
 from azbackup.cli.output.problem_file import open_problem_file
 from azbackup.cli.output.problems import Problems
-from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
+from azbackup.cli.output.terminal import JsonProgress, LineProgress
+from azbackup.cli.output.watching import watch
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, Vault, open_vault, utc_now
 from azbackup.cli.sources import Asked, each_source, sources_of, tell_nested
@@ -60,7 +61,7 @@ def _main(script: str, run: Callable[[argparse.Namespace, LineProgress], Status]
     show = _show(f"{script}.py", args)
     hint = "run the same command again: it goes on with the work that is left"
     try:
-        interrupts.watch(lambda: print_error(show, Status.INTERRUPTED, "interrupted", hint))
+        interrupts.watch(lambda: _say_interrupted(show, hint))
         status = _status_of(run, args, show)
         interrupts.disarm()
     except KeyboardInterrupt:
@@ -70,6 +71,11 @@ def _main(script: str, run: Callable[[argparse.Namespace, LineProgress], Status]
     # Taking the SDK's and the run's objects apart one by one would take a tenth of a short run. All that was said has
     # been written, and what is open is of no use to anybody: a killed process must leave it right as well.
     os._exit(status)
+
+
+def _say_interrupted(show: LineProgress, hint: str) -> None:
+    show.close()
+    print_error(show, Status.INTERRUPTED, "interrupted", hint)
 
 
 def _status_of(
@@ -105,13 +111,10 @@ def _raise_descriptor_limit() -> None:
 
 
 def _show(program: str, args: argparse.Namespace) -> LineProgress:
-    if args.json:
-        show: LineProgress = JsonProgress(program, sys.stdout, quiet=args.quiet)
-    elif sys.stderr is not None and sys.stderr.isatty() and not args.quiet:
-        show = BarProgress(program, sys.stderr)
-    else:
-        show = LineProgress(program, sys.stderr, quiet=args.quiet)
+    kind, out = (JsonProgress, sys.stdout) if args.json else (LineProgress, sys.stderr)
+    show = kind(program, out, quiet=args.quiet)
     show.problems = Problems(each=args.verbose > 0)
+    watch(show, args, os.environ)
     return show
 
 
@@ -128,6 +131,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     if args.dry_run:
         return _dry_run(args, show, vault, sources, asked)
     password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
+    show.prepare()
     first: list[Session] = []  # the one that has opened the key, for all
 
     def back_up(source: bytes) -> Status:
@@ -178,6 +182,7 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     prices = load_prices(args.prices)
     selection = _selection(args, args.paths)
     destination = absolute_path(args.destination, "destination") if args.destination is not None else None
+    show.prepare()
     session = _opened(args, show, started)
     from azbackup.cli.restore import restore_command
 

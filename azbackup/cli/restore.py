@@ -37,7 +37,7 @@ from azbackup.memory import keep_freed_spans
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
-from azbackup.packs.thaw.states import PackStates, Pending
+from azbackup.packs.thaw.states import PackStates, Pending, Thawing
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
 from azbackup.records.snapshots import latest_of_each_source, source_of, sources_text
@@ -118,14 +118,22 @@ def _prefix(snapshot: Snapshot, *, by_host: bool) -> bytes:
     return os.fsencode(snapshot.host.replace("/", "_")) + b"/" + path if by_host else path
 
 
-def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | None, int], None]:
-    """Sleeps between two looks at what thaws, longer each time unless an interval was given."""
-    seconds = interval or _FIRST_POLL_SECONDS
+def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | None, Thawing], None]:
+    """Sleeps between two looks at what thaws, longer each time unless an interval was given.
 
-    def wait(pending: Pending | None, later_packs: int) -> None:
-        nonlocal seconds
-        show.note(f"{pending_text(pending, later_packs, time.time())}; looking again in {time_text(seconds)}")
+    A line says what changed: nobody reads the same one ninety times. Where it is drawn, it need not be said at all.
+    """
+    seconds, said = interval or _FIRST_POLL_SECONDS, ""
+
+    def wait(pending: Pending | None, thawing: Thawing) -> None:
+        nonlocal seconds, said
+        state = pending_text(pending, thawing.later, time.time())
+        if state != said and not show.draws:
+            show.note(f"{state}; looking again in {time_text(seconds)}")
+        said = state
+        show.wait(thawing._replace(look_at=time.time() + seconds))
         time.sleep(seconds)
+        show.wait(None)
         if interval is None:
             seconds = min(seconds * 1.5, _LAST_POLL_SECONDS)
 

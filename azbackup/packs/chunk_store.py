@@ -8,7 +8,7 @@ file never asks. Packs that a killed run had uploaded are adopted from the journ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from azbackup.crypto.sealing import SEAL_BYTES, seal_chunk
 from azbackup.errors import Damaged
@@ -22,15 +22,23 @@ from azbackup.packs.layout import fault_of
 from azbackup.packs.packer import Packer
 from azbackup.packs.run import Run
 from azbackup.packs.uploader import PackUploader
+from azbackup.progress import Work
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
+
+Tell = Callable[[Work, int], None]
+
+
+def _silent(_work: Work, _size: int) -> None:
+    """Nobody wants to know."""
 
 
 class ChunkStore:
     """The chunks of one partition, as one run sees and extends them. Not for use by two threads."""
 
-    def __init__(self, partition: Partition, catalog: Catalog, run: Run, *, fresh: bool) -> None:
-        """`fresh`: nothing is stored yet, so nothing needs to be read."""
+    def __init__(self, partition: Partition, catalog: Catalog, run: Run, tell: Tell = _silent, *, fresh: bool) -> None:
+        """`fresh`: nothing is stored yet, so nothing needs to be read. `tell` hears what becomes of the bytes."""
+        self._tell = tell
         self._partition = partition
         self._catalog = catalog
         self._journal = run.journal
@@ -67,6 +75,9 @@ class ChunkStore:
             if chunk_id not in known:
                 known.add(chunk_id)
                 self._seal(self._compressor.add(chunk_id, plain))
+            else:
+                self._tell("saved", len(plain))
+            self._tell("read", len(plain))
         return b"".join(ids), size
 
     def holds(self, chunks: bytes) -> bool:
@@ -92,6 +103,7 @@ class ChunkStore:
                 self._uploads.send(full)
             with self._packer.add(chunk_id, sealed_size, plain_size) as room:
                 seal_chunk(self._chunk_key, chunk_id, parts, room)
+            self._tell("stored", sealed_size)
 
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""

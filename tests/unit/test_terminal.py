@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 
-import pytest
-
-from azbackup.cli.output.terminal import BarProgress, JsonProgress, LineProgress
+from azbackup.cli.output.terminal import JsonProgress, LineProgress
 
 NASTY = "a\x1b[2Jb\rc\nd\x07\x9b31m\u202egpj.\u2028\udcff\x00\t\x7f"
 
@@ -47,23 +45,6 @@ def test_json_is_one_object_a_line() -> None:
     assert events[0]["path"].encode("utf-8", "surrogateescape") == b"\n\xff"
     assert events[1]["message"] == NASTY
     out.getvalue().encode("ascii")
-
-
-def test_the_bar_is_one_clean_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redrawn in place, never wider than the terminal, no path can break out of it."""
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr("azbackup.cli.output.terminal._REDRAW_SECONDS", 0.0)
-    out = io.StringIO()
-    bar = BarProgress("backup.py", out)
-    bar.stage("backing up", 10, 10_000_000)
-    for number in range(20):
-        bar.advance(NASTY.encode("utf-8", "surrogateescape") * number, 1, 1_000_000)
-    bar.note("a note")
-    bar.close()
-    drawn = out.getvalue().split("\r\x1b[K")
-    assert all(len(each.rstrip("\n")) <= 99 for each in drawn)
-    assert all(each.rstrip("\n").isprintable() for each in drawn)
-    assert "backup.py: a note\n" in drawn
 
 
 def test_a_summary_is_for_its_reader() -> None:

@@ -163,6 +163,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object per line on stdout")
+    output.add_argument(
+        "--progress",
+        choices=("auto", "lines", "json", "none"),
+        default="auto",
+        help="auto (default): drawn on a terminal, with -v lines elsewhere; lines: one now and then; json: an event "
+        "a second (with --json)",
+    )
     output.add_argument("--quiet", action="store_true", help="print problems and errors only")
     output.add_argument(
         "-v", "--verbose", action="count", default=0, help="-v: more; -vv: also a traceback for every error"

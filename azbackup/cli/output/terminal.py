@@ -1,4 +1,4 @@
-"""How a run shows itself: a bar on a terminal, problems and one line from cron, or JSON lines.
+"""How a run shows itself: problems and its last line, or JSON lines; and its progress, where somebody watches.
 
 Text for people goes to stderr, JSON to stdout.
 """
@@ -6,24 +6,20 @@ Text for people goes to stderr, JSON to stdout.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from json import dumps
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from azbackup.cli.output.problems import Problems
-from azbackup.cli.output.text import clean, size_text, time_text, write
+from azbackup.cli.output.text import clean, write
 
-_REDRAW_SECONDS = 0.1
+if TYPE_CHECKING:
+    from azbackup.cli.output.clock import Clock
+    from azbackup.packs.thaw.states import Thawing
+    from azbackup.progress import Forecast, Traffic, Work
+
 _KEPT = 1000  # lines about damage
-
-
-def _columns() -> int:
-    """The terminal's width, 80 where it has none."""
-    try:
-        return os.get_terminal_size(2).columns or 80
-    except (OSError, ValueError):
-        return 80
 
 
 class LineProgress:
@@ -41,17 +37,65 @@ class LineProgress:
         self.damaged: list[str] = []  # the first ones
         self.damages = 0
         self.problems = Problems()
+        self.clock: Clock | None = None  # by which the run's progress is shown, where it is
 
-    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
-        """Nothing to show."""
+    @property
+    def traffic(self) -> Traffic | None:
+        """Where bytes over the wire are to be counted; None while nobody looks."""
+        return None if self.clock is None else self.clock.speeds.traffic
+
+    @property
+    def draws(self) -> bool:
+        """Whether what a run waits for is drawn anew all the time."""
+        return self.clock is not None and self.clock.view.draws
+
+    def prepare(self) -> None:
+        """There will be something to show: what takes a while may begin."""
+        if self.clock is not None:
+            self.clock.start()
+
+    def stage(self, name: str, files: int = 0, size: int = 0, fetch: int = 0) -> None:
+        """Shows what is done from now on."""
+        if self.clock is not None:
+            self.clock.begin()
+            self.clock.figures.begin(name, files, size, fetch)
+
+    def expect(self, count: Callable[[Forecast], None]) -> None:
+        """Counts ahead in a run that lasts."""
+        if self.clock is not None:
+            self.clock.count_ahead(count)
+
+    def hold(self, path: bytes, size: int, done: int = 0) -> None:
+        """Shows the path in hand."""
+        if self.clock is not None:
+            self.clock.figures.hold(path, size, done)
+
+    def count(self, work: Work, size: int) -> None:
+        """Shows that it moves."""
+        if self.clock is not None:
+            self.clock.figures.count(work, size)
 
     def advance(self, path: bytes, files: int, size: int) -> None:
-        """Nothing to show."""
+        """Shows what is done."""
+        if self.clock is not None:
+            self.clock.figures.advance(path, files, size)
+
+    def wait(self, thawing: Thawing | None) -> None:
+        """Shows that the run waits for packs; None: it goes on."""
+        if self.clock is not None:
+            self.clock.figures.thawing = thawing
 
     def problem(self, path: bytes, message: str) -> None:
         """Prints the path and what is wrong with it, unless many had the same: `tell_rest` counts those."""
-        if self.problems.add(path, message):
+        if self._add_problem(path, message):
             self.line(f"{os.fsdecode(path) or '.'}: {message}")
+
+    def _add_problem(self, path: bytes, message: str) -> bool:
+        """Counts it; whether it is to be shown."""
+        shown = self.problems.add(path, message)
+        if self.clock is not None:
+            self.clock.figures.problems = self.problems.count
+        return shown
 
     def note(self, message: str) -> None:
         """Prints the message, unless quiet."""
@@ -93,75 +137,31 @@ class LineProgress:
             self.note(text)
 
     def line(self, text: str) -> None:
-        """Writes `program: text`."""
-        write(self.out, f"{self.program}: {clean(text)}\n")
+        """Writes `program: text`, above what is drawn."""
+        shown = f"{self.program}: {clean(text)}\n"
+        if self.clock is not None:
+            self.clock.view.above(shown)
+        else:
+            write(self.out, shown)
 
     def close(self) -> None:
-        """Nothing is left on the screen."""
-
-
-class BarProgress(LineProgress):
-    """A line that is redrawn: files, bytes, speed, time left, the path in hand."""
-
-    def __init__(self, program: str, out: TextIO | None) -> None:
-        super().__init__(program, out, quiet=False)
-        self._name = ""
-        self._begin(0, 0)
-
-    def _begin(self, files: int, size: int) -> None:
-        self._of_files, self._of_size = files, size
-        self._files = self._size = 0
-        self._started = self._drawn = time.monotonic()
-        self._shown = False
-
-    def stage(self, name: str, files: int = 0, size: int = 0) -> None:
-        """Starts the line anew."""
-        self._name = name
-        self._begin(files, size)
-
-    def advance(self, path: bytes, files: int, size: int) -> None:
-        """Redraws, ten times a second at most."""
-        self._files += files
-        self._size += size
-        now = time.monotonic()
-        if now - self._drawn >= _REDRAW_SECONDS:
-            self._drawn = now
-            self._draw(path, now - self._started)
-
-    def _draw(self, path: bytes, seconds: float) -> None:
-        speed = self._size / seconds
-        total = f" of {size_text(self._of_size)}" if self._of_size >= self._size else ""
-        left = (self._of_size - self._size) / speed if total and speed else 0
-        eta = f", {time_text(left)} left" if left else ""
-        text = f"{self._name}: {self._files:,} files, {size_text(self._size)}{total}, {size_text(speed)}/s{eta}"
-        width = _columns() - 1
-        room = width - len(text) - 2
-        if room > 12:
-            name = clean(os.fsdecode(path))
-            text += "  " + (name if len(name) <= room else "..." + name[len(name) - room + 3 :])
-        write(self.out, "\r\x1b[K" + text[:width])
-        self._shown = True
-
-    def line(self, text: str) -> None:
-        """Writes above the bar."""
-        self.close()
-        super().line(text)
-
-    def close(self) -> None:
-        """Takes the bar off the screen."""
-        if self._shown:
-            write(self.out, "\r\x1b[K")
-            self._shown = False
+        """Takes what is drawn off the screen, for good."""
+        if self.clock is not None:
+            self.clock.end()
 
 
 class JsonProgress(LineProgress):
-    """One JSON object a line on stdout: `event` is problem, note, damage, plan, error or summary."""
+    """One JSON object a line on stdout: `event` is problem, note, damage, plan, progress, error or summary."""
 
     json = True
 
+    def __init__(self, program: str, out: TextIO | None, *, quiet: bool) -> None:
+        super().__init__(program, out, quiet=quiet)
+        self._lock = threading.Lock()  # the clock's thread writes events, too
+
     def problem(self, path: bytes, message: str) -> None:
         """{"event": "problem", "path", "message"}, one for each."""
-        self.problems.add(path, message)
+        self._add_problem(path, message)
         self.event("problem", path=os.fsdecode(path), message=message)
 
     def tell_rest(self) -> None:
@@ -177,4 +177,5 @@ class JsonProgress(LineProgress):
 
     def event(self, event: str, **values: Any) -> None:
         """Writes {"event": event} with the values."""
-        write(self.out, dumps({"event": event, **values}) + "\n")
+        with self._lock:
+            write(self.out, dumps({"event": event, **values}) + "\n")

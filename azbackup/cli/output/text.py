@@ -42,8 +42,8 @@ def time_text(seconds: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """A Unix time, as people compare it with the wall clock."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+    """A Unix time as the wall clock here shows it, with the name of its zone."""
+    return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(seconds))
 
 
 def hours_text(hours: float) -> str:

@@ -98,6 +98,7 @@ class EntryReader:
             raise Unreadable(str(error.strerror)) from None
         try:
             said = entry.size
+            self._notices.hold(found.path, said)
             limit = said or _UNSIZED
             entry.chunks, entry.size = self._store.store(descriptor, said, limit)
             self.read += entry.size

@@ -34,6 +34,10 @@ class Notices:
         if _is_new(path, self._problems):
             self._progress.problem(path, message)
 
+    def hold(self, path: bytes, size: int) -> None:
+        """A path is read from now on."""
+        self._progress.hold(path, size)
+
     def done(self, entry: Entry, old: Entry | None, *, same: bool) -> None:  # noqa: ARG002  a preview wants them
         """An entry that is no directory is dealt with; `old` is what the last snapshot has, `same`: and that is it."""
         self._progress.advance(entry.path, 1, entry.size)

@@ -14,10 +14,12 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from azbackup.commands.backup.changes import Comparison, wants_full
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.exclusions import Exclusions
+from azbackup.commands.backup.forecast import count_ahead
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.owners import group_names, user_names
@@ -79,7 +81,7 @@ class Backup:
         self._records = partition.records
         self._run = run
         self._progress = progress
-        self._store = ChunkStore(partition, catalog, run, fresh=job.fresh)
+        self._store = ChunkStore(partition, catalog, run, progress.count, fresh=job.fresh)
         self._notices = Notices(progress)
         mapped = Mapped(run.clock.now_ns(), beside(mapped_for_writing))
         self._reader = EntryReader(self._store, run.clock.now_ns, mapped, self._notices, rereads=job.rereads)
@@ -97,6 +99,7 @@ class Backup:
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
             read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
             self._notices.finish()
+            self._progress.stage("sending the last packs")
             pack_rows = self._store.finish()
             if stream is None:
                 self._check_still_there(root)
@@ -132,6 +135,7 @@ class Backup:
     def _read_stream(self, descriptor: int, parent: Snapshot | None, stream: Stream) -> _Read:
         """Stores what comes out of a descriptor, as one file. Raises AzbackupError if it is not whole."""
         self._progress.stage("backing up", 1, parent.totals.size if parent else 0)
+        self._progress.hold(stream.name, 0)
         reading = StreamReading(stream.name, self._run.clock.now_ns())
         chunks, size = self._store.store(descriptor, 0, sys.maxsize)
         stream.finish()
@@ -156,6 +160,9 @@ class Backup:
         """One pass over the tree; `below` are the layers that the snapshot's own one goes on top of."""
         expected = parent.totals if parent else Totals()
         self._progress.stage("backing up", expected.files, expected.size)
+        since_ns = parent.started_ns if parent and not self._job.rereads else 0
+        job = self._job
+        self._progress.expect(partial(count_ahead, job.source, job.rules, job.cache, since_ns))
         exclusions = Exclusions(self._job.rules)
         scanned = OwnFiles(self._job.cache).left_out_of(scan(root, exclusions))
         comparison = Comparison(scanned, base, self._reader, self._notices, full=not below)
@@ -175,6 +182,7 @@ class Backup:
     def _commit(
         self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord], after: int
     ) -> Snapshot:
+        self._progress.stage("committing")
         totals = read.tally.totals
         totals.read = self._reader.read
         totals.packs, totals.stored = self._store.packs, self._store.size

@@ -35,6 +35,7 @@ class WantedFile:
     entry: Entry
     pieces: list[Piece]
     left: int = 0
+    written: int = 0  # bytes, in this round
     failed: bool = False
     lost: bool = False
     put_off: bool = False
@@ -55,6 +56,9 @@ class Listener(Protocol):
 
     def damaged(self, what: str) -> None:
         """Stored data did not open."""
+
+    def wrote(self, entry: Entry, size: int, done: int) -> None:
+        """`size` more bytes of the file are there, `done` in all."""
 
     def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:
         """Whether a step at the destination worked; a failure is named."""
@@ -92,7 +96,7 @@ class Fetcher:
         uses: dict[int, Wanted] = {}
         self._rejected.clear()
         for file in files:
-            file.left, file.put_off, file.moved = len(file.pieces), False, False
+            file.left, file.written, file.put_off, file.moved = len(file.pieces), 0, False, False
             for pack, chunk, offset in file.pieces:
                 uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
             if not file.pieces:
@@ -100,6 +104,8 @@ class Fetcher:
         reads = [(number, span) for number in sorted(uses) for span in spans(packs[number], sorted(uses[number]))]
         results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
         for number, span in reads:
+            first = uses[number][span.chunks[0]][0][0]
+            self._listener.wrote(first.entry, 0, first.written)  # it is in hand while its bytes are waited for
             self._restore(packs, number, span, next(results), uses[number])
         self._settle()
         return [file for file in files if file.put_off and not file.failed]
@@ -174,6 +180,8 @@ class Fetcher:
             self._destination.discard(file.entry.path)
             return
         file.left -= 1
+        file.written += len(plain)
+        self._listener.wrote(file.entry, len(plain), file.written)
         if file.left == 0:
             self._finish(file)
 

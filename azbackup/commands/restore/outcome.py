@@ -15,7 +15,7 @@ from azbackup.filesystem.directories import Unwritable, out_of_space
 from azbackup.filesystem.scanner import Filter
 from azbackup.format.model import Entry
 from azbackup.packs.thaw.policy import ThawOptions
-from azbackup.packs.thaw.states import Pending, Staged
+from azbackup.packs.thaw.states import Pending, Staged, Thawing
 from azbackup.progress import Progress
 from azbackup.records.selection import Selection
 from azbackup.storage.prices import Prices
@@ -29,7 +29,7 @@ class RestoreRequest:
     restored part has and the snapshot has not is removed, but for what the rules of its backup left out: that is stored
     nowhere. `spares` makes a filter of those rules for each prefix. `privileges`: setuid bits, devices and the like
     come back.
-    `wait` is called between two looks, with what is pending and how many packs wait for the budget; None: do not stay.
+    `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
     `tell` hears the plan before anything is done. `now` is the clock, Unix seconds.
     """
 
@@ -48,7 +48,7 @@ class RestoreRequest:
     plan_only: bool = False
     dry_run: bool = False
     tell: Callable[[Estimate], None] | None = None
-    wait: Callable[[Pending | None, int], None] | None = None
+    wait: Callable[[Pending | None, Thawing], None] | None = None
 
     @property
     def policy(self) -> str:
@@ -110,6 +110,11 @@ class Recorder:
         self.result.files += 1
         self.result.size += entry.size
         self.progress.advance(entry.path, 1, entry.size)
+
+    def wrote(self, entry: Entry, size: int, done: int) -> None:
+        """More of the file is there."""
+        self.progress.hold(entry.path, entry.size, done)
+        self.progress.count("written", size)
 
     def failed(self, entry: Entry, why: str) -> None:
         """The path could not be restored."""

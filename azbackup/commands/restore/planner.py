@@ -78,7 +78,7 @@ class Planner:
         possible = self._sort_kinds(entries)
         groups = hard_links(possible)
         self._needs.find(groups)
-        self._recorder.progress.stage("restoring", len(groups), sum(group[0].size for group in groups))
+        self._recorder.progress.stage("planning", len(groups), sum(group[0].size for group in groups))
         for group in groups:
             self._add_group(group)
         self._needs.index.forget()

@@ -125,6 +125,7 @@ class Restore:
         for entry in plan.specials:
             attempt(entry, partial(to.make_special, entry))
         waiting = self._files(plan, to)
+        self._recorder.progress.stage("setting modes and times")
         for entry in plan.mended:
             attempt(entry, partial(to.mend, entry))
         if not waiting:
@@ -141,6 +142,8 @@ class Restore:
     def _files(self, plan: Plan, to: Destination) -> set[bytes]:
         """Restores files as their packs come, and links to them; the paths of files that still wait at the end."""
         files, links = plan.files, plan.links
+        size, fetch = sum(file.entry.size for file in files), plan.estimate.read_bytes
+        self._recorder.progress.stage("restoring", len(files), size, fetch)
         if links and not to.can_link():
             files = files + [WantedFile(link.entry, link.pieces) for link in links if not link.right]
             links = []

@@ -17,7 +17,7 @@ from azbackup.format.model import Entry
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
-from azbackup.packs.thaw.states import Pending
+from azbackup.packs.thaw.states import Pending, Thawing
 
 _MARK_AGAIN_SECONDS = 24 * 3600.0  # long before others forget a mark
 
@@ -64,7 +64,7 @@ class Scheduler:
         self._later_packs = 0
 
     def run(
-        self, todo: list[WantedFile], listener: Listener, wait: Callable[[Pending | None, int], None] | None
+        self, todo: list[WantedFile], listener: Listener, wait: Callable[[Pending | None, Thawing], None] | None
     ) -> Waiting:
         """Restores what comes; what still waits. `wait` is called between two looks, None: do not stay."""
         retried = False
@@ -89,7 +89,7 @@ class Scheduler:
             elif put_off and not retried:
                 retried = True
             elif wait is not None:
-                wait(self._pending, self._later_packs)
+                wait(self._pending, self._thawing(todo))
             else:
                 break
             self._look_again(listener, packs_too=bool(put_off), stays=wait is not None)
@@ -119,6 +119,14 @@ class Scheduler:
         """The packs of the files, in the order in which they are needed."""
         numbers = dict.fromkeys(pack for file in todo for pack, _, _ in file.pieces)
         return [self._packs[number] for number in numbers]
+
+    def _thawing(self, todo: list[WantedFile]) -> Thawing:
+        """How far the thawing of this restore is."""
+        states = [self._thaw.states.state(pack) for pack in self._packs]
+        thawed = states.count(State.THAWED)
+        packs = thawed + states.count(State.PENDING) + states.count(State.ARCHIVED)
+        since, until = (self._pending.since, self._pending.until) if self._pending else (0.0, 0.0)
+        return Thawing(thawed, packs, self._later_packs, len(todo), since, until)
 
     def _sort(self, todo: list[WantedFile], listener: Listener) -> tuple[list[WantedFile], list[WantedFile]]:
         """(the files whose packs can all be read now, those that wait); one with a missing pack is named and gone."""

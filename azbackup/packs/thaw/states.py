@@ -31,6 +31,22 @@ class Pending:
     until: float
 
 
+class Thawing(NamedTuple):
+    """A restore that waits: of its `packs` that had to thaw so many have, and `files` are to come.
+
+    `later` packs wait for the next hour's budget. Unix times, 0.0 where unknown: the first ask, the latest arrival,
+    the next look.
+    """
+
+    thawed: int
+    packs: int
+    later: int
+    files: int
+    since: float
+    until: float
+    look_at: float = 0.0
+
+
 class Staged(NamedTuple):
     """Thawed copies in the staging container: how many, and their bytes."""
 

@@ -20,6 +20,7 @@ Clock = Callable[[], float]
 
 _SLOW_SECONDS = 60.0  # of waiting, in which ...
 _SLOW_BYTES = 1024  # ... so much must come, once an answer has begun
+_BLOCK_BYTES = 64 * 1024  # that a body which is read bit by bit is sent in
 
 
 class Progress:
@@ -113,6 +114,6 @@ def _pool(kind: Any, connection: Any, clock: Clock, *arguments: Any, **options: 
 
 
 def _connection(kind: Any, clock: Clock, *arguments: Any, **options: Any) -> Any:
-    connection = kind(*arguments, **options)
+    connection = kind(*arguments, **{"blocksize": _BLOCK_BYTES, **options})
     connection.response_class = partial(_Answer, clock)
     return connection

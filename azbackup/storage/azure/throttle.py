@@ -6,7 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from azbackup.progress import Traffic
+
 _BURST_SECONDS = 0.1
+_BLOCK_SECONDS = 0.25  # the most that one block of a body takes: whoever watches sees it move
+_LEAST_BLOCK = 1024
 
 
 class Throttle:
@@ -18,6 +22,11 @@ class Throttle:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._free_at = clock()
+
+    @property
+    def block_bytes(self) -> int:
+        """What passes in a moment."""
+        return max(_LEAST_BLOCK, int(self._rate * _BLOCK_SECONDS))
 
     def take(self, size: int) -> None:
         """Returns when `size` more bytes may pass."""
@@ -31,27 +40,34 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Limits:
-    """The paces that were allowed; None for as fast as it goes."""
+    """The paces that were allowed; None for as fast as it goes. `traffic` counts what passes, where somebody looks."""
 
     upload: Throttle | None = None
     download: Throttle | None = None
+    traffic: Traffic | None = None
 
 
 class PacedBody:
-    """The body of a request, handed over at a pace. Looks like a file to whoever sends it."""
+    """The body of a request, handed over at a pace, and counted. Looks like a file to whoever sends it."""
 
-    def __init__(self, data: bytes, pace: Throttle) -> None:
+    def __init__(self, data: bytes, pace: Throttle | None, traffic: Traffic | None = None) -> None:
         self._view = memoryview(data)
         self._at = 0
         self._pace = pace
+        self._traffic = traffic
 
     def __len__(self) -> int:
         return len(self._view)
 
     def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, all that are left when negative; b'' at the end."""
+        """The next `size` bytes or fewer, all that are left when negative; b'' at the end."""
+        if self._pace is not None and size > self._pace.block_bytes:
+            size = self._pace.block_bytes
         end = len(self._view) if size < 0 else min(len(self._view), self._at + size)
         part = bytes(self._view[self._at : end])
         self._at = end
-        self._pace.take(len(part))
+        if self._pace is not None:
+            self._pace.take(len(part))
+        if self._traffic is not None:
+            self._traffic.add(sent=len(part))
         return part

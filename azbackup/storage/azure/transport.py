@@ -19,10 +19,11 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from azbackup.storage.azure.answers import Asked, flaw
 from azbackup.storage.azure.connections import Adapter, Clock
-from azbackup.storage.azure.throttle import Limits, PacedBody, Throttle
+from azbackup.storage.azure.throttle import Limits, PacedBody
 
 _BLOCK_BYTES = 256 * 1024  # read from a connection at once: smaller ones take a third of a restore's time, larger ones
 # are no faster
+_WATCHED_BYTES = 64 * 1024  # a body of more than that is counted while it leaves
 _NETWORK_HINT = "check the account name and the network, then run the same command again"
 _BROKEN = "the connection broke off"
 _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
@@ -53,9 +54,10 @@ class NobodyAnswered(ServiceResponseError):
 class _Session(requests.Session):
     """Whole answers of whoever was asked."""
 
-    def __init__(self, download: Throttle | None, clock: Clock) -> None:
+    def __init__(self, limits: Limits, clock: Clock) -> None:
         super().__init__()
-        self._download = download
+        self._download = limits.download
+        self._traffic = limits.traffic
         self.auth = _signed_already
         for scheme in ("http://", "https://"):
             self.mount(
@@ -86,6 +88,8 @@ class _Session(requests.Session):
         for block in response.iter_content(_BLOCK_BYTES):
             if self._download is not None:
                 self._download.take(len(block))
+            if self._traffic is not None:
+                self._traffic.add(received=len(block))
             blocks.append(block)
         return b"".join(blocks)
 
@@ -102,12 +106,13 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # loaded lazily by az
     """
 
     def __init__(self, counts: Counter[str], limits: Limits, clock: Clock, **options: Any) -> None:
-        session = _Session(limits.download, clock)
+        session = _Session(limits, clock)
         # A body that was read already is handed on in one piece: a slice of all of it is no copy.
         super().__init__(session=session, connection_data_block_size=1 << 40, **options)
         self._counts = counts
         self._lock = threading.Lock()
         self._upload = limits.upload
+        self._traffic = limits.traffic
         self._mine = threading.local()
 
     @property
@@ -125,13 +130,18 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # loaded lazily by az
             self._counts[billing_class(request.method, request.url)] += 1
         self.forget()
         body = request.data
-        if self._upload is not None and isinstance(body, bytes):
-            request.data = PacedBody(body, self._upload)
+        watched = self._traffic is not None and isinstance(body, bytes) and len(body) > _WATCHED_BYTES
+        if isinstance(body, bytes) and (self._upload is not None or watched):
+            request.data = PacedBody(body, self._upload, self._traffic)
+        if self._traffic is not None:
+            self._traffic.begin()
         try:
             response = super().send(request, **options)
+            self._mine.answered = True
         finally:
             request.data = body
-        self._mine.answered = True
+            if self._traffic is not None:
+                self._traffic.end(answered=self.answered)
         return response
 
 

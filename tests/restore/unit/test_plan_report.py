@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 import pytest
 from hypothesis import given
@@ -50,13 +51,15 @@ def test_everything_else_is_kept(words: list[str]) -> None:
         (
             Pending(3, 10, 1_000_000_000, 1_000_003_600),
             0,
-            "3 packs (10 B) thawing since 2001-09-09 01:46 UTC, all there by 2001-09-09 02:46 UTC at the latest",
+            "3 packs (10 B) thawing since 2001-09-09 02:46 CET, all there by 2001-09-09 03:46 CET at the latest",
         ),
-        (Pending(3, 10, 900_000_000, 900_003_600), 0, "3 packs (10 B) thawing since 1998-07-09 16:00 UTC"),
+        (Pending(3, 10, 900_000_000, 900_003_600), 0, "3 packs (10 B) thawing since 1998-07-09 17:00 CET"),
     ],
 )
-def test_pending(pending: Pending | None, later: int, text: str) -> None:
-    """Since when and until when, as far as it is known and not over."""
+def test_pending(pending: Pending | None, later: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since when and until when, by the clock here, as far as it is known and not over."""
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
     assert pending_text(pending, later, now=1_000_000_060.0) == text
 
 
