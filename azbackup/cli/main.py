@@ -24,7 +24,7 @@ from azbackup.cli.output.terminal import JsonProgress, LineProgress
 from azbackup.cli.output.watching import watch
 from azbackup.cli.passwords import password_of
 from azbackup.cli.session import Session, Vault, open_vault, utc_now
-from azbackup.cli.sources import Asked, each_source, sources_of, tell_nested
+from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested
 from azbackup.cli.status import print_error, print_traceback, show_bug
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.errors import AzbackupError, Status
@@ -127,6 +127,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     asked = Asked(rules_of(args), load_prices(args.prices), args.tier, stream)
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]
     tell_nested(sources, show)
+    tell_misplaced(sources, asked.rules, show)
     vault = open_vault(args, show)
     if args.dry_run:
         return _dry_run(args, show, vault, sources, asked)

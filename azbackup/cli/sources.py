@@ -87,6 +87,18 @@ def tell_nested(sources: list[bytes], show: LineProgress) -> None:
                 )
 
 
+def tell_misplaced(sources: list[bytes], rules: Rules, show: LineProgress) -> None:
+    """A note for each pattern that begins with the path of a directory: it is relative to that directory."""
+    for pattern in rules.patterns.patterns:
+        path = pattern.text.removeprefix("!")
+        for source in (os.fsdecode(each) for each in sources if each != b"/"):
+            if path.rstrip("/") == source or path.startswith(source + "/"):
+                rest = path[len(source) :] or "/*"
+                show.note(
+                    f"{pattern}: patterns are relative to {source}, so that this matches nothing there; as in {rest}"
+                )
+
+
 def each_source(
     sources: list[bytes],
     action: Callable[[bytes], Status],
@@ -103,6 +115,8 @@ def each_source(
     statuses = []
     for source in sources:
         show.begin_next()
+        if len(sources) > 1:
+            show.event("source", source=os.fsdecode(source))
         try:
             statuses.append(action(source))
         except AzbackupError as error:

@@ -8,6 +8,7 @@ expression; here all of a list become one, so that a path that matches none cost
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,7 +18,12 @@ from azbackup.records.selection import one_line
 IGNORE_FILE = b".azbackupignore"  # a file of patterns, for the directory that it is in and all below
 # How pathspec ends an expression, and what that becomes for a whole path (of a directory: with a slash).
 _ENDS = (("(?:(?P<ps_d>/)|$)", "/?"), ("(?P<ps_d>/)", "/"))
+_STAR = "[^/]*"
+_TOKENS = re.compile(r"\[\^/\]\*|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+_ATOMIC = sys.version_info >= (3, 11)
+_MOST_STARS = 3  # before that
 _ANYWHERE = "(?:.+/)?"
+_GAP = "(?:/.+)?"
 _SPECIAL = {".": ".+", "/": ".*/.+", "(?P<ps_d>/)": ".*/"}
 
 
@@ -157,5 +163,38 @@ def _whole(regex: str) -> str:
     regex = regex.removeprefix("^")
     for end, exact in _ENDS:
         if regex.endswith(end):
-            return regex.removesuffix(end) + exact
-    return regex + ".+"  # `directory/**`: everything in it, at any depth, and not itself
+            return _hardened(regex.removesuffix(end)) + exact
+    return _hardened(regex) + ".+"  # `directory/**`: everything in it, at any depth, and not itself
+
+
+def _hardened(regex: str) -> str:
+    """The expression, in which no class matches a slash, and a `*` takes the first stretch that fits.
+
+    In a glob that is as good as any later one. Without it `*a*a*a*a*a*b` in an ignore file, which may be anybody's,
+    keeps a run busy for years with one long name. Raises ValueError where that cannot be prevented.
+    """
+    if not _ATOMIC and (regex.count(_STAR) > _MOST_STARS or regex.count(_GAP) > _MOST_STARS):
+        raise ValueError(f"more than {_MOST_STARS} stars need Python 3.11")
+    parts: list[str] = []
+    star = -1  # where the last `*` of this component is
+    for token in _TOKENS.findall(regex):
+        if token == _STAR:
+            if star >= 0 and _ATOMIC:
+                parts[star] = f"(?>{_STAR}?"
+                parts.append(")")
+            star = len(parts)
+        elif token in ("/", "(", ")"):
+            star = -1
+        is_class = token.startswith("[") and not token.startswith("[^/]")
+        parts.append(f"(?!/){token}" if is_class else token)
+    return _with_shortest_gaps("".join(parts)) if _ATOMIC else "".join(parts)
+
+
+def _with_shortest_gaps(regex: str) -> str:
+    """The same of `**`: each part is matched at the first place that fits."""
+    first, *others = regex.split(_GAP)
+    if not others:
+        return regex
+    if first.startswith(_ANYWHERE):
+        first = f"(?>(?:.+?/)??{first.removeprefix(_ANYWHERE)}(?=/))"
+    return "".join([first, *(f"(?>(?:/.+?)??{part}(?=/))" for part in others[:-1]), _GAP, others[-1]])

@@ -272,6 +272,15 @@ def test_delete_of_a_part(cli: Cli, tmp_path: Path) -> None:
     assert left == {"d/.azbackupignore", "d/e/a", "d/e/b.o", "f/b.o", "f/later"}
 
 
+def test_an_absolute_path_as_a_pattern(cli: Cli, tmp_path: Path) -> None:
+    """A note says that patterns are relative to the source: this one leaves out nothing."""
+    source = make(tmp_path / "source", "a/b", "c")
+    result = cli.backup(source, "--exclude", f"{source}/a")
+    assert f"{source}/a (--exclude): patterns are relative to {source}" in result.stderr
+    assert "as in /a\n" in result.stderr
+    assert stored(cli, source) == {"a", "a/b", "c"}
+
+
 def test_nothing_of_it_without_rules(cli: Cli, tmp_path: Path) -> None:
     """Without a rule nothing is left out, and neither the summary nor the snapshot has a word of it."""
     source = make(tmp_path / "source", ".cache/x", "node_modules/x")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 
 import pytest
 
@@ -41,6 +43,10 @@ def decides(found: PatternList, path: str) -> str:
         ("/*/*", ["d/a"], ["a", "d/a/b"]),
         ("a?c", ["abc", "a\nc"], ["a/c", "ac"]),
         ("[ab]*", ["ax", "b"], ["cx"]),
+        ("x[!a]", ["xb", "xb/"], ["x/", "xa", "x"]),
+        ("d/x[+-9]y", ["d/x.y"], ["d/x/y"]),
+        ("*a*.tar", ["ba.tar", "a.a.tar", "aa.tar"], ["b.tar"]),
+        ("**/a*b/**/c", ["axb/c", "x/ab/ab/x/c", "ab/d/c"], ["axb", "a/b/c"]),
         (r"\#a", ["#a"], ["a"]),
         (r"\!a", ["!a"], ["a"]),
         ("a b ", ["a b"], ["a b "]),
@@ -87,3 +93,15 @@ def test_nothing() -> None:
     """A list without patterns is empty, and decides nothing."""
     assert not patterns("", "# only a comment", "   ")
     assert decides(patterns(), "a") == ""
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*a*a*a*a*a*b", "*[!b]*[!b]*[!b]*[!b]*b", "**/a/**/a/**/a/**/a/**/a/**/b"])
+def test_many_stars(pattern: str) -> None:
+    """Any user's ignore file may be met: no pattern takes long, whatever the name is; or it is refused."""
+    started = time.process_time()
+    if sys.version_info >= (3, 11):
+        assert decides(patterns(pattern), "a/" * 1000 + "a" * 250) == ""
+    else:
+        with pytest.raises(UsageError, match="need Python 3.11"):
+            patterns(pattern)
+    assert time.process_time() - started < 1

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from azbackup.cli.options.backup import backup_parser
 from azbackup.cli.options.exclude import rules_of, size
 from azbackup.commands.backup.rules import Rules, kept_rules
+from azbackup.format.model import Layer, Snapshot, Totals
+from azbackup.format.payloads import encode_snapshot
+
+
+class OldTotals(msgspec.Struct):
+    """What an older version knows of totals."""
+
+    files: int = 0
+
+
+class Old(msgspec.Struct):
+    """What an older version knows of a snapshot."""
+
+    source: bytes
+    totals: OldTotals
 
 
 def given(*words: str) -> Rules:
@@ -65,3 +81,15 @@ def test_rules_that_are_too_many() -> None:
 def test_sizes(text: str, expected: int) -> None:
     """A number of bytes, or of their powers of 1024."""
     assert size(text) == expected
+
+
+def test_older_versions_read_such_a_snapshot() -> None:
+    """They pass over names that they do not know; without rules nothing is stored that they have not seen."""
+    totals = Totals(files=7, left_out=3, left_out_size=5)
+    snapshot = Snapshot(b"/s", "h", "r", 1, 2, [Layer("r", 1, 1)], totals, rules=[b"--exclude *.o"])
+    old = msgspec.msgpack.decode(encode_snapshot(snapshot), type=Old)
+    assert (old.source, old.totals.files) == (b"/s", 7)
+    plain = Snapshot(b"/s", "h", "r", 1, 2, [Layer("r", 1, 1)], Totals(files=7))
+    keys = msgspec.msgpack.decode(encode_snapshot(plain))
+    assert keys.keys() == {"source", "host", "run", "started_ns", "finished_ns", "layers", "totals"}
+    assert keys["totals"] == {"files": 7}
