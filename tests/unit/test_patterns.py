@@ -102,6 +102,6 @@ def test_many_stars(pattern: str) -> None:
     if sys.version_info >= (3, 11):
         assert decides(patterns(pattern), "a/" * 1000 + "a" * 250) == ""
     else:
-        with pytest.raises(UsageError, match="need Python 3.11"):
+        with pytest.raises(UsageError, match="stars need Python"):
             patterns(pattern)
     assert time.process_time() - started < 1
