@@ -56,13 +56,13 @@ def _make_root(path: bytes) -> bool:
     return True
 
 
-def already_holds(path: bytes, own: set[bytes]) -> bytes | None:
-    """The first path below the destination that is not in `own`; None when there is none but the writer's leftovers."""
+def already_holds(path: bytes, own: Callable[[bytes], bool]) -> bytes | None:
+    """The first path below the destination that is not its `own`; None when only the writer's leftovers are."""
     root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for found in scan(root):
             name = found.path.rpartition(b"/")[2]
-            if found.path and found.path not in own and not found.gone and not is_temporary(name):
+            if found.path and not own(found.path) and not found.gone and not is_temporary(name):
                 return found.path
     finally:
         os.close(root)

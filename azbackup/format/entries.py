@@ -1,4 +1,4 @@
-"""Streams of entries: into record payloads and back, and merged layer over layer. Pure, in path order throughout.
+"""Entries into the payloads of file records, and back. Pure, in path order throughout.
 
     payload = msgpack array of entries (each an array, fields in the order of model.Entry)
 
@@ -10,9 +10,10 @@ path; the others stay. Refuses streams out of order: whoever stored them did not
 
 from __future__ import annotations
 
+import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -24,8 +25,9 @@ from azbackup.format.paths import check_path, sort_keys
 
 MORE_CHUNKS = ITEM_CHUNKS
 _AT_ONCE_BYTES = 4 * 1024 * 1024  # a larger payload, which no writer made so far, is decoded one by one: less memory
-_REMOVED, _MORE = int(Kind.REMOVED), int(Kind.MORE)
-_LOST = _MORE + 1  # the kind of what stands for an entry that cannot be used; never stored
+_REMOVED, MORE = int(Kind.REMOVED), int(Kind.MORE)
+# Kinds that are never stored: of what stands for an item that cannot be used, and for one whose path nobody knows.
+LOST, HIDDEN = MORE + 1, MORE + 2
 _NUMBERED = re.compile(r" - at `\$\[(\d+)\][][.\d]*`")
 _PAYLOAD_BYTES = 1024 * 1024  # of msgpack: some 10,000 small files, whose ids do not compress: 350-600 KB sealed
 
@@ -102,69 +104,55 @@ def _pieces(entry: Entry) -> Iterator[Entry]:
         yield Entry(entry.path, int(Kind.MORE), chunks=entry.chunks[at : at + step])
 
 
-def read_entries(payloads: Iterable[bytes], *, full: bool = False, report: Report | None = None) -> Iterator[Entry]:
-    """The entries of one run's payloads; those of a `full` layer have no removals.
+def read_record(
+    payload: bytes, what: str, before: bytes | None, *, full: bool, report: Report | None
+) -> tuple[list[Entry], list[bytes]]:
+    """The items of a payload, and their places in path order; `before` is the path of the entry before.
 
-    Raises Damaged if they are out of order.
+    Those of a `full` layer have no removals.
 
-    An entry that cannot be used is told to `report`, and its path is one that is removed: what an older layer has
-    there is not what was. Without `report` it is Damaged.
+    Raises Damaged if they are out of order, or no items. An item that cannot be used is told to `report`, and one of
+    kind LOST stands for it, behind a removal of its path; or one of kind HIDDEN where its path cannot be read, whose
+    target says why, and which is told later. Without `report` it is Damaged.
     """
-    last: Entry | None = None
-    last_key = b""
-    parts: list[Entry] = []  # what follows the last entry and belongs to it
-    for payload in payloads:
-        for item, key in _items(payload, last, report, full=full):
-            if item.kind >= _MORE:
-                if last is None or last.path != item.path:
-                    raise Damaged("a file record holds chunks of no file")
-                parts.append(item)
-                continue
-            if last is not None:
-                if key <= last_key:
-                    raise Damaged("the entries of a file record are out of order")
-                if not parts:
-                    yield last
-                else:
-                    yield from _joined(last, parts, full=full)
-                    parts = []
-            last, last_key = item, key
-    if last is not None:
-        yield from _joined(last, parts, full=full)
-
-
-def _joined(entry: Entry, parts: list[Entry], *, full: bool) -> Iterator[Entry]:
-    """An entry with the chunks that came after it, put together once: they may be millions. A lost one is removed."""
-    if any(part.kind == _LOST for part in parts):
-        if not full:
-            yield Entry(entry.path, _REMOVED)
-        return
-    if parts:
-        if entry.kind != Kind.FILE:
-            raise Damaged("a file record holds chunks of no file")
-        entry.chunks = b"".join((entry.chunks, *(part.chunks for part in parts)))
-    yield entry
-
-
-def _items(payload: bytes, last: Entry | None, report: Report | None, *, full: bool) -> Iterable[tuple[Entry, bytes]]:
-    """The items of a payload, which comes after the `last` entry; each with its place in path order."""
     if array_length(payload) > ITEMS:
-        raise Damaged(f"a file record holds more than {ITEMS:,} items")
+        raise Damaged(f"{what} holds more than {ITEMS:,} items")
     if len(payload) <= _AT_ONCE_BYTES:
         try:
-            items = decoded(_decoder, payload, "a file record")
-            return zip(items, _checked(items, full=full), strict=True)
+            items = decoded(_decoder, payload, what)
+            keys = _checked(items, full=full)
         except Damaged:
             if report is None:
                 raise
-    return _one_by_one(payload, last.path if last is not None else None, report, full=full)
+        else:
+            if not all(map(operator.lt, keys, keys[1:])):
+                _check_order(items, keys, what)
+            return items, keys
+    pairs = list(_one_by_one(payload, what, before, report, full=full))
+    items, keys = [item for item, _ in pairs], [key for _, key in pairs]
+    _check_order(items, keys, what)
+    return items, keys
+
+
+def _check_order(items: list[Entry], keys: list[bytes], what: str) -> None:
+    """Damaged unless paths rise. Further chunks have the path of their file, which may be in the record before."""
+    last: bytes | None = None
+    for item, key in zip(items, keys, strict=True):
+        if item.kind == HIDDEN:
+            continue
+        further = item.kind >= MORE
+        if further and last not in (None, key):
+            raise Damaged(f"{what} holds chunks of no file")
+        if not further and last is not None and key <= last:
+            raise Damaged(f"the entries of {what} are out of order")
+        last = key
 
 
 def _one_by_one(
-    payload: bytes, before: bytes | None, report: Report | None, *, full: bool
+    payload: bytes, what: str, before: bytes | None, report: Report | None, *, full: bool
 ) -> Iterator[tuple[Entry, bytes]]:
-    """The same, each item by itself: one that cannot be used is told, and stands there as one of kind _LOST."""
-    for raw in decoded(_raw_decoder, payload, "a file record"):
+    """The same, each item by itself: one that cannot be used is told, and stands there as one of kind LOST."""
+    for raw in decoded(_raw_decoder, payload, what):
         try:
             entry = decoded(_entry_decoder, raw, "it")
             (key,) = _checked([entry], full=full)
@@ -174,12 +162,14 @@ def _one_by_one(
             message = f"the entry of {'some path' if path is None else repr(os.fsdecode(path))} is malformed: {reason}"
             if report is None:
                 raise Damaged(message) from None
+            if path is None:
+                yield Entry(b"", HIDDEN, target=os.fsencode(message)), b""
+                continue
             report(message)
-            if path is not None:
-                if path != before:  # else it was to be a part of that
-                    yield Entry(path, _REMOVED), order(path)
-                yield Entry(path, _LOST), order(path)
-                before = path
+            if path != before:  # else it was to be a part of that
+                yield Entry(path, _REMOVED), order(path)
+            yield Entry(path, LOST), order(path)
+            before = path
             continue
         yield entry, key
         before = entry.path
@@ -188,6 +178,18 @@ def _one_by_one(
 def _field(found: re.Match[str]) -> str:
     """The name of the field that msgspec numbers."""
     return f" as {Entry.__struct_fields__[int(found.group(1))]}"
+
+
+def first_path(payload: bytes) -> bytes | None:
+    """The path of a payload's first item, which alone is looked at. None where there is none to be seen."""
+    try:
+        at = {0xDC: 3, 0xDD: 5}.get(payload[0], 1)
+        at += {0xDC: 3, 0xDD: 5}.get(payload[at], 1)
+        size = {0xC4: 1, 0xC5: 2, 0xC6: 4}[payload[at]]
+    except (IndexError, KeyError):
+        return None
+    start = at + 1 + size
+    return payload[start : start + int.from_bytes(payload[at + 1 : start], "big")]
 
 
 def _path_of(raw: msgspec.Raw) -> bytes | None:
@@ -222,22 +224,3 @@ def _check_values(item: Entry) -> None:
         raise Damaged("an extended attribute has no name that there can be")
     if sum(len(name) + len(value) for name, value in item.xattrs) > XATTR_BYTES:
         raise Damaged(f"it has more than {XATTR_BYTES:,} bytes of extended attributes")
-
-
-def merge(below: Iterator[Entry], above: Iterator[Entry], *, final: bool) -> Iterator[Entry]:
-    """Two layers as one: where both have a path, `above` wins. `final` drops removals: the result is a state."""
-    upper = next(above, None)
-    for lower in below:
-        key = order(lower.path) if upper is not None else b""
-        while upper is not None and order(upper.path) < key:
-            if not (final and upper.kind == Kind.REMOVED):
-                yield upper
-            upper = next(above, None)
-        if upper is not None and upper.path == lower.path:
-            continue
-        if not (final and lower.kind == Kind.REMOVED):
-            yield lower
-    while upper is not None:
-        if not (final and upper.kind == Kind.REMOVED):
-            yield upper
-        upper = next(above, None)

@@ -10,34 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from azbackup.errors import Damaged
-from azbackup.format.entries import merge, read_entries
-from azbackup.format.labels import (
-    FILES_PREFIX,
-    PACK_PREFIX,
-    SNAPSHOT_PREFIX,
-    files_name,
-    snapshot_name,
-)
-from azbackup.format.model import Entry, Layer, PackId, PackRecord, SealedRecord, Snapshot
+from azbackup.format.labels import PACK_PREFIX, SNAPSHOT_PREFIX, snapshot_name
+from azbackup.format.layers import Item, State, merge, read_entries
+from azbackup.format.model import Layer, PackId, PackRecord, Snapshot
 from azbackup.format.payloads import decode_pack, decode_snapshot
+from azbackup.records.layer_rows import Rows, layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
 
 T = TypeVar("T")
-
-
-class _FileNames:
-    """The names of the file records of some layers. Told by their form: a layer may claim a million that are not."""
-
-    def __init__(self, layers: list[Layer]) -> None:
-        self._records: dict[str, int] = {}
-        for layer in layers:
-            self._records[layer.run] = max(layer.records, self._records.get(layer.run, 0))
-
-    def __contains__(self, name: object) -> bool:
-        run, _, digits = str(name).removeprefix(FILES_PREFIX).rpartition("-")
-        if run not in self._records or not (digits.isascii() and digits.isdigit()):
-            return False
-        return 1 <= int(digits) <= self._records[run] and name == files_name(run, int(digits))
 
 
 class Catalog:
@@ -99,44 +79,29 @@ class Catalog:
 
     # --- entries
 
-    def entries(self, snapshot: Snapshot) -> Iterator[Entry]:
-        """The state of the source at a snapshot, in path order. Raises Damaged if it does not decode."""
-        full, *changes = self.layers(snapshot.layers)
+    def entries(self, snapshot: Snapshot, *, whole: bool = False) -> State:
+        """The state of the source at a snapshot, in path order, and what is hidden of it.
+
+        With `whole` nothing may be: raises Damaged instead.
+        """
+        full, *changes = self.layers(snapshot.layers, whole=whole)
         if not changes:
-            return full
+            return State(full)
         above = changes[0]
         for newer in changes[1:]:
             above = merge(above, newer, final=False)
-        return merge(full, above, final=True)
+        return State(merge(full, above, final=True))
 
-    def layers(self, layers: list[Layer]) -> list[Iterator[Entry]]:
-        """What each of some layers says, removals too, in path order; their rows come by one query.
+    def layers(self, layers: list[Layer], *, whole: bool = False) -> list[Iterator[Item]]:
+        """What each of some layers says, removals and holes too, in path order; their rows come by one query."""
+        rows = layer_rows(self.records, layers)
+        return [self._layer(layer, rows, full=not number, whole=whole) for number, layer in enumerate(layers)]
 
-        Raises Damaged if it does not decode.
-        """
-        rows = self._layer_rows(layers)
-        return [self._layer(layer, rows, full=not number) for number, layer in enumerate(layers)]
-
-    def _layer_rows(self, layers: list[Layer]) -> dict[str, SealedRecord]:
-        """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""
-        if not layers:
-            return {}
-        wanted = _FileNames(layers)
-        runs = [layer.run for layer in layers]
-        first, last = f"{FILES_PREFIX}{min(runs)}-", f"{FILES_PREFIX}{max(runs)}-~"
-        return {row.name: row for row in self.records.rows(first, last, wanted) if row.name in wanted}
-
-    def _layer(self, layer: Layer, rows: dict[str, SealedRecord], *, full: bool) -> Iterator[Entry]:
-        def payloads() -> Iterator[bytes]:
-            for number in range(1, layer.records + 1):
-                name = files_name(layer.run, number)
-                row = rows.pop(name, None)
-                yield self.records.open(row) if row is not None else self.records.missing(name)
-
+    def _layer(self, layer: Layer, rows: Rows, *, full: bool, whole: bool) -> Iterator[Item]:
         def report(text: str) -> None:
             self.records.report(f"run {layer.run}: {text}")
 
-        return read_entries(payloads(), full=full, report=report)
+        return read_entries(layer_payloads(self.records, layer, rows), full=full, report=None if whole else report)
 
     # --- packs
 

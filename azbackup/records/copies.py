@@ -66,6 +66,10 @@ class Copies:
             if name.startswith(prefix)
         )
 
+    def files_of(self, run: str) -> set[str]:
+        """The names of a run's file records that have a copy."""
+        return {name for name in self._under(run + "-") if name.startswith(f"{FILES_PREFIX}{run}-")}
+
     def range(self, first: str, last: str) -> Iterator[SealedRecord]:
         """The records with first <= name < last, in the order of their names, as a table would give them."""
         records = self._under(SNAPSHOT_PREFIX if first.startswith(SNAPSHOT_PREFIX) else "")

@@ -51,16 +51,31 @@ class RecordStore:
 
     def open(self, row: SealedRecord) -> bytes:
         """A row's payload; its copy's where the row does not open. Raises Damaged if neither does."""
+        return self.read(row.name, row)[1]
+
+    def read(self, name: str, row: SealedRecord | None) -> tuple[SealedRecord, bytes]:
+        """A record that opens, and its payload: the row, or its copy where that is missing or does not open.
+
+        Raises Damaged if neither does.
+        """
+        if row is None:
+            found = self._from_copy(
+                name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage")
+            )
+            self.lost_rows += 1
+            self.report(f"row {name} is missing; its copy was used")
+            return found
         try:
-            return self.open_sealed(row)
+            return row, self.open_sealed(row)
         except Damaged as error:
             damage = error
         try:
-            return self.open_sealed(self._again(row))
+            row = self._again(row)
+            return row, self.open_sealed(row)
         except Damaged:
-            payload = self._from_copy(row.name, damage)
-            self.report(f"row {row.name} was altered; its copy was used")
-            return payload
+            found = self._from_copy(name, damage)
+            self.report(f"row {name} was altered; its copy was used")
+            return found
 
     def _again(self, row: SealedRecord) -> SealedRecord:
         """The row as the table has it: what did not open may have come from a cache."""
@@ -74,14 +89,12 @@ class RecordStore:
 
         Raises Damaged if there is none.
         """
-        payload = self._from_copy(name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage"))
-        self.lost_rows += 1
-        self.report(f"row {name} is missing; its copy was used")
-        return payload
+        return self.read(name, None)[1]
 
-    def _from_copy(self, name: str, otherwise: Damaged) -> bytes:
+    def _from_copy(self, name: str, otherwise: Damaged) -> tuple[SealedRecord, bytes]:
         try:
-            return self.open_sealed(self.copied(name))
+            row = self.copied(name)
+            return row, self.open_sealed(row)
         except Damaged:
             raise otherwise from None
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING
 
 from azbackup.errors import UsageError
+from azbackup.format.layers import State
 from azbackup.format.model import Entry, Kind
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class Watched:
     def unknown(self) -> set[bytes]:
         """The paths, as they were given, that none of the entries so far had."""
         return {path for path, root in self._paths.items() if root not in self._met}
+
+    def hidden(self, state: State) -> set[bytes]:
+        """Those of the unknown paths that may be in the snapshot all the same."""
+        return {path for path in self.unknown if (root := self._paths[path]) is not None and state.hides(root)}
 
 
 def matcher(flag: str, patterns: Sequence[str]) -> Matcher:

@@ -47,6 +47,11 @@ def latest_of_each_source(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
     return [snapshot for _, snapshot in sorted(latest_by_source(snapshots).items())]
 
 
+def not_known(path: bytes, snapshot: Snapshot) -> str:
+    """What is said of a path that a lost record may have held."""
+    return f"whether snapshot {snapshot.number} of {source_of(snapshot)} has {os.fsdecode(path)!r} is not known"
+
+
 def sources_text(sources: Iterable[Source]) -> str:
     """Sources for a message, as in: /etc on one, /etc on two."""
     return ", ".join(map(str, sorted(sources))) or "none"

@@ -41,18 +41,22 @@ class Adversary:
 
     def read(self, name: str) -> dict[str, object]:
         """Return what a record says."""
-        sealed = self._row(name)["d00"]
-        assert isinstance(sealed, bytes)
-        payload = decode_payload(open_record(self._keys, self._vault.partition, name, sealed))
-        found = msgspec.msgpack.decode(payload, strict=False)
+        found = msgspec.msgpack.decode(self.payload(name), strict=False)
         assert isinstance(found, dict)
         return found
+
+    def payload(self, name: str) -> bytes:
+        """Return a record's payload."""
+        sealed = self._row(name)["d00"]
+        assert isinstance(sealed, bytes)
+        return decode_payload(open_record(self._keys, self._vault.partition, name, sealed))
 
     def plant(self, name: str, payload: bytes) -> None:
         """Seal a record and put it into the table and into a copy."""
         sealed = seal_record(self._keys, self._vault.partition, name, encode_payload(payload))
         self._put({"RowKey": name, "d00": sealed})
-        copy = name if name.startswith("snapshot-") else name.removeprefix("pack-") + "-0001"
+        copy = name.removeprefix("files-") if name.startswith("files-") else name.removeprefix("pack-") + "-0001"
+        copy = name if name.startswith("snapshot-") else copy
         with BlobServiceClient.from_connection_string(self._vault.endpoints.connection_string) as service:
             blob = service.get_blob_client(self._vault.container, record_blob(self._vault.partition, copy))
             blob.upload_blob(frame([SealedRecord(name, sealed)]))
@@ -103,6 +107,46 @@ def test_a_malformed_record_ends_nobodys_runs(cli: Cli, source: Path, tmp_path: 
     (source / "three").write_bytes(b"three")
     found = cli.backup_summary(source, expect=13)
     assert (found["snapshot"], found["read"]) == (3, 5)
+
+
+def test_a_malformed_file_record_costs_itself(cli: Cli, tmp_path: Path) -> None:
+    """One of three: the others are restored, listed, found and planned, and the range is named; all say 13.
+
+    The next backup says so too, reads what is hidden alone, and is sound: after it all is well.
+    """
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(6):
+        (source / f"f{number}").write_bytes(b"%d" % number * 1000)
+    cli.backup(source)
+    adversary = Adversary(cli)
+    planted = adversary.read(SNAPSHOT % 1)
+    run = "20261201T000000Z-00000000000000aa"
+    items = msgspec.msgpack.decode(adversary.payload(f"files-{planted['run']}-0001"))
+    for number, payload in enumerate((items[:3], None, items[5:]), 1):
+        data = b"\x91" * 100_000 if payload is None else msgspec.msgpack.encode(payload)
+        adversary.plant(f"files-{run}-{number:04}", data)
+    adversary.plant(SNAPSHOT % 2, msgspec.msgpack.encode({**planted, "layers": [[run, 3, 7]]}))
+    result = cli.restore(tmp_path / "restored", expect=13)
+    assert sorted(path.name for path in (tmp_path / "restored").iterdir()) == ["f0", "f1", "f4", "f5"]
+    told = "the paths between 'f1' and 'f4' are not known"
+    assert told in result.stderr
+    plan = cli.restore(tmp_path / "other", "--plan", expect=13)
+    assert told in plan.stderr
+    assert not (tmp_path / "other").exists()
+    listed = cli("restore.py", "--list", expect=13)
+    assert told in listed.stderr
+    assert ["f2" in listed.stdout, "f4" in listed.stdout] == [False, True]
+    found = cli("restore.py", "--find", "f[24]", expect=13)
+    assert told in found.stderr
+    assert [line.split()[-1] for line in found.stdout.splitlines()] == ["1", "1-2"]  # of f2 and f4: the snapshots
+    alone = cli("restore.py", tmp_path / "other", "f2", expect=13)
+    assert "'f2' is not known" in alone.stderr
+    made = cli.backup_summary(source, expect=13)
+    assert (made["snapshot"], made["read"], made["packs"]) == (3, 2000, 0)
+    assert cli.backup_summary(source)["snapshot"] == 4
+    cli.restore(tmp_path / "whole")
+    assert differences(source, tmp_path / "whole") == []
 
 
 def test_a_key_record_that_costs_too_much_is_asked_about(cli: Cli, source: Path, tmp_path: Path) -> None:

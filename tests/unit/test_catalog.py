@@ -183,7 +183,7 @@ def test_a_gap_is_noticed(partition: Partition, number: int) -> None:
 
 @pytest.mark.parametrize("sealed", [None, b"", b"altered"], ids=repr)
 def test_a_lost_row_is_read_from_its_copy_and_said(partition: Partition, sealed: bytes | None) -> None:
-    """Gone, emptied or altered: the entries are right, and the damage names the record; without a copy: Damaged."""
+    """Gone, emptied or altered: the entries are right, and the damage names the record; without a copy: hidden."""
     name = f"files-{RUN % 2}-0001"
     if sealed is None:
         del partition.rows.table.rows["user1", name]
@@ -194,8 +194,13 @@ def test_a_lost_row_is_read_from_its_copy_and_said(partition: Partition, sealed:
     assert any(name in each for each in partition.show.damaged)
     del partition.blobs.blobs[f"user1/records/{RUN % 2}-0001"]
     catalog = partition.catalog()
+    second = catalog.snapshots()[1]
     with pytest.raises(Damaged, match=name):
-        list(catalog.entries(catalog.snapshots()[1]))
+        list(catalog.entries(second, whole=True))
+    state = catalog.entries(second)
+    assert list(state) == []
+    assert state.hides(b"")
+    assert any("all paths" in each and name in each for each in partition.show.damaged)
 
 
 def test_a_number_that_is_taken_is_the_next_one(partition: Partition) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
@@ -14,8 +14,9 @@ from azbackup.crypto.sealing import SEAL_BYTES
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.format import entries
 from azbackup.format.compression import decode_payload
-from azbackup.format.entries import MORE_CHUNKS, EntryWriter, merge, read_entries
+from azbackup.format.entries import MORE_CHUNKS, EntryWriter
 from azbackup.format.labels import RECORD_BYTES
+from azbackup.format.layers import Item, merge, read_entries
 from azbackup.format.model import Entry, Kind, order
 from azbackup.records.record_store import compressed
 
@@ -225,7 +226,7 @@ def test_layers_merge_as_dictionaries_would(full: list[Entry], changes: list[lis
             else:
                 model[entry.path] = entry
     # Of one path a layer holds the last word only.
-    above = iter(in_order(changes[0])) if changes else iter(())
+    above: Iterator[Item] = iter(in_order(changes[0])) if changes else iter(())
     for layer in changes[1:]:
         above = merge(above, iter(in_order(layer)), final=False)
     assert list(merge(iter(in_order(full)), above, final=True)) == in_order(list(model.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from azbackup.commands.browse.search import search
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
-from azbackup.format.entries import MORE_CHUNKS, EntryWriter
+from azbackup.format.entries import MORE_CHUNKS, EntryWriter, read_record
 from azbackup.format.labels import CHUNK_ID_BYTES, files_name
 from azbackup.format.model import Entry, Kind, Layer, SealedRecord, Snapshot, Totals, order
 from azbackup.records.catalog import Catalog
@@ -250,7 +251,7 @@ def test_no_more_is_held_than_matches() -> None:
 
 
 def test_a_lost_layer_hides_its_snapshots_only() -> None:
-    """The others are searched; which could not be, and why, is damage. No version is said to be in a hidden one."""
+    """Others are searched, and what later layers say; which are hidden, and why, is damage. A version ends there."""
     partition = Partition()
     full = partition.add(HOME, ROOT, file(b"a"))
     lost = partition.add(HOME, file(b"b"), on=full)
@@ -260,10 +261,10 @@ def test_a_lost_layer_hides_its_snapshots_only() -> None:
     partition.lose(lost[1])
     catalog = partition.catalog()
     found = partition.find("*", catalog=catalog)
-    assert found == [("/etc/a", 1, [(5, 5)]), ("/home/a", 1, [(1, 1), (4, 4)]), ("/home/c", 1, [(4, 4)])]
-    [damage] = [each for each in partition.show.damaged if "could not be searched" in each]
+    assert found == [("/etc/a", 1, [(5, 5)]), ("/home/a", 1, [(1, 1), (4, 4)]), ("/home/c", 1, [(3, 4)])]
+    [damage] = [each for each in partition.show.damaged if "could be searched in part only" in each]
     assert "2 snapshots from 2 on of /home" in damage
-    assert lost[1].run in damage
+    assert any(lost[1].run in each and "all paths" in each for each in partition.show.damaged)
 
 
 def test_altered_rows_are_read_from_their_copies() -> None:
@@ -357,28 +358,38 @@ def test_unknown_paths(small: Partition) -> None:
 
 
 def test_a_listing_that_meets_a_lost_record() -> None:
-    """What stands before it is told; that the rest is not is damage, and no path is said to be unknown."""
+    """All others are told; that a range is not is damage, and no path in it is said to be unknown."""
     partition = Partition(most=2000)
     [full] = partition.add(ETC, ROOT, *(file(b"%05d" % number) for number in range(300)))
     assert full.records > 3
     partition.rows.table.rows["user1", files_name(full.run, 3)] = b"altered"
     partition.blobs.blobs.clear()
-    found, unknown, damage = listed(partition, b"00001", b"nothing")
-    assert (found, unknown) == ([b"00001"], [])
-    assert any("is not listed to its end" in each for each in damage)
+    whole = listed(partition)[0]
+    lost = sorted({b"%05d" % number for number in range(300)} - set(whole))
+    assert len(lost) > 10
+    assert lost == [b"%05d" % number for number in range(int(lost[0]), int(lost[-1]) + 1)]
+    found, unknown, damage = listed(partition, b"00001", b"00299", lost[7], b"nothing")
+    assert (found, unknown) == ([b"00001", b"00299"], [b"nothing"])
+    between = f"between '{int(lost[0]) - 1:05}' and '{int(lost[-1]) + 1:05}' are not known: record {full.run}"
+    assert any(between.replace("record ", "record files-") in each for each in damage)
+    assert any(f"has '{lost[7].decode()}' is not known" in each for each in damage)
 
 
-def test_listing_streams() -> None:
-    """The first entry of a listing is there when only the first record was opened."""
+def test_listing_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first entry of a listing is there when only the first record was decoded."""
     partition = Partition(most=2000)
     partition.add(ETC, ROOT, *(file(b"%05d" % number) for number in range(300)))
     catalog = partition.catalog()
-    opened: list[str] = []
-    open_row = catalog.records.open
-    catalog.records.open = lambda row: opened.append(row.name) or open_row(row)  # type: ignore[method-assign, func-returns-value]
+    decoded: list[bytes] = []
+
+    def decode(payload: bytes, *others: Any, **options: Any) -> tuple[list[Entry], list[bytes]]:
+        decoded.append(payload)
+        return read_record(payload, *others, **options)
+
+    monkeypatch.setattr("azbackup.format.layers.read_record", decode)
     [snapshot] = catalog.snapshots()
     next(Listing(catalog, Selection([], [], [])).entries(snapshot))
-    assert len([name for name in opened if name.startswith("files-")]) == 1
+    assert len(decoded) == 1
 
 
 def test_pattern_that_cannot_be_read() -> None:

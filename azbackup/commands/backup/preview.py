@@ -20,7 +20,6 @@ from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.run import Job, parent_of
 from azbackup.commands.backup.tally import Tally
-from azbackup.errors import Damaged
 from azbackup.filesystem.reader import read_target
 from azbackup.filesystem.scanner import ScannedPath, open_source, scan
 from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS
@@ -161,22 +160,14 @@ def preview(job: Job, partition: Partition | None, catalog: Catalog | None, show
         parent = parent_of(catalog.snapshots(), job) if catalog is not None else None
         looking = _Looking(partition, catalog, rereads=job.rereads)
         told = _Told(show, tell, looking.lost)
-        base = catalog.entries(parent) if catalog is not None and parent is not None else iter(())
-        tally = _pass(root, job, looking, told, _sound(base, show))
+        base = iter(catalog.entries(parent)) if catalog is not None and parent is not None else iter(())
+        tally = _pass(root, job, looking, told, base)  # what is lost of it would be stored as new
     finally:
         os.close(root)
     told.finish()
     forecast = told.forecast
     forecast.totals, forecast.first = tally.totals, catalog is None
     return forecast
-
-
-def _sound(base: Iterator[Entry], show: Progress) -> Iterator[Entry]:
-    """The entries of the last snapshot as far as they can be read: what is lost would be stored as new."""
-    try:
-        yield from base
-    except Damaged as error:
-        show.damage(error.message)
 
 
 def _pass(root: int, job: Job, looking: _Looking, told: _Told, base: Iterator[Entry]) -> Tally:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -127,10 +127,10 @@ class Backup:
         if parent is not None:
             below = [] if wants_full(parent.layers) else parent.layers
             try:
-                return self._compare(root, parent, self._catalog.entries(parent), below)
-            except Damaged as error:  # what the last snapshot held is lost in part: this one stands on its own
-                self._progress.damage(error.message)
-        return self._compare(root, parent, iter(()), [])
+                return self._compare(root, parent, self._catalog.entries(parent, whole=True), below)
+            except Damaged:  # what the last snapshot held is lost in part: this one stands on its own
+                return self._compare(root, parent, self._catalog.entries(parent), [])
+        return self._compare(root, parent, (), [])
 
     def _read_stream(self, descriptor: int, parent: Snapshot | None, stream: Stream) -> _Read:
         """Stores what comes out of a descriptor, as one file. Raises AzbackupError if it is not whole."""
@@ -149,14 +149,10 @@ class Backup:
         return _Read([Layer(self._run.id, len(rows), writer.count)], rows, reading.tally)
 
     def _sound_entries(self, parent: Snapshot | None) -> list[Entry]:
-        """The few entries of the last snapshot of a stream, none where they are damaged."""
-        try:
-            return list(self._catalog.entries(parent)) if parent is not None else []
-        except Damaged as error:
-            self._progress.damage(error.message)
-            return []
+        """The few entries of the last snapshot of a stream, as far as they are known."""
+        return list(self._catalog.entries(parent)) if parent is not None else []
 
-    def _compare(self, root: int, parent: Snapshot | None, base: Iterator[Entry], below: list[Layer]) -> _Read:
+    def _compare(self, root: int, parent: Snapshot | None, base: Iterable[Entry], below: list[Layer]) -> _Read:
         """One pass over the tree; `below` are the layers that the snapshot's own one goes on top of."""
         expected = parent.totals if parent else Totals()
         self._progress.stage("backing up", expected.files, expected.size)
@@ -165,7 +161,7 @@ class Backup:
         self._progress.expect(partial(count_ahead, job.source, job.rules, job.cache, since_ns))
         exclusions = Exclusions(self._job.rules)
         scanned = OwnFiles(self._job.cache).left_out_of(scan(root, exclusions))
-        comparison = Comparison(scanned, base, self._reader, self._notices, full=not below)
+        comparison = Comparison(scanned, iter(base), self._reader, self._notices, full=not below)
         writer = EntryWriter(compressed)
         rows: list[SealedRecord] = []
         for entry in comparison.entries():

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from azbackup.format.labels import CHUNK_ID_BYTES
+from azbackup.format.layers import Hole, Item
 from azbackup.format.model import Entry, Kind, order
 from azbackup.records.snapshots import Source
 
@@ -49,15 +50,17 @@ def version_of(entry: Entry) -> Version:
     return Version(entry.kind, entry.size, entry.mtime_ns, contents, entry.target)
 
 
-def matching(entries: Iterable[Entry], matches: Callable[[Entry], bool], known: Collection[bytes]) -> Changes:
+def matching(items: Iterable[Item], matches: Callable[[Entry], bool], known: Collection[bytes]) -> Changes:
     """What one layer says of the paths that match.
 
-    `known` holds the paths that layers below it have: what is removed, or is now of a kind that does not match, matters
-    only there.
+    `known` holds the paths that layers below it have: what is removed, is now of a kind that does not match, or is not
+    known any more matters only there.
     """
     found: Changes = {}
-    for entry in entries:
-        if entry.kind != Kind.REMOVED and matches(entry):
+    for entry in items:
+        if isinstance(entry, Hole):
+            found.update((path, None) for path in known if entry.hides(path))
+        elif entry.kind != Kind.REMOVED and matches(entry):
             found[entry.path] = version_of(entry)
         elif entry.path in known:
             found[entry.path] = None

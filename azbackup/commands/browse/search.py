@@ -6,10 +6,10 @@ reported as damage; the rest is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from azbackup.commands.browse.history import Changes, FoundVersion, History, joined, matching
-from azbackup.errors import Damaged
+from azbackup.format.layers import Hole, Item
 from azbackup.format.model import Entry, Layer, Snapshot
 from azbackup.records.catalog import Catalog
 from azbackup.records.snapshots import Source, source_of
@@ -33,8 +33,8 @@ class _Search:
         self._matches = matches
         self._history = History(source_of(snapshots[0]))
         self._read: dict[str, Changes] = {}  # by run
-        self._lost: dict[str, str] = {}  # runs whose records are lost, and why
-        self._hidden: dict[str, list[int]] = {}  # by the reason: the snapshots that could not be searched
+        self._holed: set[str] = set()  # runs of which something is not known
+        self._searched_in_part: list[int] = []
         self._last_use = {layer.run: snapshot.number for snapshot in snapshots for layer in snapshot.layers}
 
     def run(self) -> Iterator[FoundVersion]:
@@ -44,9 +44,8 @@ class _Search:
             runs = [layer.run for layer in snapshot.layers]
             self._forget(snapshot.number)
             self._need(snapshot)
-            if why := next((self._lost[run] for run in runs if run in self._lost), ""):
-                self._hidden.setdefault(why, []).append(snapshot.number)
-                runs = []
+            if not self._holed.isdisjoint(runs):
+                self._searched_in_part.append(snapshot.number)
             layers = [self._read[run] for run in runs]
             if at and runs[: len(at)] == at:
                 self._history.step(snapshot.number, joined(layers[len(at) :]))
@@ -56,9 +55,21 @@ class _Search:
         self._tell_hidden()
         yield from self._history.found()
 
+    def _tell_hidden(self) -> None:
+        if numbers := self._searched_in_part:
+            which = f"snapshot {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} snapshots from {numbers[0]} on"
+            self._catalog.records.report(f"{which} of {source_of(self._snapshots[0])} could be searched in part only")
+
+    def _noted(self, run: str, items: Iterable[Item]) -> Iterator[Item]:
+        """The items of a run, which is noted where it has a hole."""
+        for item in items:
+            if isinstance(item, Hole):
+                self._holed.add(run)
+            yield item
+
     def _need(self, snapshot: Snapshot) -> None:
         """Reads the layers of a snapshot, if they are not read, and of all that stand on the same full one."""
-        if all(layer.run in self._read or layer.run in self._lost for layer in snapshot.layers):
+        if all(layer.run in self._read for layer in snapshot.layers):
             return
         chain: dict[str, Layer] = {}
         for each in self._snapshots:
@@ -66,20 +77,10 @@ class _Search:
                 chain.update((layer.run, layer) for layer in each.layers)
         known: set[bytes] = set()
         for run, entries in zip(chain, self._catalog.layers(list(chain.values())), strict=True):
-            try:
-                self._read[run] = matching(entries, self._matches, known)
-            except Damaged as error:
-                self._lost[run] = error.message
-                continue
+            self._read[run] = matching(self._noted(run, entries), self._matches, known)
             known.update(self._read[run])
 
     def _forget(self, number: int) -> None:
         """Drops the layers that no snapshot from this number on has."""
         for run in [run for run in self._read if self._last_use[run] < number]:
             del self._read[run]
-
-    def _tell_hidden(self) -> None:
-        source = source_of(self._snapshots[0])
-        for why, numbers in self._hidden.items():
-            which = f"snapshot {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} snapshots from {numbers[0]} on"
-            self._catalog.records.report(f"{which} of {source} could not be searched: {why}")

@@ -51,7 +51,7 @@ class Restore:
         request, result = self._request, self._recorder.result
         there = request.destination is not None and os.path.lexists(request.destination)
         target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there)
-        destination = self._existing(target.paths)
+        destination = self._existing(target)
         try:
             plan = self._plan(target, destination)
             if not request.plan_only:
@@ -75,14 +75,14 @@ class Restore:
     def _open(self) -> Destination:
         return open_destination(self._request.destination, privileges=self._request.privileges)
 
-    def _existing(self, own: set[bytes]) -> Destination | None:
+    def _existing(self, target: Target) -> Destination | None:
         """The destination if it is there already. Raises AzbackupError if it may not be restored into."""
         path = self._request.destination
         if path is None or not os.path.lexists(path):
             return None
         destination = self._open()
         if self._request.overwrite is None and not self._request.delete:
-            foreign = already_holds(path, own)
+            foreign = already_holds(path, target.may_hold)
             if foreign is not None:
                 destination.close()
                 raise AzbackupError(

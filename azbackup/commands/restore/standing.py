@@ -188,7 +188,7 @@ class Standing:
                 scanned.skip = True
                 continue
             entry = scanned.entry or Entry(path, int(Kind.FIFO))
-            known = path in self._target.paths or is_temporary(path.rpartition(b"/")[2])
+            known = self._target.may_hold(path) or is_temporary(path.rpartition(b"/")[2])
             if known or path == top or not _is_below(path, top) or not self._target.means(path, entry.kind):
                 continue
             if scanned.left_out or unruled.holds(path):

@@ -7,14 +7,16 @@ later and had that directory: then it is all the outer one's. Never a mixture of
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from azbackup.errors import Damaged, NothingStored
+from azbackup.format.layers import State
 from azbackup.format.model import Entry, Kind, Snapshot, order
 from azbackup.format.paths import check_path
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Selection
+from azbackup.records.snapshots import not_known
 
 SOURCE_BITS = 64  # of an entry's device
 Chosen = Sequence[tuple[Snapshot, bytes]]  # each snapshot with its prefix in the destination, '' for none
@@ -25,7 +27,8 @@ class Target:
     """What is to stand in the destination.
 
     `entries` are those that are meant, in path order; `paths` all that may stand there, if they were asked for. `above`
-    are the directories that only lead to what is meant, `tops` those that a source is restored into, with the source.
+    are the directories that only lead to what is meant, `tops` those that a source is restored into, with the source;
+    `states` tell what of it is hidden.
     The device of an entry has the number of its source above its own SOURCE_BITS.
     """
 
@@ -34,6 +37,7 @@ class Target:
     paths: set[bytes] = field(default_factory=set)
     above: set[bytes] = field(default_factory=set)
     tops: dict[bytes, bytes] = field(default_factory=dict)
+    states: dict[bytes, State] = field(default_factory=dict)
 
     def prefix_of(self, path: bytes) -> bytes:
         """The directory that the source of a path is restored into; the innermost one of several."""
@@ -47,6 +51,18 @@ class Target:
         top = max(tops, key=len)
         inside = path[len(top) + 1 :] if top else path
         return self.selection.means(Entry(inside, kind), self.tops[top])
+
+    def may_hold(self, path: bytes) -> bool:
+        """Whether a path may be in the snapshots, as far as `paths` were asked for."""
+        return path in self.paths or self.hides(path)
+
+    def hides(self, path: bytes) -> bool:
+        """Whether nobody knows if something is to stand at a path."""
+        return any(
+            state.hides(path[len(top) + 1 :] if top else path)
+            for top, state in self.states.items()
+            if _is_in(path, top)
+        )
 
 
 def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool) -> Target:
@@ -63,16 +79,15 @@ def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, wi
     done: set[bytes] = set()
     for source, (snapshot, prefix) in enumerate(sorted(chosen, key=lambda pair: pair[0].number)):
         inner = {top for top in target.tops if top != prefix and _is_in(top, prefix)}
-        seen = _Seen(catalog.entries(snapshot), prefix, inner, with_paths=with_paths)
+        state = target.states[prefix] = catalog.entries(snapshot)
+        seen = _Seen(state, prefix, inner, with_paths=with_paths)
         watched = selection.watch(seen, snapshot.source)
-        try:
-            wanted = selection.of(watched, snapshot.source)
-        except Damaged as error:
-            if len(chosen) == 1:
-                raise
-            catalog.records.report(f"{os.fsdecode(snapshot.source)} is not restored: {error.message}")
-            continue
-        unknown.append(watched.unknown)
+        wanted = selection.of(watched, snapshot.source)
+        for path in sorted(hidden := watched.hidden(state)):
+            catalog.records.report(not_known(path, snapshot))
+        unknown.append(watched.unknown - hidden)
+        if state.hidden:  # directories that are not known are made for what is in them
+            seen.paths += {parent for path in seen.paths for parent in _parents(path)}
         _leave_out(meant, target.paths, inner & done & seen.directories)
         others = inner - (done & seen.directories)
         target.paths.update(path for path in seen.paths if not any(_is_in(path, top) for top in others))
@@ -84,7 +99,7 @@ def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, wi
                 meant[entry.path] = entry
                 (target.above.add if leads else target.above.discard)(entry.path)
         done.add(prefix)
-    _check(meant, set.intersection(*unknown) if unknown else set(), chosen)
+    _check(target, meant, set.intersection(*unknown) if unknown else set(), chosen)
     ordered = meant if len(chosen) == 1 else sorted(meant, key=order)
     target.entries = [meant[path] for path in ordered]
     return target
@@ -101,7 +116,7 @@ def _leave_out(meant: dict[bytes, Entry], paths: set[bytes], tops: Collection[by
 class _Seen:
     """Entries on their way through, their paths and which of some paths are directories noted."""
 
-    def __init__(self, entries: Iterator[Entry], prefix: bytes, tops: Collection[bytes], *, with_paths: bool) -> None:
+    def __init__(self, entries: Iterable[Entry], prefix: bytes, tops: Collection[bytes], *, with_paths: bool) -> None:
         self._entries = entries
         self._prefix = prefix
         self._tops = tops
@@ -128,12 +143,17 @@ def _under(prefix: bytes, path: bytes) -> bytes:
     return prefix + b"/" + path if prefix and path else prefix or path
 
 
-def _check(meant: Mapping[bytes, Entry], unknown: set[bytes], chosen: Chosen) -> None:
-    """NothingStored for a path that no snapshot has, and where nothing at all is meant."""
+def _check(target: Target, meant: Mapping[bytes, Entry], unknown: set[bytes], chosen: Chosen) -> None:
+    """NothingStored for a path that no snapshot has, and where nothing at all is meant; Damaged where it is hidden."""
     sources = ", ".join(os.fsdecode(snapshot.source) for snapshot, _ in chosen)
     hint = f"give paths as they are below {sources}, patterns as in .gitignore"
     if unknown:
         raise NothingStored(f"{os.fsdecode(min(unknown))} is not in the snapshot", hint)
+    if not meant and any(state.hidden for state in target.states.values()):
+        raise Damaged(
+            "nothing of what was asked for is known any more: it was in file records that are lost",
+            "an older snapshot may have it: see --find and --snapshot",
+        )
     if not meant:
         raise NothingStored("nothing in the snapshot matches the paths and patterns", hint)
 

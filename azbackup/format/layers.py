@@ -1,0 +1,251 @@
+"""Layers of entries: the records of a run as one stream, and streams merged layer over layer. Pure, in path order.
+
+A record is a run of its layer's entries without a gap, and so are two that follow each other. Where one is lost, or
+cannot be used, there is a Hole: the paths of which this layer might have said something. Promises that what a hole
+hides is not made up for by older layers: a removed file would come back, an old version would pass for the new one.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from azbackup.errors import Damaged
+from azbackup.format.entries import HIDDEN, LOST, MORE, Report, read_record
+from azbackup.format.labels import CHUNK_ID_BYTES, ITEM_CHUNKS, PATH_BYTES
+from azbackup.format.model import Entry, Kind, order
+
+END = b"\xff" * (PATH_BYTES + 1)  # behind each path
+
+
+class Lost(NamedTuple):
+    """Stands for a record that is not there, or cannot be used."""
+
+    why: str
+
+
+class Hole(msgspec.Struct, gc=False, frozen=True):
+    """Paths of which nothing is known: those whose place in path order is from `start` on and before `end`."""
+
+    start: bytes
+    end: bytes
+
+    def hides(self, path: bytes) -> bool:
+        """Whether a path is one of them."""
+        return self.start <= order(path) < self.end
+
+    def __str__(self) -> str:
+        """The range, in words."""
+        first, last = _shown(self.start[:-1]), _shown(self.end)
+        if self.start and self.end != END:
+            return f"the paths between {first} and {last}"
+        return (
+            f"the paths after {first}" if self.start else f"the paths before {last}" if self.end != END else "all paths"
+        )
+
+
+def _shown(key: bytes) -> str:
+    return repr(os.fsdecode(key.replace(b"\0", b"/")))
+
+
+Item = Entry | Hole
+
+
+# --- one layer
+
+
+def read_entries(
+    records: Iterable[bytes | Lost], *, full: bool = False, report: Report | None = None
+) -> Iterator[Item]:
+    """The entries of one run's payloads; those of a `full` layer have no removals.
+
+    An entry that cannot be used is told to `report`, and its path is one that is removed: what an older layer has there
+    is not what was. A record that cannot be used is a Hole, which is told too. Without `report` both are Damaged.
+    """
+    layer = _Layer(report, full=full)
+    for number, record in enumerate(records, 1):
+        yield from layer.add(record, number)
+    yield from layer.end()
+
+
+class _Layer:
+    """The entry in hand, what belongs to it, and what is lost behind it."""
+
+    def __init__(self, report: Report | None, *, full: bool) -> None:
+        self._report = report
+        self._full = full
+        self._last: Entry | None = None
+        self._parts: list[Entry] = []  # what follows the last entry and belongs to it
+        self._start = b""  # the first place behind the last entry
+        self._lost: list[str] = []  # why what comes next is not known
+
+    def add(self, record: bytes | Lost, number: int) -> Iterator[Item]:
+        """The entries that are complete with a further record."""
+        items, keys = self._opened(record, f"file record {number}")
+        if items and all(item.kind < MORE for item in items):  # nearly always
+            yield from self._next(items.pop(), keys[-1], keys[0])
+            yield from items
+            return
+        for item, key in zip(items, keys, strict=True):
+            if item.kind == HIDDEN:
+                self._lost.append(os.fsdecode(item.target))
+            elif item.kind >= MORE:
+                self._add_part(item)
+            else:
+                yield from self._next(item, key, key)
+
+    def _next(self, entry: Entry, place: bytes, first: bytes) -> Iterator[Item]:
+        """Gives what is in hand, and the hole behind it up to `first`; then an entry is in hand."""
+        if self._last is not None:
+            yield from self._finished()
+        if self._lost:
+            yield self._hole(first)
+        self._last, self._parts, self._start = entry, [], place + b"\0"
+
+    def end(self) -> Iterator[Item]:
+        """What is in hand, and the hole behind it."""
+        if self._last is not None:
+            yield from self._finished()
+        if self._lost:
+            yield self._hole(END)
+
+    def _opened(self, record: bytes | Lost, what: str) -> tuple[list[Entry], list[bytes]]:
+        """The items of a record and their places, none where it is lost."""
+        try:
+            if isinstance(record, Lost):
+                raise Damaged(record.why)
+            before = self._last.path if self._last is not None else None
+            items, keys = read_record(record, what, before, full=self._full, report=self._report)
+            first = next((key for item, key in zip(items, keys, strict=True) if item.kind < MORE), None)
+            if self._last is not None and first is not None and first < self._start:
+                raise Damaged(f"the entries of {what} are out of order")
+        except Damaged as error:
+            self._lose(error.message)
+            return [], []
+        return items, keys
+
+    def _lose(self, why: str) -> None:
+        if self._report is None:
+            raise Damaged(why)
+        self._lost.append(why)
+
+    def _add_part(self, item: Entry) -> None:
+        if self._last is not None and item.path == self._last.path:
+            if self._lost and item.kind == MORE:
+                self._tell_lost(self._last, "a part of its chunks is lost")
+            self._parts.append(Entry(item.path, LOST) if self._lost else item)
+        elif not self._lost:  # else it is of an entry that is lost
+            self._lose("a file record holds chunks of no file")
+
+    def _hole(self, end: bytes) -> Hole:
+        """The hole from the last entry to the next one, told."""
+        hole = Hole(self._start, end)
+        if self._report is not None:
+            self._report(f"{hole} are not known: {'; '.join(dict.fromkeys(self._lost))}")
+        self._lost = []
+        return hole
+
+    def _finished(self) -> Iterator[Entry]:
+        """The last entry with the chunks that came after it, put together once: they may be millions.
+
+        It is lost with any of them, and where one may be in what comes next.
+        """
+        entry, parts = self._last, self._parts
+        assert entry is not None
+        lost = any(part.kind == LOST for part in parts)
+        if parts and not lost and entry.kind != Kind.FILE:
+            lost = True
+            self._tell_lost(entry, "a file record holds chunks of no file")
+        if self._lost and not lost and len((parts or [entry])[-1].chunks) == ITEM_CHUNKS * CHUNK_ID_BYTES:
+            lost = True
+            self._tell_lost(entry, "it may go on in what is lost")
+        if lost:
+            if not self._full:
+                yield Entry(entry.path, int(Kind.REMOVED))
+            return
+        if parts:
+            entry.chunks = b"".join((entry.chunks, *(part.chunks for part in parts)))
+        yield entry
+
+    def _tell_lost(self, entry: Entry, why: str) -> None:
+        if self._report is None:
+            raise Damaged(why)
+        self._report(f"the entry of {os.fsdecode(entry.path)!r} is not known: {why}")
+
+
+def rising(keys: Sequence[bytes]) -> list[int]:
+    """The most places in a sequence whose keys do not fall: of records in an order that cannot be, those to believe."""
+    tails: list[int] = []  # the last place of the best rise of each length
+    before = [-1] * len(keys)
+    for place, key in enumerate(keys):
+        at = bisect.bisect_right(tails, key, key=keys.__getitem__)
+        before[place] = tails[at - 1] if at else -1
+        tails[at : at + 1] = [place]
+    found = []
+    place = tails[-1] if tails else -1
+    while place >= 0:
+        found.append(place)
+        place = before[place]
+    return found[::-1]
+
+
+# --- layer over layer
+
+
+def merge(below: Iterator[Item], above: Iterator[Item], *, final: bool) -> Iterator[Item]:
+    """Two layers as one: where both have a path, or `above` a hole, `above` wins.
+
+    `final` drops removals: the result is a state, and the holes in it.
+    """
+    upper = next(above, None)
+    place = _place(upper)
+    dark = b""  # what is below is hidden up to here
+    for lower in below:
+        key = lower.start if isinstance(lower, Hole) else lower.path.replace(b"/", b"\0")  # as `_place` has it
+        while upper is not None and place <= key and (place < key or isinstance(upper, Hole)):
+            if isinstance(upper, Hole):
+                dark = max(dark, upper.end)
+            if _stays(upper, final=final):
+                yield upper
+            upper = next(above, None)
+            place = _place(upper)
+        if isinstance(lower, Hole) or (key >= dark and key != place and not (final and lower.kind == Kind.REMOVED)):
+            yield lower
+    while upper is not None:
+        if _stays(upper, final=final):
+            yield upper
+        upper = next(above, None)
+
+
+def _stays(item: Item, *, final: bool) -> bool:
+    return not final or isinstance(item, Hole) or item.kind != Kind.REMOVED
+
+
+def _place(item: Item | None) -> bytes:
+    """Where an item comes in path order: a hole before what it may hide. No item comes last."""
+    if item is None:
+        return END
+    return item.start if isinstance(item, Hole) else order(item.path)
+
+
+class State:
+    """What a snapshot's layers say, merged: entries in path order. What they do not tell any more is `hidden`."""
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self.hidden: list[Hole] = []  # as far as the entries were gone through
+
+    def __iter__(self) -> Iterator[Entry]:
+        for item in self._items:
+            if isinstance(item, Hole):
+                self.hidden.append(item)
+            else:
+                yield item
+
+    def hides(self, path: bytes) -> bool:
+        """Whether nobody knows if a path was there."""
+        return any(hole.hides(path) for hole in self.hidden)
