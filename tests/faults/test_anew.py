@@ -51,7 +51,7 @@ def test_a_pass_made_anew_is_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     assert len(damage) == 1
     assert show.notes == [".azbackup-0123456789abcdef.part: skipped: an unfinished file of a restore"]
-    assert show.stages == ["backing up", "backing up"]
+    assert show.stages[:2] == ["backing up"] * 2
     # Two files are new, and the lost record held two.
     assert (snapshot.totals.new, snapshot.totals.read) == (4, 2 * 5000 + 200)
     (source / ".azbackup-0123456789abcdef.part").unlink()
