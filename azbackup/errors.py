@@ -13,7 +13,7 @@
         └── Archived                 a blob is in the archive tier: the state of that one, not of the account
 
 Exists, Missing, Changed and Archived are answers that the runs handle; one that escapes is still a failure that says
-what it is. Anything outside this tree is a bug and keeps its traceback. Exit statuses 0, 3, 75 and 130 are outcomes,
+what it is. Anything outside this tree is a bug and keeps its traceback. Statuses 0, 3, 15, 75 and 130 are outcomes,
 not errors: they stand in `Status`.
 """
 
@@ -43,6 +43,7 @@ class Status(enum.IntEnum):
     WRONG_PASSWORD = 12
     DAMAGED = 13
     UNAVAILABLE = 14
+    TOO_OLD = 15
     THAWING = 75
     INTERRUPTED = 130
 

@@ -62,7 +62,7 @@ class Shell:
         """Show a command line, run it with its output on the terminal, return its exit status."""
         say(f"$ {shlex.join(['python', script, *arguments])}", style="1")
         command = [sys.executable, str(_REPOSITORY / script), *arguments]
-        return subprocess.run(command, env=self.environment, check=False).returncode
+        return subprocess.run(command, env=self.environment, stdin=subprocess.DEVNULL, check=False).returncode
 
 
 def say(text: str = "", style: str = "") -> None:

@@ -44,7 +44,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()
-    _summary(session, snapshot, asked.prices)
+    _summary(session, snapshot, asked.prices, fresh=fresh)
     return outcome_status(show, snapshot.totals.unreadable)
 
 
@@ -60,13 +60,17 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
         return None
 
 
-def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
+def _summary(session: Session, snapshot: Snapshot, prices: Prices, *, fresh: bool) -> None:
     totals, tier = snapshot.totals, session.args.tier
     once, monthly = backup_cost(prices, session.billed, totals.packs, totals.stored, tier)
     source, requests, seconds = os.fsdecode(snapshot.source), session.requests, session.seconds
     values = {
         "snapshot": snapshot.number,
         "source": source,
+        "partition": session.vault.partition,
+        "account": session.vault.connection.account,
+        "container": session.vault.container,
+        "new_partition": fresh,
         **{name: getattr(totals, name) for name in totals.__struct_fields__},
         "requests": requests,
         "cost": round(once, 6),
@@ -79,8 +83,9 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
     size = f" ({size_text(totals.left_out_size)})" if totals.left_out_size else ""
     left_out = f", {totals.left_out:,} left out{size}" if totals.left_out else ""
     month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
+    where = f"{session.vault.partition} on {session.vault.connection.account}"
     line = (
-        f"snapshot {snapshot.number} of {source}: {totals.new:,} new, {totals.changed:,} changed, "
+        f"snapshot {snapshot.number} of {source} in {where}: {totals.new:,} new, {totals.changed:,} changed, "
         f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{left_out}{unreadable}; "
         f"read {size_text(totals.read)}, stored {size_text(totals.stored)}{packs}; {requests} requests, "
         f"{time_text(seconds)}; estimated cost {money_text(once, prices.currency)}{month}"

@@ -22,11 +22,12 @@ from azbackup.cli.output.problem_file import open_problem_file
 from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.terminal import JsonProgress, LineProgress
 from azbackup.cli.output.watching import watch
-from azbackup.cli.passwords import password_of
-from azbackup.cli.session import Session, Vault, open_vault, utc_now
+from azbackup.cli.partitions import nothing_stored, partitions_command
+from azbackup.cli.session import Session, Vault, open_vault
 from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested
 from azbackup.cli.status import print_error, print_traceback, show_bug
 from azbackup.cli.stream import source_of_stream, stream_of
+from azbackup.cli.unlock import key_of_backup, key_that_exists
 from azbackup.errors import AzbackupError, Status
 from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
@@ -131,24 +132,20 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args, show)
     if args.dry_run:
         return _dry_run(args, show, vault, sources, asked)
-    password = password_of(args, "--password", "AZBACKUP_PASSWORD", twice=lambda: not vault.keystore.exists())
+    key, fresh = key_of_backup(args, show, vault, sources)
     show.prepare()
-    first: list[Session] = []  # the one that has opened the key, for all
+    first = Session(args, show, vault, key, started)
+    sessions: list[Session] = []
 
     def back_up(source: bytes) -> Status:
         with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
-            if first:
-                session, fresh = first[0].next(time.monotonic()), False
-            else:
-                vault.unlock(password, creates=True, accepts=args.accept_key_costs)
-                key, fresh = vault.keystore.open_or_create(vault.password, utc_now())
-                session = Session(args, show, vault, key, started)
-                first.append(session)
+            session = first.next(time.monotonic()) if sessions else first
+            sessions.append(session)
             from azbackup.cli.backup import backup_command
 
-            return backup_command(session, source, asked, fresh=fresh)
+            return backup_command(session, source, asked, fresh=fresh and session is first)
 
-    return each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
+    return each_source(sources, back_up, show, goes_on=lambda: True, verbose=args.verbose >= 2)
 
 
 def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources: list[bytes], asked: Asked) -> Status:
@@ -156,8 +153,9 @@ def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources
     vault.remembers = False
     session: Session | None = None
     if vault.keystore.exists():
-        vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
-        session = Session(args, show, vault, vault.keystore.open(vault.password), time.monotonic())
+        session = Session(args, show, vault, key_that_exists(args, show, vault), time.monotonic())
+    elif args.existing:
+        raise nothing_stored(vault)
     from azbackup.cli.dry_run import dry_run_command
 
     def look(source: bytes) -> Status:
@@ -174,7 +172,9 @@ def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
 
 def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
-    if look := looks(args):
+    if (look := looks(args)) == "--partitions":
+        return partitions_command(args, show)
+    if look:
         wanted = _wanted(args, look)
         session = _opened(args, show, started)
         from azbackup.cli.browse import look_command
@@ -208,5 +208,4 @@ def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:
 
 def _opened(args: argparse.Namespace, show: LineProgress, started: float) -> Session:
     vault = open_vault(args, show)
-    vault.unlock(password_of(args, "--password", "AZBACKUP_PASSWORD"), accepts=args.accept_key_costs)
-    return Session(args, show, vault, vault.keystore.open(vault.password), started)
+    return Session(args, show, vault, key_that_exists(args, show, vault), started)

@@ -34,6 +34,23 @@ def password_of(
     return password(sources, os.environ, lambda: _prompt(name.replace("_", " "), twice))
 
 
+def is_asked_for(args: argparse.Namespace, flag: str, variable: str) -> bool:
+    """Whether the password is to be typed at a prompt."""
+    return not _ways(args, flag) and not os.environ.get(variable) and sys.stdin is not None and sys.stdin.isatty()
+
+
+def is_written_out(args: argparse.Namespace, flag: str, variable: str) -> bool:
+    """Whether the password stood on a command line, where a shell may have changed it."""
+    ways = _ways(args, flag)
+    return ways == [flag] or (not ways and bool(os.environ.get(variable)))
+
+
+def _ways(args: argparse.Namespace, flag: str) -> list[str]:
+    """The options that give the password."""
+    names = {each: each.strip("-").replace("-", "_") for each in (flag, f"{flag}-file", f"{flag}-command")}
+    return [each for each, name in names.items() if getattr(args, name) is not None]
+
+
 def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     if sys.stdin is None or not sys.stdin.isatty():
         return None

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from azbackup.records.partition import Partition
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
+    from azbackup.storage.azure.partitions import AzurePartitions
     from azbackup.storage.azure.staging import AzureStaging
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.local.row_cache import CachedRows
@@ -57,6 +58,11 @@ class Vault:
         self.password = Secret(b"")
         self.remembers = True  # whether anything may be written on this machine
         self._head: RememberedSalt | None = None
+
+    @property
+    def place(self) -> str:
+        """The account and container, for people."""
+        return f"{self.connection.account}/{self.container}"
 
     @property
     def where(self) -> str:
@@ -103,6 +109,13 @@ class Vault:
         from azbackup.storage.azure.staging import AzureStaging
 
         return AzureStaging(self.account, self.container)
+
+    @cached_property
+    def partitions(self) -> AzurePartitions:
+        """Whatever partitions there are, beside this one."""
+        from azbackup.storage.azure.partitions import AzurePartitions
+
+        return AzurePartitions(self.account, self.container, self.table)
 
     def cached_rows(self) -> CachedRows:
         """The partition's rows by way of this machine's cache, for everything but the key record."""
@@ -213,7 +226,7 @@ def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
 
     Raises UsageError for what cannot be right.
     """
-    partition = check_partition(args.partition)
+    partition = check_partition(args.partition) if args.partition is not None else ""  # --partitions looks at all
     if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,54}", args.container):
         raise UsageError(
             f"--container: {args.container!r} is not a container name",

@@ -8,6 +8,7 @@ before it is used. What this version does not know may be a newer format, or non
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ T = TypeVar("T", int, str, bytes)
 
 COPY_BYTES = 4096  # a copy has 250; a larger one is none
 _TIME_CHARACTERS = 32
+_WHEN = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}):[0-9]{2}Z")
 _values_decoder = msgspec.msgpack.Decoder(dict[str, Any])
 
 
@@ -87,6 +89,12 @@ _COSTS = (
     ("passes", labels.KDF_PASSES),
     ("lanes", labels.KDF_LANES),
 )
+
+
+def changed_text(record: KeyRecord) -> str:
+    """When the password was changed, as in `; it was changed on 2026-11-26 03:15 UTC`; '' if it never was."""
+    found = _WHEN.fullmatch(record.changed)
+    return f"; it was changed on {found[1]} {found[2]} UTC" if found and record.changed != record.created else ""
 
 
 def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:

@@ -29,6 +29,7 @@ from azbackup.records.key_copies import KeyCopies, KeyCopy
 from azbackup.records.key_record import (
     KeyRecord,
     NewerFormat,
+    changed_text,
     from_values,
     to_values,
 )
@@ -144,7 +145,11 @@ class Keystore:
         return Opened(data_key, record, in_table=True), True
 
     def _unwrap(self, record: KeyRecord, password: Secret) -> Secret:
-        return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
+        """The data key. Raises WrongPassword, which says when the password was changed, as the record has it."""
+        try:
+            return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
+        except WrongPassword as error:
+            raise WrongPassword(error.message + changed_text(record), error.hint) from None
 
     def ensure_copy(self, opened: Opened) -> bool:
         """Writes a copy of the key record in force where no copy of it is left; whether it did.

@@ -45,6 +45,11 @@ def backup_parser() -> Parser:
     parser.add_argument(
         "--host", metavar="NAME", help="back up as this host: goes on with what it stored (default: this host's name)"
     )
+    parser.add_argument(
+        "--existing",
+        action="store_true",
+        help="refuse to make a new partition (10): for cron and timers, where a mistyped one would become a new vault",
+    )
     add_exclusions(parser)
     add_prices(parser)
     add_problems(parser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -33,6 +34,17 @@ def interval(text: str) -> float:
     if value == 0:
         raise argparse.ArgumentTypeError("must be greater than 0")
     return value
+
+
+_SECONDS = {"min": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+
+
+def age(text: str) -> float:
+    """The seconds that a text like 26h means. Raises ArgumentTypeError for another text."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(min|h|d|w)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age: give a number with min, h, d or w, like 26h")
+    return float(found[1]) * _SECONDS[found[2]]
 
 
 # Empty ones are refused where they are used, with a better hint.
@@ -72,6 +84,12 @@ class Parser(argparse.ArgumentParser):
             action.required = False
             if not action.option_strings:
                 action.nargs = "*"
+
+    def not_required(self, name: str) -> None:
+        """Lets an option be left out; whoever uses it says so where it is needed after all."""
+        for action in self._actions:
+            if action.dest == name:
+                action.required = False
 
     def refuse(self, mistake: Mistake) -> NoReturn:
         """One line and a hint; ends the process with status 2, or raises what `refuses` makes of it."""

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, amount, interval, script_parser
+from azbackup.cli.options.common import (
+    Parser,
+    add_password,
+    add_prices,
+    add_problems,
+    age,
+    amount,
+    interval,
+    script_parser,
+)
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
@@ -40,6 +49,12 @@ def _looking(parser: argparse.ArgumentParser) -> None:
         help="list the contents of the snapshot; every positional argument is then a path",
     )
     looking.add_argument(
+        "--partitions",
+        action="store_true",
+        help="list the partitions of the container, without any password: the age of the newest backup, and bytes by "
+        "tier",
+    )
+    looking.add_argument(
         "--find",
         metavar="PATTERN",
         action="append",
@@ -65,6 +80,13 @@ def restore_parser() -> Parser:
         "paths", nargs="*", metavar="path", help="restore only these paths, relative to the source or absolute"
     )
     _looking(parser)
+    parser.add_argument(
+        "--max-age",
+        metavar="AGE",
+        type=age,
+        help="with --partitions: end with status 15 if a partition has no backup newer than AGE (90min, 26h, 8d, 2w)",
+    )
+    parser.not_required("partition")  # with --partitions, which names them
     _selecting(parser)
     _overwriting(parser)
     _planning(parser)
@@ -186,13 +208,30 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _check_partitions(args: argparse.Namespace) -> None:
+    """Raises UsageError for what does not go with --partitions, or not without it."""
+    if args.partitions:
+        if (args.source, args.host, args.snapshot) != (None, None, None):
+            raise UsageError("--source, --host and --snapshot do not go with --partitions", "their names are encrypted")
+    elif args.max_age is not None:
+        raise UsageError("--max-age goes with --partitions only", "restore.py --partitions --max-age 26h")
+    elif args.partition is None:
+        raise UsageError("no partition is given", "give --partition; restore.py --partitions lists those there are")
+
+
 def looks(args: argparse.Namespace) -> str:
     """The option of restore.py that only looks, '' when it is to restore.
 
     Raises UsageError for what does not go with it.
     """
-    given = {"--snapshots": args.snapshots, "--list": args.list, "--find": args.find}
+    given = {
+        "--snapshots": args.snapshots,
+        "--list": args.list,
+        "--find": args.find,
+        "--partitions": args.partitions,
+    }
     look = next((flag for flag, value in given.items() if value), "")
+    _check_partitions(args)
     if not look:
         if args.destination is None and not (args.plan or args.discard_thawed):
             raise UsageError("no destination is given", "give the directory to restore into, or --plan")

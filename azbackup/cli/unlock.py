@@ -1,0 +1,115 @@
+"""Opening a partition with its password: three tries at a prompt, and what a wrong one may come from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.output.text import write
+from azbackup.cli.partitions import confirm_new, is_attended, new_text, nothing_stored
+from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
+from azbackup.cli.session import Vault, utc_now
+from azbackup.crypto.secret import Secret
+from azbackup.errors import NothingStored, WrongPassword
+from azbackup.records.keystore import Opened
+
+T = TypeVar("T")
+
+_TRIES = 3
+_VARIABLE = "AZBACKUP_PASSWORD"
+_PID = re.compile(rb"[0-9]{2,7}")
+_MOST = 4_194_304  # Linux's highest process number
+_LONG = 4  # digits that are hardly the process number by chance
+
+
+def unlocked(
+    args: argparse.Namespace,
+    show: LineProgress,
+    vault: Vault,
+    flag: str,
+    open_key: Callable[[Secret], T],
+    *,
+    creates: bool = False,
+    twice: Callable[[], bool] = lambda: False,
+) -> T:
+    """What `open_key` makes of the password. On a terminal a wrong one is asked for again, twice at most.
+
+    Raises WrongPassword after that, and whatever open_key raises.
+    """
+    asked = is_asked_for(args, flag, _VARIABLE)
+    for left in reversed(range(_TRIES)):
+        password = password_of(args, flag, _VARIABLE, twice=twice)
+        vault.unlock(password, creates=creates, accepts=args.accept_key_costs)
+        try:
+            return open_key(password)
+        except WrongPassword as error:
+            if not (asked and left):
+                written = is_written_out(args, flag, _VARIABLE)
+                raise WrongPassword(error.message, error.hint + _pid_hint(password, written=written)) from None
+            show.close()
+            write(sys.stderr, f"{show.program}: {error.message}; try again\n")
+    raise AssertionError("the last try raises")
+
+
+def key_that_exists(args: argparse.Namespace, show: LineProgress, vault: Vault) -> Opened:
+    """The key of a partition that is there. Raises NothingStored, which names those that are there, if it is not."""
+
+    def open_key(password: Secret) -> Opened:
+        return vault.keystore.open(password)  # of the keystore as it is by then
+
+    try:
+        return unlocked(args, show, vault, "--password", open_key)
+    except NothingStored:
+        raise nothing_stored(vault) from None
+
+
+def key_of_backup(
+    args: argparse.Namespace, show: LineProgress, vault: Vault, sources: Sequence[bytes]
+) -> tuple[Opened, bool]:
+    """The key, and whether it was made here: never with --existing, and on a terminal only after a question."""
+    attended = is_attended(args)
+    if attended:
+        show.note(f"{vault.partition} in {vault.place}: {', '.join(map(os.fsdecode, sources))}")
+    new = attended and not vault.keystore.exists()
+    if new and not args.existing:
+        confirm_new(vault, show)
+    elif new:
+        raise nothing_stored(vault)
+    if args.existing:
+        return key_that_exists(args, show, vault), False
+
+    def is_new() -> bool:
+        return new if attended else not vault.keystore.exists()
+
+    def open_key(password: Secret) -> tuple[Opened, bool]:
+        return vault.keystore.open_or_create(password, utc_now())
+
+    key, fresh = unlocked(args, show, vault, "--password", open_key, creates=True, twice=is_new)
+    if fresh:
+        show.note(new_text(vault))
+        if warning := pid_warning(vault.password, written=is_written_out(args, "--password", _VARIABLE)):
+            show.note(warning)
+    return key, fresh
+
+
+def _pid_hint(password: Secret, *, written: bool) -> str:
+    """More of a hint where the password may have had a `$$` that a shell replaced."""
+    if not written or not any(1 < int(digits) <= _MOST for digits in _PID.findall(password.reveal())):
+        return ""
+    return "; it has digits: in double quotes a shell makes another number of each $$, single quotes keep it"
+
+
+def pid_warning(password: Secret, *, written: bool) -> str:
+    """What is wrong with a new password that holds the number of the shell that started this; '' if it does not."""
+    shell = str(os.getppid()).encode()
+    if not written or len(shell) < _LONG or shell not in password.reveal():
+        return ""
+    return (
+        "the new password holds this shell's process number: if it was written with $$ in double quotes, nobody will "
+        "know it tomorrow; change it now (change_password.py), and write it in single quotes"
+    )
