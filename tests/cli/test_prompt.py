@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, Vault
+from tests.conftest import REPOSITORY, ScriptRunner, Vault
 
 
 def on_terminal(arguments: list[str], environment: dict[str, str], typed: list[str]) -> tuple[int, str]:
@@ -27,7 +27,7 @@ def on_terminal(arguments: list[str], environment: dict[str, str], typed: list[s
         if not part:
             break
         shown += part
-        if shown.endswith((b"password: ", b"again: ")) and typed:
+        if shown.endswith((b"password: ", b"again: ", b"[y/N] ")) and typed:
             os.write(terminal, typed.pop(0).encode() + b"\n")
     os.close(terminal)
     _, status = os.waitpid(child, 0)
@@ -49,13 +49,75 @@ def test_a_new_partition_asks_twice_and_a_known_one_once(
     source.mkdir()
     (source / "file").write_text("contents")
     line = ["backup.py", *vault.arguments, str(source)]
-    status, shown = on_terminal(line, environment, ["right horse", "wrong horse"])
+    status, shown = on_terminal(line, environment, ["y", "right horse", "wrong horse"])
     assert (status, "the two passwords differ" in shown) == (2, True)
-    status, shown = on_terminal(line, environment, ["right horse", "right horse"])
+    status, shown = on_terminal(line, environment, ["y", "right horse", "right horse"])
     assert (status, shown.count("password again: ")) == (0, 1)
     assert "horse" not in shown
     status, shown = on_terminal(line, environment, ["right horse"])
-    assert (status, shown.count("password")) == (0, 1)
-    status, shown = on_terminal(["restore.py", *vault.arguments, str(tmp_path / "out")], environment, ["no horse"])
-    assert status == 12
+    assert (status, shown.count("password: ")) == (0, 1)
+
+
+@pytest.fixture
+def known(vault: Vault, environment: dict[str, str], tmp_path: Path, run_script: ScriptRunner) -> list[str]:
+    """Give the command line of a backup that was made before."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").write_text("contents")
+    line = [*vault.arguments, str(tmp_path / "source")]
+    made = run_script("backup.py", *line, env={**environment, "AZBACKUP_PASSWORD": "right horse"})
+    assert made.returncode == 0, made
+    return ["backup.py", *line]
+
+
+def test_a_wrong_password_is_asked_for_three_times(
+    vault: Vault, environment: dict[str, str], tmp_path: Path, known: list[str]
+) -> None:
+    """The third one may be right; after three wrong ones it is 12. Nothing typed is shown."""
+    out = ["restore.py", *vault.arguments, str(tmp_path / "out")]
+    status, shown = on_terminal(out, environment, ["no horse", "no horse", "no horse", "right horse"])
+    assert (status, shown.count("password: "), shown.count("; try again")) == (12, 3, 2)
     assert "horse" not in shown
+    assert not (tmp_path / "out").exists()
+    status, shown = on_terminal(out, environment, ["no horse", "no horse", "right horse"])
+    assert (status, shown.count("password: ")) == (0, 3)
+    status, shown = on_terminal(known, environment, ["no horse", "right horse"])
+    assert (status, shown.count("password: "), shown.count("again: ")) == (0, 2, 0)
+
+
+def test_a_wrong_old_password_is_said_to_be_wrong_before_a_new_one_is_typed(
+    vault: Vault, environment: dict[str, str], known: list[str]
+) -> None:
+    """Two wrong ones, the right one, then the new one twice, once for all tries."""
+    assert known
+    typed = ["no horse", "no horse", "right horse", "new horse", "new horse"]
+    status, shown = on_terminal(["change_password.py", *vault.arguments], environment, typed)
+    assert (status, shown.count("old password: "), shown.count("new password: ")) == (0, 3, 1)
+    status, shown = on_terminal(known, environment, ["right horse", "new horse"])
+    assert (status, "it was changed on 20" in shown) == (0, True)
+
+
+def test_a_mistyped_partition_is_asked_for_before_the_password(
+    vault: Vault, environment: dict[str, str], known: list[str]
+) -> None:
+    """It says which there are; any answer but yes makes nothing (10), also with the password at hand."""
+    line = [*known[:-1], "--partition", "usr1", known[-1]]
+    for answer in ("n", "", "what?"):
+        given = {**environment, "AZBACKUP_PASSWORD": "right horse"}
+        status, shown = on_terminal(line, given, [answer])
+        assert (status, "password: " in shown) == (10, False), shown
+        assert f'There is no partition "usr1" in devstoreaccount1/{vault.container}.' in shown
+        assert f"There are: {vault.partition}." in shown
+        assert 'Make a new vault "usr1"? [y/N]' in shown
+    status, shown = on_terminal(line, environment, ["y", "new horse", "new horse"])
+    assert (status, shown.count("Make a new vault")) == (0, 1), shown
+    assert f'new partition "usr1" in devstoreaccount1/{vault.container}; there are also: {vault.partition}' in shown
+
+
+def test_the_first_line_names_partition_and_account(
+    vault: Vault, environment: dict[str, str], known: list[str]
+) -> None:
+    """On a terminal, before anything is read; a partition that is known is not asked about."""
+    status, shown = on_terminal(known, {**environment, "AZBACKUP_PASSWORD": "right horse"}, [])
+    first = f"backup.py: {vault.partition} in devstoreaccount1/{vault.container}: {known[-1]}"
+    assert (status, shown.splitlines()[0]) == (0, first)
+    assert "[y/N]" not in shown

@@ -78,7 +78,7 @@ def _cells(state: PartitionState, now: float, max_age: float | None) -> tuple[st
 def _tier_text(state: PartitionState) -> str:
     """The tier of the packs; where they lie in several, the bytes in each."""
     if not state.packs:
-        return "no packs"
+        return "no packs" if state.size else "no blobs, only rows"
     tiers = state.pack_tiers.most_common()
     if len(tiers) == 1:
         return clean(tiers[0][0])
