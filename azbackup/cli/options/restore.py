@@ -18,8 +18,8 @@ from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
 _EVERY_DAY = (
-    *("--account", "--accesskey", "--partition", "--password", "--snapshots", "--list", "--find", "--snapshot"),
-    *("--plan", "--dry-run", "--wait", "--profile"),
+    *("--account", "--accesskey", "--partition", "--password", "--partitions", "--snapshots", "--list", "--find"),
+    *("--snapshot", "--plan", "--dry-run", "--wait", "--profile"),
 )
 
 _EXAMPLES = """examples:
