@@ -132,8 +132,8 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args, show)
     if args.dry_run:
         return _dry_run(args, show, vault, sources, asked)
-    key, fresh = key_of_backup(args, show, vault, sources)
     show.prepare()
+    key, fresh = key_of_backup(args, show, vault, sources)
     first = Session(args, show, vault, key, started)
     sessions: list[Session] = []
 
