@@ -19,6 +19,7 @@ from azbackup.cli.output.plan_report import (
     plan_values,
     staged_text,
     start_text,
+    waiting_text,
 )
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import count_text, size_text, time_text, write
@@ -79,7 +80,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     show.close()
     again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
     _summary(session, outcome, again)
-    return _status(show, outcome)
+    return _status(show, outcome, plan_only=args.plan or args.dry_run)
 
 
 def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace, chosen: Chosen) -> str:
@@ -169,9 +170,9 @@ def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
     session.show.summary(values, *lines, urgent=pending)
 
 
-def _status(show: LineProgress, outcome: RestoreResult) -> Status:
+def _status(show: LineProgress, outcome: RestoreResult, *, plan_only: bool) -> Status:
     """Damage weighs most, then what Azure refused, then what is pending, then what could not be restored."""
-    status = outcome_status(show, outcome.problems)
+    status = outcome_status(show, outcome.problems, "" if plan_only else waiting_text(outcome))
     if status is Status.DAMAGED:
         return status
     if outcome.refused is not None:

@@ -10,10 +10,12 @@ from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clean, clean_lines, write
 from azbackup.errors import Status
 
+DAMAGE_HINT = "keep the storage as it is; see docs/operations.md, damaged storage"
+THAWS_GO_ON = "packs that were asked for go on thawing: run the same command again when that is mended"
 _NAMED_DAMAGE = 20
 # What to do about an error that does not say so itself.
 _HINTS = {
-    Status.DAMAGED: "keep the storage as it is; see docs/operations.md, damaged storage",
+    Status.DAMAGED: DAMAGE_HINT,
     Status.UNAVAILABLE: "run the same command again later; if that does not help, check the rights of the credentials",
 }
 
@@ -38,8 +40,11 @@ def show_bug(_kind: type[BaseException], error: BaseException, trace: TracebackT
     print_traceback(error.with_traceback(trace))
 
 
-def outcome_status(show: LineProgress, problems: int) -> Status:
-    """Returns the status of a run that came to its end. Damage takes precedence over files that could not be read."""
+def outcome_status(show: LineProgress, problems: int, pending: str = "") -> Status:
+    """Returns the status of a run that came to its end. Damage takes precedence over files that could not be read.
+
+    `pending` says whether something still thaws: 13 takes the place of 75, which would have said it.
+    """
     damage = show.damaged
     if not damage:
         return Status.INCOMPLETE if problems else Status.DONE
@@ -47,5 +52,5 @@ def outcome_status(show: LineProgress, problems: int) -> Status:
         show.show_damage(line)
     more = f" and {show.damages - _NAMED_DAMAGE:,} more" if show.damages > _NAMED_DAMAGE else ""
     message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
-    print_error(show, Status.DAMAGED, message, "")
+    print_error(show, Status.DAMAGED, message, f"{DAMAGE_HINT}; {pending}" if pending else "")
     return Status.DAMAGED

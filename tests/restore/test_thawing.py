@@ -229,8 +229,9 @@ def test_pack_missing(own: Back, tmp_path: Path) -> None:
     assert f"pack {gone} is missing" in first.stderr
     assert f"restore.py: lost: its contents are in pack {gone}, which is missing" in first.stderr
     assert "1 file not restored yet" in first.stderr
+    assert "1 file still waits for packs to thaw: run it again, as with 75" in first.stderr.splitlines()[-1]
     own.archive.release()
-    own(tmp_path / "restored", expect=13)
+    assert "no file waits for a pack that thaws" in own(tmp_path / "restored", expect=13).stderr.splitlines()[-1]
     assert (tmp_path / "restored" / "kept").read_bytes() == (own.stored.source / "kept").read_bytes()
     assert not (tmp_path / "restored" / "lost").exists()
     assert own.stored.staging() == []

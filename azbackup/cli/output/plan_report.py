@@ -108,6 +108,16 @@ def again_text(argv: Sequence[str], snapshot: int | None) -> str:
     return clean("python " + " ".join(words))
 
 
+def waiting_text(outcome: RestoreResult) -> str:
+    """Whether files still wait for packs, for a run whose status does not say so."""
+    if not outcome.pending_files:
+        return "no file waits for a pack that thaws"
+    count = count_text(outcome.pending_files, "file")
+    return (
+        f"{count} still {'waits' if outcome.pending_files == 1 else 'wait'} for packs to thaw: run it again, as with 75"
+    )
+
+
 # --- the end
 
 
