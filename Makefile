@@ -9,6 +9,7 @@
 #   make peers    build the newest restic for make bench (root, debootstrap; five minutes)
 #   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
 #   make scale    measure trees of up to a million files, and a terabyte's worth of chunk index
+#   make soak     the life of a vault at random, against a model (MINUTES=45; SEED=7 plays what that seed says again)
 #   make torture  the big cases, not part of the tests: 4 GiB, whole trees of the system (some minutes, 13 GB of disk)
 #   make set-up   only what the others need: .venv and Azurite
 #   make lock     choose exact versions anew: PYTHON=python3.10 make lock
@@ -22,11 +23,13 @@ DIR    ?=
 BENCH  ?=
 SCALE  ?=
 SYSTEMS ?=
+MINUTES ?= 45
+SEED   ?=
 # Tests wait for Azurite and for scripts to start: one process more than there are processors is quickest.
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: set-up demo demo-archive test quick torture lint check systems peers bench scale lock clean
+.PHONY: set-up demo demo-archive test quick soak torture lint check systems peers bench scale lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -54,6 +57,9 @@ test: set-up
 
 quick: set-up
 	@$(BIN)/python -m pytest $(PARALLEL) -m quick tests/unit tests/restore/unit tests/contract tests/cli/test_journey.py
+
+soak: set-up
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 torture: set-up
 	@$(BIN)/python -m pytest tests/torture

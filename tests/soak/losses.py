@@ -1,0 +1,77 @@
+"""Steps that lose or change what azbackup stands on: passwords, rows, the table, packs, caches."""
+
+from __future__ import annotations
+
+import random
+
+from tests.soak.history import step
+from tests.soak.world import Mismatch, World
+
+
+@step(4)
+def change_password(world: World, rng: random.Random) -> None:
+    """The new password opens from then on, the old one does not; killed, exactly one of them opens."""
+    model = world.model
+    if not model.taken or model.table_lost:
+        return
+    new = f"password {rng.getrandbits(20)}"
+    kill = rng.random() < 0.4
+    with world.held(rng.randrange(1, 8) if kill else 10**6, lost=rng.random() < 0.5) as rule:
+        process = world.start("change_password.py", AZBACKUP_NEW_PASSWORD=new)
+        held = world.comes_to(rule, process)
+        if held:
+            process.kill()
+        done = world.end(process)
+    if not held:
+        world.expect(done, {0})
+        model.password, old = new, model.password
+        world.expect(world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=old), {12})
+        world.old_passwords.append(old)
+        return
+    ends = {
+        word: world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=word).status for word in (model.password, new)
+    }
+    good = [word for word, status in ends.items() if status in world.reading_statuses()]
+    if len(good) != 1 or 12 not in ends.values():
+        raise Mismatch(f"after a change of the password that was killed: {ends}")
+    world.old_passwords += [word for word in ends if word != good[0]]
+    model.password = good[0]
+
+
+@step(2)
+def use_old_password(world: World, rng: random.Random) -> None:
+    """A password that was changed opens nothing, by any script, whatever was lost meanwhile."""
+    if not world.old_passwords:
+        return
+    old = rng.choice(world.old_passwords)
+    source = world.source(rng)
+    script = rng.choice([["backup.py", str(source.path)], ["restore.py", "--list"], ["change_password.py"]])
+    done = world.run(*script, AZBACKUP_PASSWORD=old, AZBACKUP_NEW_PASSWORD="another one")
+    world.expect(done, {12})
+
+
+@step(4)
+def lose_cache(world: World, _: random.Random) -> None:
+    """The machines' caches are gone: nothing depends on them."""
+    world.lose_cache()
+
+
+@step(3)
+def lose_table(world: World, _: random.Random) -> None:
+    """All rows are gone: restores read copies, the next backup puts the rows back."""
+    if world.model.taken and not world.model.pending:
+        world.lose_rows()
+        world.model.table_lost = True
+
+
+@step(4)
+def lose_rows(world: World, rng: random.Random) -> None:
+    """Some rows are gone, the key's is there: every run does its work by their copies; the next backup heals."""
+    names = [name for name in world.row_names() if name != "key"]
+    if names and not world.model.pending:
+        lost = rng.sample(names, min(len(names), rng.choice([1, 1, 3])))
+        world.log.append(f"lost {lost}")
+        world.lose_rows(lost)
+        world.model.rows_lost = True
+        while world.model.taken and f"snapshot-{world.model.highest:08}" in lost:
+            world.model.hide_newest()
