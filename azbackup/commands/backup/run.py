@@ -137,7 +137,9 @@ class Backup:
         self._progress.stage("backing up", 1, parent.totals.size if parent else 0)
         self._progress.hold(stream.name, 0)
         reading = StreamReading(stream.name, self._run.clock.now_ns())
+        self._notices.hold(stream.name, 0)
         chunks, size = self._store.store(descriptor, 0, sys.maxsize)
+        self._progress.advance(stream.name, 1, size)
         stream.finish()
         entries = reading.entries(chunks, size, self._sound_entries(parent))
         self._reader.read = size
