@@ -82,6 +82,16 @@ def test_half_a_password_is_not_shown(cli: Cli, tmp_path: Path) -> None:
     cli("restore.py", "--snapshots", expect=10)
 
 
+def test_directories_of_a_profile(cli: Cli, tmp_path: Path) -> None:
+    """A profile may name several, with patterns for all of them; those of the command line come after its own."""
+    one, two = make(tmp_path / "one", "a", "x.o", "keep.o"), make(tmp_path / "two", "b", "x.o")
+    (tmp_path / "config").write_text(
+        f'[profile.all.backup]\nsources = ["{one}", "{two}"]\nexclude = ["*.o"]\npreset = "home"\n'
+    )
+    cli("backup.py", "--config", tmp_path / "config", "--profile", "all", "--exclude", "!keep.o")
+    assert (stored(cli, one), stored(cli, two)) == ({"a", "keep.o"}, {"b"})
+
+
 def test_none_is_there(cli: Cli, tmp_path: Path) -> None:
     """A path with a blank that has lost its quotes is several directories, none of which is there."""
     check_error(cli("backup.py", tmp_path / "My", "Documents", expect=1), "backup.py", 1, "no such directory", "quotes")

@@ -3,8 +3,8 @@
     the command line's patterns -> files .azbackupignore, the nearest first -> the preset; the first that knows decides
 
 Promises: the source itself is never left out; a rule that cannot be read leaves nothing out and is said; a directory
-that is left out is not entered. File systems that the kernel makes (/proc, /sys ...) are left out below a source on
-another one.
+that is left out is not entered; nobody has another user's files left out. File systems that the kernel makes (/proc,
+/sys ...) are left out below a source on another one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Exclusions:
             found.left_out = why
             return
         if IGNORE_FILE in names:
-            self._read(found.path + b"/" if found.path else b"", descriptor)
+            owner = found.entry.uid if found.entry is not None else 0
+            self._read(found.path + b"/" if found.path else b"", descriptor, owner)
 
     # --- rules
 
@@ -123,11 +124,16 @@ class Exclusions:
 
     # --- files of rules
 
-    def _read(self, below: bytes, descriptor: int) -> None:
-        """Takes the patterns of a directory's ignore file. It is used as a whole, or not at all."""
+    def _read(self, below: bytes, descriptor: int, owner: int) -> None:
+        """Takes the patterns of a directory's ignore file. It is used as a whole, or not at all.
+
+        Whoever may make files in a directory of another user's could otherwise have that user's files left out.
+        """
         path = below + IGNORE_FILE
         try:
             text, entry = _contents(descriptor, path)
+            if entry is not None and entry.uid not in (0, os.geteuid(), owner):
+                raise OSError(0, "it belongs to another user than its directory")
             lines = text.removeprefix("\ufeff").split("\n")
             patterns = PatternList(Pattern(line.removesuffix("\r"), os.fsdecode(path)) for line in lines)
         except OSError as error:
