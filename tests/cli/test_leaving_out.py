@@ -192,16 +192,17 @@ def test_an_ignore_file_that_cannot_be_read(cli: Cli, open_path: Path, bound_use
 
 @is_root
 def test_an_ignore_file_of_another_user(cli: Cli, tmp_path: Path) -> None:
-    """One that its directory's owner did not write is named (3), and leaves out nothing: it may be meant to hide."""
-    source = make(tmp_path / "source", "share/x", "own/x", "own/y")
+    """One that its directory's owner did not write is named (3), and leaves out nothing, nor does a mark."""
+    source = make(tmp_path / "source", "share/x", "own/x", "own/y", "marked/x", "marked/.no")
+    os.chown(source / "marked" / ".no", 1234, 1234)
     for directory in ("share", "own"):
         (source / directory / ".azbackupignore").write_text("x\n")
         os.chown(source / directory / ".azbackupignore", 1234, 1234)
     os.chown(source / "share", 4321, 4321)
     os.chown(source / "own", 1234, 1234)
-    result = cli.backup(source, expect=3)
+    result = cli.backup(source, "--exclude-if-present", ".no", expect=3)
     assert "share/.azbackupignore: its patterns cannot be read: it belongs to another user" in result.stderr
-    assert {path for path in stored(cli, source) if path[-1] in "xy"} == {"share/x", "own/y"}
+    assert {path for path in stored(cli, source) if path[-1] in "xy"} == {"share/x", "own/y", "marked/x"}
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,11 @@ class Exclusions:
         if self._device is None:  # the source itself
             self._device = found.entry.device if found.entry is not None else 0
             self._plain.add(self._device)
-        elif why := self._mark(descriptor, names):
+        owner = found.entry.uid if found.entry is not None else 0
+        if found.path and (why := self._mark(descriptor, names, owner)):
             found.left_out = why
             return
         if IGNORE_FILE in names:
-            owner = found.entry.uid if found.entry is not None else 0
             self._read(found.path + b"/" if found.path else b"", descriptor, owner)
 
     # --- rules
@@ -114,11 +114,12 @@ class Exclusions:
             found.left_out, found.hollow = why, entry.kind == Kind.DIRECTORY
             self.mounts.setdefault(why, []).append(found.path)
 
-    def _mark(self, descriptor: int, names: Collection[bytes]) -> str:
+    def _mark(self, descriptor: int, names: Collection[bytes], owner: int) -> str:
         for name in self._rules.present:
-            if name in names:
+            if name in names and _is_trusted(descriptor, name, owner):
                 return f"--exclude-if-present {os.fsdecode(name)}"
-        if self._rules.caches and _TAG in names and _starts_with(descriptor, _TAG, _SIGNATURE):
+        tagged = self._rules.caches and _TAG in names and _starts_with(descriptor, _TAG, _SIGNATURE)
+        if tagged and _is_trusted(descriptor, _TAG, owner):
             return "--exclude-caches"
         return ""
 
@@ -132,7 +133,7 @@ class Exclusions:
         path = below + IGNORE_FILE
         try:
             text, entry = _contents(descriptor, path)
-            if entry is not None and entry.uid not in (0, os.geteuid(), owner):
+            if entry is not None and not _may_rule(entry.uid, owner):
                 raise OSError(0, "it belongs to another user than its directory")
             lines = text.removeprefix("\ufeff").split("\n")
             patterns = PatternList(Pattern(line.removesuffix("\r"), os.fsdecode(path)) for line in lines)
@@ -170,6 +171,19 @@ def _contents(directory: int, path: bytes) -> tuple[str, Entry | None]:
         return os.fsdecode(data), entry_of(path, status)
     finally:
         os.close(descriptor)
+
+
+def _may_rule(uid: int, owner: int) -> bool:
+    """Whether a user may say what of a directory, which has this owner, is left out."""
+    return uid in (0, os.geteuid(), owner)
+
+
+def _is_trusted(directory: int, name: bytes, owner: int) -> bool:
+    """Whether a mark was made by somebody who may rule."""
+    try:
+        return _may_rule(os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid, owner)
+    except OSError:
+        return False
 
 
 def _starts_with(directory: int, name: bytes, expected: bytes) -> bool:
