@@ -31,7 +31,9 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
         rebuild_table(partition.records, vault.keystore, session.key, show)
     cache = cache_directory(os.environ)
     rules = asked.rules if asked.stream is None else Rules()
-    job = Job(source, host_name(session.args), fresh, session.args.reread, os.fsencode(cache), rules, asked.stream)
+    args = session.args
+    more = (os.fsencode(cache), rules, asked.stream, args.allow_empty)
+    job = Job(source, host_name(args), fresh, args.reread, *more)
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())

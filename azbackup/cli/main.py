@@ -18,6 +18,7 @@ from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks
+from azbackup.cli.output.again import GO_ON
 from azbackup.cli.output.problem_file import open_problem_file
 from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.terminal import JsonProgress, LineProgress
@@ -33,6 +34,8 @@ from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
 from azbackup.storage.local.lock import only_one
 from azbackup.storage.prices import load_prices
+
+_GO_ON = f"{GO_ON}: it goes on with the work that is left"
 
 
 def backup_main() -> NoReturn:
@@ -60,9 +63,8 @@ def _main(script: str, run: Callable[[argparse.Namespace, LineProgress], Status]
     _raise_descriptor_limit()
     args = arguments(script, sys.argv[1:], os.environ)
     show = _show(f"{script}.py", args)
-    hint = "run the same command again: it goes on with the work that is left"
     try:
-        interrupts.watch(lambda: _say_interrupted(show, hint))
+        interrupts.watch(lambda: _say_interrupted(show))
         status = _status_of(run, args, show)
         interrupts.disarm()
     except KeyboardInterrupt:
@@ -74,9 +76,9 @@ def _main(script: str, run: Callable[[argparse.Namespace, LineProgress], Status]
     os._exit(status)
 
 
-def _say_interrupted(show: LineProgress, hint: str) -> None:
+def _say_interrupted(show: LineProgress) -> None:
     show.close()
-    print_error(show, Status.INTERRUPTED, "interrupted", hint)
+    print_error(show, Status.INTERRUPTED, "interrupted", _GO_ON + show.thawing)
 
 
 def _status_of(

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from azbackup.cli.output.again import again_text, meant_text
 from azbackup.cli.output.plan_report import (
-    again_text,
     done_text,
     outcome_values,
     pending_text,
@@ -30,6 +30,7 @@ from azbackup.commands.backup.rules import kept_rules
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.run import Restore
+from azbackup.commands.restore.slip import Slip
 from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import Status, UsageError
@@ -57,6 +58,8 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
     if args.discard_thawed:
         return _discard(catalog, ThawRequests(states, vault.staging, ""), show, force=args.force)
     chosen = _chosen(session, catalog)
+    show.again = again_text(sys.orig_argv, _unpinned(args, chosen))
+    _note_empty(show, chosen, catalog)
     thaw = ThawRequests(states, vault.staging, _mark(partition.keys, destination, args, chosen))
     request = RestoreRequest(
         snapshots=chosen,
@@ -75,12 +78,38 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         dry_run=args.dry_run,
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
+        slip=_slip(args),
     )
     outcome = Restore(request, partition, catalog, thaw, show).run()
     show.close()
-    again = again_text(sys.argv, chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None)
-    _summary(session, outcome, again)
+    _summary(session, outcome, show.again)
     return _status(show, outcome, plan_only=args.plan or args.dry_run)
+
+
+def _unpinned(args: argparse.Namespace, chosen: Chosen) -> int | None:
+    """The number that going on has to name: of the one snapshot, if the command does not name it."""
+    return chosen[0][0].number if len(chosen) == 1 and args.snapshot is None else None
+
+
+def _slip(args: argparse.Namespace) -> Slip | None:
+    """The first argument, which may be a path of the snapshot whose destination was forgotten."""
+    if args.destination is None or args.plan:
+        return None
+    return Slip(os.fsencode(args.destination), meant_text(sys.orig_argv, args.destination))
+
+
+def _note_empty(show: LineProgress, chosen: Chosen, catalog: Catalog) -> None:
+    """A restore of nothing is no success that anybody meant: names the last snapshot that had files."""
+    for snapshot, _ in chosen:
+        if snapshot.totals.files:
+            continue
+        same = [each for each in catalog.snapshots() if source_of(each) == source_of(snapshot) and each.totals.files]
+        if earlier := [each for each in same if each.number < snapshot.number]:
+            last = earlier[-1]
+            show.note(
+                f"snapshot {snapshot.number} has no files; snapshot {last.number} of the same source has "
+                f"{last.totals.files:,}: --snapshot {last.number}"
+            )
 
 
 def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace, chosen: Chosen) -> str:
@@ -143,6 +172,8 @@ def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | N
 
 def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> None:
     """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
+    if any(line.state in ("archived", "pending") for line in plan.packs):
+        show.thawing = "; packs that were asked for go on thawing, and are not asked for again"
     if show.json:
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:

@@ -40,6 +40,10 @@ class Selection:
         """Whether nothing is left out."""
         return not self._paths and self._include is None and self._exclude is None
 
+    def inside(self, path: bytes, source: bytes) -> bytes | None:
+        """A path as a snapshot of the source knows it; None for an absolute one that is not below the source."""
+        return _relative(path, source)
+
     def watch(self, entries: Iterable[Entry], source: bytes) -> Watched:
         """The same entries, which know at their end which of the selection's paths were not among them."""
         return Watched(entries, {path: _relative(path, source) for path in self._paths})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,7 +54,7 @@ def test_pending_then_complete(pended: Cli, archive: ArchiveSimulator, tmp_path:
     result = pended.restore(tmp_path / "restored", expect=75)
     assert "7 files" in result.stderr
     assert "2 packs" in result.stderr
-    assert "run again: python " in result.stderr
+    assert f"run again: {sys.executable} " in result.stderr
     assert "restore.py" in result.stderr
     assert not [look for look in describe(tmp_path / "restored").values() if look.kind == "file"]
     archive.release()
@@ -174,3 +177,28 @@ def test_pack_that_is_missing(pended: Cli, archive: ArchiveSimulator, tmp_path: 
     archive.release()
     pended.restore(tmp_path / "restored", expect=13)
     assert (tmp_path / "restored" / "later").read_bytes() == (source / "later").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_restore_names_the_command(
+    pended: Cli, archive: ArchiveSimulator, tmp_path: Path, number: signal.Signals
+) -> None:
+    """130, and the command as it can be pasted: the snapshot pinned, though a newer one is made meanwhile."""
+    source = two_packs(pended, tmp_path)
+    process = pended.start("restore.py", tmp_path / "restored", "--wait", "--poll-interval", "0.1")
+    until(lambda: are_thawing(archive, 2))
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "go on thawing" in said
+    line = said.partition("run again: ")[2].partition(": it goes on")[0]
+    before = describe(source)
+    (source / "later").unlink()
+    pended.backup(source)
+    archive.release()
+    command = [word for word in shlex.split(line) if word != "--wait"]
+    assert command[0] == sys.executable
+    assert command[-2:] == ["--snapshot", "2"]
+    result = pended.runner("restore.py", *command[2:], env=pended.environment)
+    assert result.returncode == 0, result
+    assert set(describe(tmp_path / "restored")) == set(before)

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shlex
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -114,7 +115,7 @@ class Back:
         """Runs the very command that a run said to run again."""
         [line] = [line for line in result.stderr.splitlines() if "run again: " in line]
         python, script, *arguments = shlex.split(line.partition("run again: ")[2])
-        assert (python, Path(script).name) == ("python", "restore.py")
+        assert (python, Path(script).name) == (sys.executable, "restore.py")
         found = (home or self.runner)("restore.py", *arguments, env=self.vault.environment)
         assert found.returncode == expect, found
         return found

@@ -43,6 +43,11 @@ def backup_parser() -> Parser:
         help="read every file, whatever the last snapshot says of it (after an intrusion, or for a doubtful disk)",
     )
     parser.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="make a snapshot also of a directory that has lost all its files, or of an empty one where a disk was",
+    )
+    parser.add_argument(
         "--host", metavar="NAME", help="back up as this host: goes on with what it stored (default: this host's name)"
     )
     parser.add_argument(

@@ -5,19 +5,16 @@ The JSON values are an interface: docs/restore.md describes them.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from azbackup.cli.output.losses import lost_lines
-from azbackup.cli.output.text import clean, clock_text, count_text, hours_text, money_text, size_text
+from azbackup.cli.output.text import clock_text, count_text, hours_text, money_text, size_text
 from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
-_SECRETS = ("--password", "--password-command", "--accesskey", "--sas-token", "--connection-string")
 _HEADINGS = {
     "thaw": "thawing",
     "thawed_storage": "two days of the thawed bytes in Hot",
@@ -85,27 +82,6 @@ def pending_text(pending: Pending | None, later_packs: int, now: float) -> str:
     if later_packs:
         parts.append(f"{count_text(later_packs, 'pack')} waiting for the next hour's budget at high priority")
     return "; ".join(parts) or "no pack is on its way"
-
-
-def again_text(argv: Sequence[str], snapshot: int | None) -> str:
-    """The command that was given, its secrets replaced: they do not belong into a log.
-
-    `snapshot` is added, so that going on means the same snapshot even if a newer one is made meanwhile.
-    """
-    words: list[str] = []
-    hide = False
-    for word in argv:
-        flag, equals, _ = word.partition("=")
-        if hide:
-            words.append("...")
-        elif flag in _SECRETS and equals:
-            words.append(f"{flag}=...")
-        else:
-            words.append(shlex.quote(word))
-        hide = not hide and word in _SECRETS
-    if snapshot is not None:
-        words += ["--snapshot", str(snapshot)]
-    return clean("python " + " ".join(words))
 
 
 def waiting_text(outcome: RestoreResult) -> str:

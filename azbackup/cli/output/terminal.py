@@ -38,6 +38,8 @@ class LineProgress:
         self.damages = 0
         self.problems = Problems()
         self.clock: Clock | None = None  # by which the run's progress is shown, where it is
+        self.again = ""  # the command that goes on, once it is known
+        self.thawing = ""  # what to say of packs that were asked for, when the run ends before its time
 
     @property
     def traffic(self) -> Traffic | None:

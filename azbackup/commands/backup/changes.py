@@ -65,6 +65,11 @@ def renumbered(old: Entry, device: int) -> Entry:
     return msgspec.structs.replace(old, device=device)
 
 
+def _is_another(now: Entry, old: Entry | None) -> bool:
+    """Whether a directory is not the one that stood there: an unmounted disk's place, or one made anew."""
+    return old is not None and (now.inode, now.device) != (old.inode, old.device)
+
+
 def contents(entry: Entry) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
     """What of an entry only reading it tells."""
     return entry.chunks, entry.target, entry.xattrs
@@ -106,6 +111,7 @@ class Comparison:
     ) -> None:
         """`full`: every entry is wanted, not the changes against the base alone."""
         self.tally = Tally()  # right when `entries` has ended
+        self.elsewhere = False  # whether the source's directory is another one than the base's
         self._scanned = scanned
         self._base = base
         self._reader = reader
@@ -186,6 +192,7 @@ class Comparison:
         if why or now is None:
             self._notices.left_out(found.path, why)
             return None, False
+        self.elsewhere |= not found.path and _is_another(now, old)
         now.device = self._devices.stored(now.device, old)
         seems_same = old is not None and unchanged(now, old)
         if old is not None and seems_same and not self._reader.doubts(now) and not self._reader.lost(old):

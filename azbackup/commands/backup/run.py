@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from azbackup.commands.backup.changes import Comparison, wants_full
+from azbackup.commands.backup.emptied import check_not_emptied
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.forecast import count_ahead
@@ -52,6 +53,7 @@ class Job:
 
     `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory. `rules`
     say what is left out. `stream`: what is read instead of a directory, under a path that no directory has.
+    `allow_empty`: no files where there were some is meant.
     """
 
     source: bytes
@@ -61,6 +63,7 @@ class Job:
     cache: bytes = b""
     rules: Rules = field(default_factory=Rules)
     stream: Stream | None = None
+    allow_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class _Read:
     layers: list[Layer]
     rows: list[SealedRecord]
     tally: Tally
+    elsewhere: bool = False
 
 
 class Backup:
@@ -99,6 +103,8 @@ class Backup:
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
             read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
             self._notices.finish()
+            if parent is not None and not self._job.allow_empty:
+                check_not_emptied(parent, read.tally.totals, elsewhere=read.elsewhere)
             self._progress.stage("sending the last packs")
             pack_rows = self._store.finish()
             if stream is None:
@@ -171,7 +177,7 @@ class Backup:
         self._seal(writer.finish(), rows)
         self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
         own = [Layer(self._run.id, len(rows), writer.count)] if rows else []
-        return _Read([*below, *own], rows, comparison.tally)
+        return _Read([*below, *own], rows, comparison.tally, comparison.elsewhere)
 
     def _seal(self, payloads: Iterator[bytes], rows: list[SealedRecord]) -> None:
         for payload in payloads:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.slip import Slip
 from azbackup.commands.restore.tree import Chosen
 from azbackup.errors import Unavailable
 from azbackup.filesystem.directories import Unwritable, out_of_space
@@ -30,6 +31,7 @@ class RestoreRequest:
     nowhere. `spares` makes a filter of those rules for each prefix. `privileges`: setuid bits, devices and the like
     come back.
     `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
+    `slip`: the destination as it was typed, which may be a path that was meant.
     `tell` hears the plan before anything is done. `now` is the clock, Unix seconds.
     """
 
@@ -48,6 +50,7 @@ class RestoreRequest:
     plan_only: bool = False
     dry_run: bool = False
     tell: Callable[[Estimate], None] | None = None
+    slip: Slip | None = None
     wait: Callable[[Pending | None, Thawing], None] | None = None
 
     @property

@@ -50,7 +50,11 @@ class Restore:
         """Restores what can be. Raises AzbackupError when the destination cannot be used, it costs too much, ..."""
         request, result = self._request, self._recorder.result
         there = request.destination is not None and os.path.lexists(request.destination)
-        target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there)
+        slip = None if there else request.slip
+        slips = slip.paths(request.snapshots, request.selection) if slip is not None else set()
+        target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there, slips=slips)
+        if slip is not None:
+            slip.check(slips & target.paths)
         destination = self._existing(target)
         try:
             plan = self._plan(target, destination)

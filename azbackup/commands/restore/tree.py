@@ -65,8 +65,12 @@ class Target:
         )
 
 
-def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool) -> Target:
+def target_entries(
+    catalog: Catalog, chosen: Chosen, selection: Selection, *, with_paths: bool, slips: Collection[bytes] = ()
+) -> Target:
     """The tree of the chosen snapshots. Raises NothingStored if nothing is meant: mostly a slip.
+
+    `slips`: paths that are noted among `paths` if they are there, when not all are.
 
     Of a part of a snapshot only that part is held in memory.
     """
@@ -80,7 +84,7 @@ def target_entries(catalog: Catalog, chosen: Chosen, selection: Selection, *, wi
     for source, (snapshot, prefix) in enumerate(sorted(chosen, key=lambda pair: pair[0].number)):
         inner = {top for top in target.tops if top != prefix and _is_in(top, prefix)}
         state = target.states[prefix] = catalog.entries(snapshot)
-        seen = _Seen(state, prefix, inner, with_paths=with_paths)
+        seen = _Seen(state, prefix, inner, None if with_paths else slips)
         watched = selection.watch(seen, snapshot.source)
         wanted = selection.of(watched, snapshot.source)
         for path in sorted(hidden := watched.hidden(state)):
@@ -116,19 +120,22 @@ def _leave_out(meant: dict[bytes, Entry], paths: set[bytes], tops: Collection[by
 class _Seen:
     """Entries on their way through, their paths and which of some paths are directories noted."""
 
-    def __init__(self, entries: Iterable[Entry], prefix: bytes, tops: Collection[bytes], *, with_paths: bool) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], prefix: bytes, tops: Collection[bytes], noted: Collection[bytes] | None
+    ) -> None:
+        """`noted`: which paths are, None for all."""
         self._entries = entries
         self._prefix = prefix
         self._tops = tops
-        self._with_paths = with_paths
+        self._noted = noted
         self.paths: list[bytes] = []
         self.directories: set[bytes] = set()
 
     def __iter__(self) -> Iterator[Entry]:
         for entry in self._entries:
-            if self._with_paths or self._tops:
+            if self._noted is None or self._noted or self._tops:
                 path = _under(self._prefix, entry.path)
-                if self._with_paths:
+                if self._noted is None or path in self._noted:
                     self.paths.append(path)
                 if path in self._tops and entry.kind == Kind.DIRECTORY:
                     self.directories.add(path)

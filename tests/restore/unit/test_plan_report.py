@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.cli.output.plan_report import again_text, pending_text, staged_text
+from azbackup.cli.output.again import again_text, meant_text, pinned
+from azbackup.cli.output.plan_report import pending_text, staged_text
 from azbackup.cli.output.text import count_text, money_text
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
-FLAGS = ["--password", "--password-command", "--accesskey", "--sas-token", "--connection-string"]
+FLAGS = ["--password", "--password-command", "--accesskey", "--accesskey-command", "--sas-token", "--connection-string"]
 
 
 @pytest.mark.parametrize("flag", FLAGS)
@@ -28,9 +29,8 @@ def test_secrets_are_left_out(flag: str) -> None:
 
 def test_secret_that_looks_like_an_option() -> None:
     """A value is hidden even if it is the name of a secret option; what follows is not."""
-    assert (
-        again_text(["restore.py", "--password", "--accesskey", "/to"], None) == "python restore.py --password ... /to"
-    )
+    words = [".venv/bin/python", "restore.py", "--password", "--accesskey", "/to"]
+    assert again_text(words, None) == ".venv/bin/python restore.py --password ... /to"
 
 
 @given(
@@ -39,7 +39,15 @@ def test_secret_that_looks_like_an_option() -> None:
 def test_everything_else_is_kept(words: list[str]) -> None:
     """A shell reads the command as it was given."""
     kept = [word for word in words if word.partition("=")[0] not in FLAGS]
-    assert shlex.split(again_text(["restore.py", *kept], None)) == ["python", "restore.py", *kept]
+    assert shlex.split(again_text(["python", "restore.py", *kept], None)) == ["python", "restore.py", *kept]
+
+
+def test_what_was_meant_and_what_goes_on() -> None:
+    """The directory comes before the path that stood in its place; a hint has the very command."""
+    words = ["python", "restore.py", "--partition", "letters", "letters"]
+    assert meant_text(words, "letters") == "python restore.py --partition letters DIRECTORY letters"
+    assert pinned("check it, then run the same command again", "x 7") == "check it, then run again: x 7"
+    assert pinned("run the same command again", "") == "run the same command again"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""The command that goes on, as it can be pasted: what was typed, its secrets hidden, the snapshot pinned. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from azbackup.cli.output.text import clean
+
+_SECRETS = {
+    *("--password", "--accesskey", "--sas-token", "--connection-string"),
+    *("--password-command", "--accesskey-command", "--sas-token-command", "--connection-string-command"),
+}
+GO_ON = "run the same command again"
+
+
+def again_text(argv: Sequence[str], snapshot: int | None) -> str:
+    """The command as it was started, interpreter included, its secrets replaced: they do not belong into a log.
+
+    `snapshot` is added, so that going on means the same snapshot even if a newer one is made meanwhile.
+    """
+    words = [*_quoted(argv), *(["--snapshot", str(snapshot)] if snapshot is not None else [])]
+    return clean(" ".join(words))
+
+
+def meant_text(argv: Sequence[str], typed: str) -> str:
+    """The command with the directory that was forgotten before its first argument."""
+    words = _quoted(argv)
+    place = next((place for place in range(len(words) - 1, -1, -1) if words[place] == shlex.quote(typed)), len(words))
+    return clean(" ".join([*words[:place], "DIRECTORY", *words[place:]]))
+
+
+def pinned(hint: str, again: str) -> str:
+    """A hint that says to run the same command again, with that command where it is known."""
+    return hint.replace(GO_ON, f"run again: {again}", 1) if again else hint
+
+
+def _quoted(argv: Sequence[str]) -> list[str]:
+    words: list[str] = []
+    hide = False
+    for word in argv:
+        flag, equals, _ = word.partition("=")
+        if hide:
+            words.append("...")
+        elif flag in _SECRETS and equals:
+            words.append(f"{flag}=...")
+        else:
+            words.append(shlex.quote(word))
+        hide = not hide and word in _SECRETS
+    return words
