@@ -36,9 +36,8 @@ class Catalog:
         found = {each.number: each for each in self._decoded(SNAPSHOT_PREFIX, decode_snapshot)}
         expected = max(max(found, default=0), self._seen)
         if len(found) < expected:  # one listing, however many are missing: a number in a name costs nothing
-            for number in sorted(self.records.copies.snapshot_numbers() - found.keys()):
-                if number <= expected:
-                    self._recover_snapshot(number, found)
+            lost = sorted(self.records.copies.snapshot_numbers() - found.keys())
+            self._recover_snapshots([number for number in lost if number <= expected], found)
             self._report_gaps(found, expected)
         self.newest = max(found, default=0)
         return [found[number] for number in sorted(found)]
@@ -69,13 +68,14 @@ class Catalog:
                 continue
             yield record
 
-    def _recover_snapshot(self, number: int, found: dict[int, Snapshot]) -> None:
-        """Adds a snapshot without a row if its copy tells of it."""
-        name = snapshot_name(number)
-        try:
-            found[number] = decode_snapshot(name, self.records.missing(name))
-        except Damaged:
-            pass  # the number stays a gap, which is reported
+    def _recover_snapshots(self, numbers: list[int], found: dict[int, Snapshot]) -> None:
+        """Adds snapshots without a row, if their copies tell of them; other numbers stay gaps, which are reported."""
+        for number in numbers:
+            name = snapshot_name(number)
+            try:
+                found[number] = decode_snapshot(name, self.records.missing(name))
+            except Damaged:
+                continue
 
     # --- entries
 

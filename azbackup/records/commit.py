@@ -17,6 +17,7 @@ from azbackup.format.framing import groups
 from azbackup.format.labels import copy_name, snapshot_name
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.payloads import decode_snapshot, encode_snapshot
+from azbackup.records.copies import USELESS_COPIES
 from azbackup.records.record_store import RecordStore
 
 
@@ -48,16 +49,37 @@ def commit(
     """
     copies.put(before)
     finished = msgspec.structs.replace(snapshot, copies=copies.count, number=after + 1)
+    taken = 0
     while True:
         row = records.seal(snapshot_name(finished.number), encode_snapshot(finished))
         try:
             records.copies.put(row.name, [row])
             break
         except Exists:
-            finish_commit(records, finished.number)
-            finished = msgspec.structs.replace(finished, number=finished.number + 1)
+            taken += 1
+            following = _finish_commits(records, finished.number, alone=taken == 1)
+            finished = msgspec.structs.replace(finished, number=following)
     _insert(records, before, row)
     return finished
+
+
+def _finish_commits(records: RecordStore, first: int, *, alone: bool) -> int:
+    """Finishes the commit of a number that is taken, and unless it is `alone` of all that are taken behind it.
+
+    Returns the next number that is free. One listing says which are taken; of those that cannot be used no more than
+    USELESS_COPIES are looked at: whoever can create blobs makes as many as they like.
+    """
+    numbers = {first} if alone else {first} | records.copies.snapshot_numbers()
+    number, useless, passed = first, 0, 0
+    while number in numbers:
+        if useless < USELESS_COPIES:
+            useless += not finish_commit(records, number)
+        else:
+            passed += 1
+        number += 1
+    if passed:
+        records.report(f"{passed:,} more snapshots before {number} have a copy, and were passed over")
+    return number
 
 
 def _insert(records: RecordStore, before: list[SealedRecord], row: SealedRecord) -> None:
@@ -69,11 +91,14 @@ def _insert(records: RecordStore, before: list[SealedRecord], row: SealedRecord)
         records.report(f"row {row.name} was there already with other bytes: the snapshot is read from its copy")
 
 
-def finish_commit(records: RecordStore, number: int) -> None:
-    """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable."""
+def finish_commit(records: RecordStore, number: int) -> bool:
+    """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable.
+
+    Returns whether it could be done.
+    """
     name = snapshot_name(number)
     try:
-        row = records.copied(name)
+        row = records.copied(name, sure=True)
         snapshot = decode_snapshot(name, records.open_sealed(row))
         rows = records.copies.of_run(snapshot.run, snapshot.copies)
         for each in rows:
@@ -81,3 +106,5 @@ def finish_commit(records: RecordStore, number: int) -> None:
         records.insert([*rows, row])
     except (Damaged, Missing, Exists) as error:
         records.report(f"snapshot {number} has a copy that cannot be committed: {error.message}")
+        return False
+    return True

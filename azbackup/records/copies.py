@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from azbackup.errors import Archived, Damaged, Missing
+from azbackup.errors import Archived, Damaged, Exists, Missing
 from azbackup.format.checksum import md5_of
 from azbackup.format.framing import COPY_BYTES, SNAPSHOT_COPY_BYTES, frame, unframe
 from azbackup.format.labels import (
@@ -24,6 +24,9 @@ from azbackup.format.labels import (
 from azbackup.format.model import RunId, SealedRecord
 from azbackup.storage.protocols import BlobStore
 
+USELESS_COPIES = 100  # of snapshots: no more that do not open are read in a run, however many there are
+_ASKED = 8  # copies of snapshots that are asked for one by one; then a listing says which there are
+
 
 class Copies:
     """The copies of one partition's records, read as if they were rows."""
@@ -33,6 +36,8 @@ class Copies:
         self._blobs = blobs
         self._report = report
         self._prefix = record_blob(partition, "")
+        self._asked = 0
+        self._numbers: set[int] | None = None  # of the copies of snapshots, once they were listed
         self._read: dict[str, dict[str, list[bytes]]] = {}  # blob name prefix -> record name -> sealed bytes
 
     # --- writing
@@ -40,7 +45,12 @@ class Copies:
     def put(self, name: str, rows: Sequence[SealedRecord]) -> None:
         """Writes one copy, in one request. Raises Exists if the name is taken by other bytes."""
         data = frame(rows)
-        self._blobs.put_new(self._prefix + name, data, "hot", md5_of(data))
+        try:
+            self._blobs.put_new(self._prefix + name, data, "hot", md5_of(data))
+        except Exists:
+            if self._numbers is not None and is_snapshot(name):
+                self._numbers.add(number_of(name, SNAPSHOT_PREFIX))  # it came after the listing
+            raise
 
     # --- reading
 
@@ -50,6 +60,8 @@ class Copies:
         Whoever can create blobs can plant some: the seal tells which are genuine.
         """
         if name.startswith(SNAPSHOT_PREFIX):
+            if not self._may_be_there(name):
+                return []
             try:
                 rows = self._records(self._get(name, SNAPSHOT_COPY_BYTES))
             except Missing:
@@ -99,7 +111,16 @@ class Copies:
     def snapshot_numbers(self) -> set[int]:
         """The numbers that a snapshot's copy has, genuine or not, by one listing."""
         names = (name.removeprefix(self._prefix) for name in self._blobs.names(self._prefix + SNAPSHOT_PREFIX))
-        return {number_of(name, SNAPSHOT_PREFIX) for name in names if is_snapshot(name)}
+        self._numbers = {number_of(name, SNAPSHOT_PREFIX) for name in names if is_snapshot(name)}
+        return self._numbers
+
+    def _may_be_there(self, name: str) -> bool:
+        """Whether a snapshot's copy is worth a request: rows that nobody stored a copy of may be thousands."""
+        self._asked += 1
+        if self._asked <= _ASKED:
+            return True
+        numbers = self._numbers if self._numbers is not None else self.snapshot_numbers()
+        return number_of(name, SNAPSHOT_PREFIX) in numbers
 
     def _listed(self, name: str, size: int) -> bytes:
         """A blob that was listed; what became of it since counts as nothing."""

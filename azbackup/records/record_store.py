@@ -14,9 +14,9 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
 from azbackup.format import compression
-from azbackup.format.labels import RECORD_BYTES
+from azbackup.format.labels import RECORD_BYTES, SNAPSHOT_PREFIX
 from azbackup.format.model import SealedRecord
-from azbackup.records.copies import Copies
+from azbackup.records.copies import USELESS_COPIES, Copies
 from azbackup.storage.protocols import BlobStore, RowStore
 
 
@@ -24,6 +24,9 @@ def compressed(payload: bytes) -> bytes | None:
     """A payload as it is sealed, None where that would not fit one row."""
     frame = compression.encode_payload(payload)
     return frame if len(frame) + SEAL_BYTES <= RECORD_BYTES else None
+
+
+_AGAIN = 32  # rows that do not open and are read once more in a run: a cache is seldom wrong, a vandal often
 
 
 class RecordStore:
@@ -41,6 +44,8 @@ class RecordStore:
         self._keys = keys
         self._partition = partition
         self.report = report
+        self._asked_again = 0
+        self._useless = 0
         self.lost_rows = 0  # rows that a copy had to stand in for, since they are not there
 
     # --- reading
@@ -79,8 +84,11 @@ class RecordStore:
 
     def _again(self, row: SealedRecord) -> SealedRecord:
         """The row as the table has it: what did not open may have come from a cache."""
+        if self._table is None or self._asked_again == _AGAIN:
+            return row
+        self._asked_again += 1
         try:
-            return row if self._table is None else SealedRecord(row.name, self._table.get(row.name))
+            return SealedRecord(row.name, self._table.get(row.name))
         except Missing:
             return row
 
@@ -98,8 +106,15 @@ class RecordStore:
         except Damaged:
             raise otherwise from None
 
-    def copied(self, name: str) -> SealedRecord:
-        """A record as its copy has it, once it was seen to open. Raises Damaged if there is none that does."""
+    def copied(self, name: str, *, sure: bool = False) -> SealedRecord:
+        """A record as its copy has it, once it was seen to open. Raises Damaged if there is none that does.
+
+        Of copies of snapshots that do not open, each of which is a request, a run reads USELESS_COPIES, and those that
+        the caller is `sure` to want.
+        """
+        one_by_one = name.startswith(SNAPSHOT_PREFIX) and not sure
+        if one_by_one and self._useless >= USELESS_COPIES:
+            raise Damaged(f"record {name} was not looked for: more than {USELESS_COPIES} copies are of no use")
         for sealed in self.copies.candidates(name):
             row = SealedRecord(name, sealed)
             try:
@@ -107,6 +122,7 @@ class RecordStore:
             except Damaged:
                 continue
             return row
+        self._useless += one_by_one
         raise Damaged(f"record {name} has no copy that opens")
 
     def open_sealed(self, row: SealedRecord) -> bytes:
