@@ -38,7 +38,7 @@ def operations(world: World) -> int:
 @pytest.mark.parametrize("rows", [True, False])
 @pytest.mark.parametrize("blobs", [True, False])
 def test_garbage_makes_a_bounded_number_of_requests(story: Story, tmp_path: Path, *, rows: bool, blobs: bool) -> None:
-    """A backup, the one after it, and a restore ask for no more than a hundred of them, twice, and all is right after it."""
+    """A backup, the one after it, and a restore ask for a hundred of them, twice at most, and all is right after it."""
     honest = operations(story.world.clone())
     world = story.world.clone()
     plant(world, range(2, MANY), rows=rows, blobs=blobs)
