@@ -3,6 +3,7 @@
     for each size: a new Azurite, a new tree
         first, unchanged, 1 % changed, restore of one folder on a new machine, list of everything, find of one file
     a small tree, and 700,000 chunks in the index: what loading them costs
+    a small tree, backed up 120 times: what a backup, a restore and a search cost then (--backups 1100 for years)
 
 Writes scale.csv, SCALE.md and scale.svg. Needs 5 GB of disk for the largest tree, and removes it again.
 """
@@ -17,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks import crowd, curve, report
+from benchmarks import aging, crowd, curve, report
 from benchmarks.meter import ToolFailed, measure
 from benchmarks.stand import Stand
 from benchmarks.tools import Azbackup
@@ -107,6 +108,37 @@ class Scale:
         shutil.rmtree(root)
         shutil.rmtree(tool.folder)
 
+    def age(self, backups: int) -> None:
+        """What a vault costs that is young, and after so many backups with few changes each."""
+        root = self.scratch / "tree"
+        crowd.make(root, aging.FILES)
+        with running_azurite() as azurite:
+            tool = self._tool(Stand(azurite, azurite, None), root)
+            measure(tool.backup(), tool.environment, self.scratch, self.scratch)
+            self._aging_runs(tool, root, 1, aging.young)
+            for number in range(2, backups - 1):
+                aging.change(root, number)
+                measure(tool.backup(), tool.environment, self.scratch, self.scratch)
+            self._aging_runs(tool, root, backups - 1, lambda what: aging.aged(what, backups))
+        shutil.rmtree(root)
+        shutil.rmtree(tool.folder)
+
+    def _aging_runs(self, tool: Azbackup, root: Path, number: int, name: Callable[[str], str]) -> None:
+        """A changed and an unchanged backup; then, on a new machine, a search and a restore of the newest snapshot."""
+        aging.change(root, number)
+        self._run(tool, aging.FILES, name("changed"), tool.backup())
+        self._run(tool, aging.FILES, name("unchanged"), tool.backup())
+        home, tool.home = tool.home, tool.folder / "another home"
+        tool.renew_home()
+        self._run(tool, aging.FILES, name("find"), tool.look("--find", crowd.name_of(1)))
+        tool.renew_home()
+        destination = self.scratch / "restored"
+        self._run(tool, aging.FILES, name("restore"), tool.restore(destination))
+        for folder in (path for path in root.rglob("*") if path.is_dir() and not any(map(Path.is_dir, path.iterdir()))):
+            _check_restored(folder, destination / folder.relative_to(root))
+        shutil.rmtree(destination)
+        tool.home = home
+
     def _tool(self, stand: Stand, root: Path) -> Azbackup:
         tool = Azbackup(self.scratch / "azbackup", stand, root)
         tool.prepare()
@@ -159,6 +191,7 @@ def verdicts(lines: list[Line]) -> Iterator[tuple[str, str, bool]]:
                 f"{line.peak / 1e6:.0f} of {_INDEX_MB}",
                 (line.peak <= _INDEX_MB * 1e6),
             )
+    yield from aging.verdicts(lines)
 
 
 def _straight(operation: str, runs: list[Line], name: str, unit: float, form: str) -> tuple[str, str, bool]:
@@ -213,10 +246,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it. 0 when everything was measured, whatever came out."""
     options = _parser().parse_args(arguments)
     Azbackup.checkout = options.code.resolve()
-    if options.out is None and (options.sizes, options.chunks) == (list(_SIZES), _CHUNKS):
+    if options.only_age:
+        options.sizes = []
+    wholly = (options.sizes, options.chunks, options.backups) == (list(_SIZES), _CHUNKS, aging.BACKUPS)
+    if options.out is None and wholly:
         options.out = _HERE
     with tempfile.TemporaryDirectory(prefix="azbackup-scale-") as name:
-        needed = max(options.sizes) * _BYTES_A_FILE
+        needed = max(options.sizes, default=0) * _BYTES_A_FILE
         if shutil.disk_usage(name).free < 2 * needed:
             print(f"scale: {name} has not the {2 * needed / 1e9:.0f} GB that this takes", file=sys.stderr)
             return 1
@@ -224,7 +260,9 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             for count in options.sizes:
                 scale.tree(count)
-            scale.index(options.chunks)
+            if not options.only_age:
+                scale.index(options.chunks)
+            scale.age(options.backups)
         except (AzuriteError, ToolFailed) as error:
             print(f"scale: {error}", file=sys.stderr)
             return 1
@@ -250,6 +288,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=list(_SIZES), help="numbers of files")
     add("--chunks", type=int, default=_CHUNKS, help="chunks in the simulated index (700,000: about 1 TB)")
+    add("--backups", type=int, default=aging.BACKUPS, help="of a vault that ages (120; 1100 takes half an hour)")
+    add("--only-age", action="store_true", help="measure the vault that ages alone, and write nothing")
     add("--code", type=Path, default=_HERE.parent, help="the checkout of azbackup to measure (default: this one)")
     add("--out", type=Path, help="where the results go (benchmarks/, when the sizes are the default)")
     return parser

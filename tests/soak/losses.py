@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+from tests.cli.trees import describe, differences
+from tests.soak.backups import back_up_source
 from tests.soak.history import step
+from tests.soak.model import Taken, narrowed
+from tests.soak.reading import Reading, read
 from tests.soak.world import Mismatch, World
 
 
@@ -75,3 +80,39 @@ def lose_rows(world: World, rng: random.Random) -> None:
         world.model.rows_lost = True
         while world.model.taken and f"snapshot-{world.model.highest:08}" in lost:
             world.model.hide_newest()
+
+
+@step(4)
+def lose_pack(world: World, rng: random.Random) -> None:
+    """A pack is gone: just the files that need it are named (13); a backup of each source stores again what it has."""
+    model, packs = world.model, world.blobs("/packs/")
+    if not packs or model.rows_lost or model.table_lost or model.pending or not model.known():
+        return
+    world.lose_blob(rng.choice(packs))
+    model.pack_gone = True
+    _restore_without(world, rng.choice(model.known()), read(world))
+    for source in model.sources():
+        model.packs_lost = bool(read(world).lost)
+        back_up_source(world, source)
+    left = read(world)
+    model.packs_lost = bool(left.lost)
+    for number, each in enumerate(model.taken):
+        if left.touched(each.number):
+            model.taken[number] = replace(each, seen=None)
+
+
+def _restore_without(world: World, taken: Taken, reading: Reading) -> None:
+    """Restores what can be restored, and compares what is named with what the independent reader says."""
+    assert taken.seen is not None
+    tree, touched = taken.seen.tree, reading.touched(taken.number)
+    with world.destination() as to:
+        for _ in range(3):
+            done = world.run("restore.py", "--snapshot", str(taken.number), str(to))
+            if not world.model.archived or not done.summary["pending_files"]:
+                break
+            world.archive.release()
+        world.expect(done, {13} if touched else {0})
+        if done.named() != touched:
+            raise Mismatch(f"named are {sorted(done.named())}, should be {sorted(touched)}: {done}")
+        if lines := differences(narrowed(tree, lambda path: path not in touched), describe(to)):
+            raise Mismatch(f"without a pack: {lines[:10]}: {done}")

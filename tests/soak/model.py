@@ -66,7 +66,8 @@ class Model:
     pending: list[Taken] = field(default_factory=list)
     rows_lost: bool = False  # and no backup since: every run may say so, with 13
     table_lost: bool = False
-    packs_lost: bool = False
+    packs_lost: bool = False  # some contents are in no pack: every backup says so
+    pack_gone: bool = False  # a pack record tells of a pack that is not there
     staging_used: bool = False  # a restore was cut off: what is thawed or asked for is not known
 
     @property

@@ -238,7 +238,7 @@ def read_independently(world: World, rng: random.Random) -> None:
         for each in newest
         if not any(o.source.path == each.source.path and o.number > each.number for o in model.taken)
     ]
-    if not by_path or model.table_lost or model.rows_lost or model.packs_lost or model.pending:
+    if not by_path or model.table_lost or model.rows_lost or model.pack_gone or model.pending:
         return
     taken = rng.choice(by_path)
     assert taken.seen is not None
