@@ -70,5 +70,5 @@ def verdicts(lines: Sequence[Measured]) -> Iterator[tuple[str, str, bool]]:
         }
         if what in limit:
             yield f"{name}: requests", f"{now.requests} of {limit[what]}", now.requests <= limit[what]
-        grown = (now.peak - then.peak) / 1e6
+        grown = max(now.peak - then.peak, 0) / 1e6
         yield f"{name}: peak MB over the young one", f"{grown:.0f} of {_GROWN_MB}", grown <= _GROWN_MB

@@ -116,7 +116,8 @@ def kill_backup(world: World, rng: random.Random) -> None:
     source = world.source(rng)
     change(source.path, rng, rng.choice([1, 5, 20]))
     now = seen(source)
-    with world.held(rng.randrange(1, 16), lost=rng.random() < 0.5) as rule:
+    number = rng.choice([rng.randrange(1, 16), rng.randrange(7, 11)])  # a small backup commits with its last ones
+    with world.held(number, lost=rng.random() < 0.5) as rule:
         process = world.start("backup.py", *_arguments(world, source), host=source.host)
         held = world.comes_to(rule, process)
         if held:
