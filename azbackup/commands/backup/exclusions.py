@@ -62,10 +62,10 @@ class Exclusions:
         if self._ignores:
             while self._ignores and not found.path.startswith(self._ignores[-1].below):
                 self._ignores.pop()
+        if self._any or self._ignores:
+            self._judge_name(found)
         if entry is None:
             return
-        if self._any or self._ignores:
-            found.left_out = self._rule_for(found, entry)
         if entry.device not in self._plain and not found.left_out:
             self._judge_device(found, entry)
 
@@ -83,9 +83,18 @@ class Exclusions:
 
     # --- rules
 
-    def _rule_for(self, found: ScannedPath, entry: Entry) -> str:
+    def _judge_name(self, found: ScannedPath) -> None:
+        """Leaves out what a pattern matches. What cannot be looked at (others' FUSE mounts) may be of any kind."""
+        entry = found.entry
+        if entry is None:
+            found.left_out = self._rule_for(found, "/") or self._rule_for(found, "")
+        else:
+            found.left_out = self._rule_for(found, "/" if entry.kind == Kind.DIRECTORY else "")
+        if found.left_out:
+            found.error = ""  # nobody wants to know
+
+    def _rule_for(self, found: ScannedPath, slash: str) -> str:
         """The rule that leaves a path out, '' for none."""
-        slash = "/" if entry.kind == Kind.DIRECTORY else ""
         name = found.name + slash
         hit = self._rules.patterns.last(os.fsdecode(found.path) + slash, name) if self._rules.patterns else None
         for ignore in reversed(self._ignores) if hit is None else ():
@@ -97,7 +106,8 @@ class Exclusions:
         if hit is not None and not hit.brings_back:
             return str(hit)
         most = self._rules.larger_than
-        return "--exclude-larger-than" if most is not None and entry.size > most else ""
+        size = found.entry.size if found.entry is not None else 0
+        return "--exclude-larger-than" if most is not None and size > most else ""
 
     def _judge_device(self, found: ScannedPath, entry: Entry) -> None:
         """Leaves out what is on a pseudo file system, or, if that was asked for, on another one than the source."""
