@@ -6,6 +6,7 @@ import os
 import time
 
 from azbackup.cli.output.text import count_text, money_text, size_text, time_text
+from azbackup.cli.partitions import other_partitions, where_text
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
@@ -46,7 +47,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()
-    _summary(session, snapshot, asked.prices, fresh=fresh)
+    _summary(session, snapshot, asked.prices)
     return outcome_status(show, snapshot.totals.unreadable)
 
 
@@ -62,7 +63,9 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
         return None
 
 
-def _summary(session: Session, snapshot: Snapshot, prices: Prices, *, fresh: bool) -> None:
+def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
+    new = snapshot.number == 1  # also where the run that made the key was killed
+    others = other_partitions(session.vault) if new and not (session.args.quiet and not session.args.json) else None
     totals, tier = snapshot.totals, session.args.tier
     once, monthly = backup_cost(prices, session.billed, totals.packs, totals.stored, tier)
     source, requests, seconds = os.fsdecode(snapshot.source), session.requests, session.seconds
@@ -72,7 +75,8 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, *, fresh: boo
         "partition": session.vault.partition,
         "account": session.vault.connection.account,
         "container": session.vault.container,
-        "new_partition": fresh,
+        "new_partition": new,
+        "other_partitions": others,
         **{name: getattr(totals, name) for name in totals.__struct_fields__},
         "requests": requests,
         "cost": round(once, 6),
@@ -85,7 +89,7 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, *, fresh: boo
     size = f" ({size_text(totals.left_out_size)})" if totals.left_out_size else ""
     left_out = f", {totals.left_out:,} left out{size}" if totals.left_out else ""
     month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
-    where = f"{session.vault.partition} on {session.vault.connection.account}"
+    where = where_text(session.vault, others, new=new)
     line = (
         f"snapshot {snapshot.number} of {source} in {where}: {totals.new:,} new, {totals.changed:,} changed, "
         f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{left_out}{unreadable}; "

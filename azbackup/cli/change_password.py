@@ -9,7 +9,7 @@ from azbackup.cli.partitions import nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
 from azbackup.cli.session import open_vault, utc_now
 from azbackup.cli.status import outcome_status
-from azbackup.cli.unlock import pid_warning, unlocked
+from azbackup.cli.unlock import check_there, pid_warning, unlocked
 from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored, Status
 from azbackup.records.key_record import KeyRecord
@@ -29,6 +29,7 @@ def change_password_command(args: argparse.Namespace, show: LineProgress) -> Sta
             new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
         return change_password(vault.keystore, old, new, utc_now(), show.damage)
 
+    check_there(args, vault, "--old-password")
     try:
         record = unlocked(args, show, vault, "--old-password", change)
     except NothingStored:

@@ -41,7 +41,12 @@ def partitions_command(args: argparse.Namespace, show: LineProgress) -> Status:
         return Status.DONE
     names = _names_text([state.name for state in old])
     message = f"{count_text(len(old), 'partition')} without a backup that is new enough: {names}"
-    print_error(show, Status.TOO_OLD, message, "see why its backups ended, or never came to their end")
+    print_error(
+        show,
+        Status.TOO_OLD,
+        message,
+        "see why no backup came to its end since then",
+    )
     return Status.TOO_OLD
 
 
@@ -65,7 +70,7 @@ def nothing_stored(vault: Vault) -> NothingStored:
 
 
 def _there_text(vault: Vault) -> str:
-    names = _others(vault)
+    names = other_partitions(vault)
     if names is None:
         return "check --partition, --account and --container"
     if not names:
@@ -73,7 +78,7 @@ def _there_text(vault: Vault) -> str:
     return f"there are: {_names_text(names)}"
 
 
-def _others(vault: Vault) -> list[str] | None:
+def other_partitions(vault: Vault) -> list[str] | None:
     """The other partitions' names; None where they cannot be listed."""
     try:
         return [name for name in vault.partitions.names() if name != vault.partition]
@@ -97,18 +102,18 @@ def is_attended(args: argparse.Namespace) -> bool:
 
 def confirm_new(vault: Vault, show: LineProgress) -> None:
     """Asks whether a partition that is not there is to be made. Raises NothingStored for any answer but yes."""
-    names = _others(vault)
-    there = f" There are: {_names_text(names)}." if names else " It would be the first one." if names == [] else ""
+    names = other_partitions(vault)
+    there = f"There are: {_names_text(names)}\n" if names else "It would be the first one.\n" if names == [] else ""
     show.close()
-    write(sys.stderr, f'There is no partition "{vault.partition}" in {vault.place}.{there}\n')
+    write(sys.stderr, f'There is no partition "{vault.partition}" in {vault.place}.\n{there}')
     write(sys.stderr, f'Make a new vault "{vault.partition}"? [y/N] ')
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NothingStored(f"no vault {vault.partition} was made", "check --partition; answer y to make a new one")
     write(sys.stderr, "Choose its password. Whoever loses it loses the backup.\n")
 
 
-def new_text(vault: Vault) -> str:
-    """Says that a partition was made, and which others there are: the name may be a mistyped one."""
-    names = _others(vault)
-    others = f"; there are also: {_names_text(names)}" if names else ""
-    return f'new partition "{vault.partition}" in {vault.place}{others}'
+def where_text(vault: Vault, others: list[str] | None, *, new: bool) -> str:
+    """Partition and account; of a new one also which others there are: the name may be a mistyped one."""
+    where = f"{vault.partition} on {vault.connection.account}"
+    there = f" (there are also: {_names_text(others)})" if others else ""
+    return f"new partition {where}{there}" if new else where

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import write
-from azbackup.cli.partitions import confirm_new, is_attended, new_text, nothing_stored
+from azbackup.cli.partitions import confirm_new, is_attended, nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
 from azbackup.cli.session import Vault, utc_now
 from azbackup.crypto.secret import Secret
@@ -62,10 +62,17 @@ def key_that_exists(args: argparse.Namespace, show: LineProgress, vault: Vault) 
     def open_key(password: Secret) -> Opened:
         return vault.keystore.open(password)  # of the keystore as it is by then
 
+    check_there(args, vault, "--password")
     try:
         return unlocked(args, show, vault, "--password", open_key)
     except NothingStored:
         raise nothing_stored(vault) from None
+
+
+def check_there(args: argparse.Namespace, vault: Vault, flag: str) -> None:
+    """Raises NothingStored before a password is typed for a partition that is not there."""
+    if is_asked_for(args, flag, _VARIABLE) and not vault.keystore.exists():
+        raise nothing_stored(vault)
 
 
 def key_of_backup(
@@ -90,10 +97,9 @@ def key_of_backup(
         return vault.keystore.open_or_create(password, utc_now())
 
     key, fresh = unlocked(args, show, vault, "--password", open_key, creates=True, twice=is_new)
-    if fresh:
-        show.note(new_text(vault))
-        if warning := pid_warning(vault.password, written=is_written_out(args, "--password", _VARIABLE)):
-            show.note(warning)
+    written = is_written_out(args, "--password", _VARIABLE)
+    if fresh and (warning := pid_warning(vault.password, written=written)):
+        show.note(warning)
     return key, fresh
 
 

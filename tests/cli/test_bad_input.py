@@ -225,8 +225,7 @@ def test_server_that_breaks_off(pended: Cli, archive: ArchiveSimulator, tree: Pa
 def test_server_that_refuses(pended: Cli, archive: ArchiveSimulator, tree: Path, tmp_path: Path) -> None:
     """A permission that is missing is 14, and the message says what was refused."""
     archive.add_fault("refuse", method="PUT", path="/packs/")
-    result = run(pended, "backup.py", tree, tmp_path, "--quiet")  # else a note says that the partition is new
-    check_error(result, "backup.py", 14, "403", "/packs/")
+    check_error(run(pended, "backup.py", tree, tmp_path), "backup.py", 14, "403", "/packs/")
 
 
 # --- directories

@@ -127,17 +127,21 @@ def test_a_mistyped_partition_is_answered_with_those_there_are(two: Cli, tmp_pat
 
 
 def test_a_new_partition_is_named(two: Cli, tmp_path: Path) -> None:
-    """Without a terminal it is made, and said once; the summary names partition and account each time."""
+    """Without a terminal it is made, and its summary says so; every summary names partition and account, in a line."""
     wrong = two.elsewhere(partition="archive")
-    place = f"devstoreaccount1/{two.vault.container}"
-    first, *rest = wrong.backup(tmp_path / "source").stderr.splitlines()
-    assert first == f'backup.py: new partition "archive" in {place}; there are also: archived, hot'
-    assert rest[0].startswith(f"backup.py: snapshot 1 of {tmp_path / 'source'} in archive on devstoreaccount1: ")
-    second = wrong.backup(tmp_path / "source", "--existing").stderr.splitlines()
-    assert len(second) == 1, "cron mails one line"
+    begin = f"backup.py: snapshot 1 of {tmp_path / 'source'} in new partition archive on devstoreaccount1"
+    [line] = wrong.backup(tmp_path / "source").stderr.splitlines()
+    assert line.startswith(f"{begin} (there are also: archived, hot): 1 new")
+    [line] = wrong.backup(tmp_path / "source", "--existing").stderr.splitlines()
+    assert line.startswith(f"backup.py: snapshot 2 of {tmp_path / 'source'} in archive on devstoreaccount1: ")
     found = wrong.backup_summary(tmp_path / "source")
-    assert (found["partition"], found["account"], found["new_partition"]) == ("archive", "devstoreaccount1", False)
-    assert wrong.elsewhere(partition="other").backup_summary(tmp_path / "source")["new_partition"] is True
+    assert (found["partition"], found["account"], found["container"]) == (
+        *("archive", "devstoreaccount1"),
+        two.vault.container,
+    )
+    assert (found["new_partition"], found["other_partitions"]) == (False, None)
+    found = wrong.elsewhere(partition="other").backup_summary(tmp_path / "source")
+    assert (found["new_partition"], found["other_partitions"]) == (True, ["archive", "archived", "hot"])
 
 
 def test_when_the_password_was_changed(two: Cli, tmp_path: Path) -> None:

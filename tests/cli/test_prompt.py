@@ -106,11 +106,22 @@ def test_a_mistyped_partition_is_asked_for_before_the_password(
         status, shown = on_terminal(line, given, [answer])
         assert (status, "password: " in shown) == (10, False), shown
         assert f'There is no partition "usr1" in devstoreaccount1/{vault.container}.' in shown
-        assert f"There are: {vault.partition}." in shown
+        assert f"There are: {vault.partition}\r\n" in shown
         assert 'Make a new vault "usr1"? [y/N]' in shown
     status, shown = on_terminal(line, environment, ["y", "new horse", "new horse"])
     assert (status, shown.count("Make a new vault")) == (0, 1), shown
-    assert f'new partition "usr1" in devstoreaccount1/{vault.container}; there are also: {vault.partition}' in shown
+    assert "in new partition usr1 on devstoreaccount1" in shown
+
+
+@pytest.mark.parametrize("script", ["restore.py", "change_password.py"])
+def test_no_password_is_asked_for_where_nothing_is(
+    vault: Vault, environment: dict[str, str], known: list[str], script: str
+) -> None:
+    """The mistyped partition is said to be none before anything is typed."""
+    assert known
+    out = ["out"] if script == "restore.py" else []
+    status, shown = on_terminal([script, *vault.arguments, "--partition", "usr1", *out], environment, [])
+    assert (status, "password: " in shown, f"there are: {vault.partition}" in shown) == (10, False, True)
 
 
 def test_the_first_line_names_partition_and_account(

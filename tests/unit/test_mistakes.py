@@ -68,6 +68,13 @@ def test_a_word_too_many_where_there_is_no_place_for_any(capsys: pytest.CaptureF
     assert "a word that belongs to no option" in said(change_password_parser(), line, capsys)
 
 
+def test_no_partition(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says how to find out which there are."""
+    assert "no partition is given\nhint: give --partition NAME; restore.py --partitions" in said(
+        backup_parser(), "dir", capsys
+    )
+
+
 def test_what_is_right_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     """Negative numbers, a lone dash and values with blanks are values; after -- nothing is an option."""
     args = restore_parser().parse_args(["--partition", "p", "--snapshot", "-1", "--exclude", "- a", "-", "-vv"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from azbackup.cli.options.help import STATUSES, LongHelp, short_help
-from azbackup.cli.options.mistakes import TOO_MANY, Mistake, first_mistake
+from azbackup.cli.options.mistakes import NO_PARTITION, TOO_MANY, Mistake, first_mistake
 from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
 from azbackup.version import VERSION
@@ -100,6 +100,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """The same for what argparse finds wrong."""
+        if message == "the following arguments are required: --partition":
+            self.refuse(NO_PARTITION)
         self.refuse(Mistake(message))
 
 

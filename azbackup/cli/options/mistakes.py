@@ -63,3 +63,4 @@ def _unknown(name: str, options: Iterable[str]) -> Mistake:
 
 # Words that are no options and have no place. They are not named: one may be a part of a password.
 TOO_MANY = Mistake("there is a word that belongs to no option", "a value that has blanks has to be in quotes")
+NO_PARTITION = Mistake("no partition is given", "give --partition NAME; restore.py --partitions lists those there are")

@@ -14,6 +14,7 @@ from azbackup.cli.options.common import (
     interval,
     script_parser,
 )
+from azbackup.cli.options.mistakes import NO_PARTITION
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
@@ -51,8 +52,7 @@ def _looking(parser: argparse.ArgumentParser) -> None:
     looking.add_argument(
         "--partitions",
         action="store_true",
-        help="list the partitions of the container, without any password: the age of the newest backup, and bytes by "
-        "tier",
+        help="list the partitions, and when each was backed up",
     )
     looking.add_argument(
         "--find",
@@ -216,7 +216,7 @@ def _check_partitions(args: argparse.Namespace) -> None:
     elif args.max_age is not None:
         raise UsageError("--max-age goes with --partitions only", "restore.py --partitions --max-age 26h")
     elif args.partition is None:
-        raise UsageError("no partition is given", "give --partition; restore.py --partitions lists those there are")
+        raise UsageError(*NO_PARTITION)
 
 
 def looks(args: argparse.Namespace) -> str:
