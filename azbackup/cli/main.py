@@ -26,7 +26,7 @@ from azbackup.cli.output.watching import watch
 from azbackup.cli.partitions import nothing_stored, partitions_command
 from azbackup.cli.session import Session, Vault, open_vault
 from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested
-from azbackup.cli.status import DAMAGE_HINT, THAWS_GO_ON, print_error, print_traceback, show_bug
+from azbackup.cli.status import DAMAGE_HINT, THAWS_GO_ON, print_error, print_traceback, show_bug, show_damages
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.cli.unlock import key_of_backup, key_that_exists
 from azbackup.errors import AzbackupError, Damaged, Status
@@ -94,6 +94,7 @@ def _status_of(
         show.close()
         if args.verbose >= 2:
             print_traceback(error)
+        show_damages(show)
         print_error(show, error.status, error.message, error.hint)
         return error.status
 

@@ -41,6 +41,12 @@ def show_bug(_kind: type[BaseException], error: BaseException, trace: TracebackT
     print_traceback(error.with_traceback(trace))
 
 
+def show_damages(show: LineProgress) -> None:
+    """Names the damage that a run met, whichever way it ends."""
+    for line in show.damaged[:_NAMED_DAMAGE]:
+        show.show_damage(line)
+
+
 def outcome_status(show: LineProgress, problems: int, pending: str = "") -> Status:
     """Returns the status of a run that came to its end. Damage takes precedence over files that could not be read.
 
@@ -49,8 +55,7 @@ def outcome_status(show: LineProgress, problems: int, pending: str = "") -> Stat
     damage = show.damaged
     if not damage:
         return Status.INCOMPLETE if problems else Status.DONE
-    for line in damage[:_NAMED_DAMAGE]:
-        show.show_damage(line)
+    show_damages(show)
     more = f" and {show.damages - _NAMED_DAMAGE:,} more" if show.damages > _NAMED_DAMAGE else ""
     message = f"stored data is damaged or was tampered with: {damage[0]}{more}"
     print_error(show, Status.DAMAGED, message, f"{DAMAGE_HINT}; {pending}" if pending else "")

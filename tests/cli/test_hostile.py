@@ -142,6 +142,7 @@ def test_a_malformed_file_record_costs_itself(cli: Cli, tmp_path: Path) -> None:
     assert [line.split()[-1] for line in found.stdout.splitlines()] == ["1", "1-2"]  # of f2 and f4: the snapshots
     alone = cli("restore.py", tmp_path / "other", "f2", expect=13)
     assert "'f2' is not known" in alone.stderr
+    assert told in alone.stderr
     made = cli.backup_summary(source, expect=13)
     assert (made["snapshot"], made["read"], made["packs"]) == (3, 2000, 0)
     assert cli.backup_summary(source)["snapshot"] == 4
