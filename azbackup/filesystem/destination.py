@@ -1,9 +1,9 @@
 """The last step of a restore: entries become files below one directory, and nowhere else.
 
 Promises: a file gets its name only when all of its bytes and its metadata are right and on the disk, by rename from a
-temporary name; directories get their metadata last. Files are synced in batches: `prepare` what is complete, `settle`
-the batch, which then appears. Whatever is made or changed is acted on by descriptor. Refuses to remove what is there,
-but by `remove`.
+temporary name; directories get their metadata last. Files are synced in batches beside the run: `prepare` what is
+complete; `settle` lets appear what is on the disk. Whatever is made or changed is acted on by descriptor. Refuses to
+remove what is there, but by `remove`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from azbackup.errors import AzbackupError
+from azbackup.filesystem.batches import Batches
 from azbackup.filesystem.directories import Directories, Unwritable, split
 from azbackup.filesystem.existing import PIN_FLAGS, Existing
 from azbackup.filesystem.metadata import TYPES, MetadataWriter
@@ -24,7 +25,6 @@ from azbackup.format.model import Entry, Kind
 
 _HOLE = 4096
 _ZEROS = bytes(_HOLE)
-_BATCH_FILES, _BATCH_BYTES = 1000, 128 << 20
 _NOBODY = (0, 0)  # the device and inode of what has not appeared
 
 
@@ -84,10 +84,9 @@ class Destination:
         self.replaced: set[bytes] = set()  # what is there of another kind, and makes room
         self._leaders: dict[bytes, tuple[int, int]] = {}  # files that appeared and may get more names
         self._privileges = privileges
-        self._ready: dict[bytes, None] = {}  # complete files: they wait for the next sync
-        self._ready_bytes = 0
-        # A directory on each file system that was written to.
-        self._devices = {os.fstat(self._directories.root).st_dev: b""}
+        self._batches = Batches(self.sync)
+        # A descriptor on each file system that was written to, open all the time: it hears of all failures there.
+        self._devices = {os.fstat(self._directories.root).st_dev: os.dup(self._directories.root)}
 
     def close(self) -> None:
         """Lets what is complete appear, removes other temporary files, and lets go of the directory."""
@@ -98,6 +97,8 @@ class Destination:
             pass  # a disk that is full or broken: what is not on it does not appear
         for path in self._temporaries.paths():
             self._temporaries.discard(path)
+        for descriptor in self._devices.values():
+            os.close(descriptor)
         self._directories.close()
 
     @property
@@ -134,9 +135,9 @@ class Destination:
         (_write_sparse if entry.sparse else _write_all)(temporary.descriptor, data, offset)
 
     @property
-    def batch_is_full(self) -> bool:
-        """Whether it is time to settle."""
-        return len(self._ready) >= _BATCH_FILES or self._ready_bytes >= _BATCH_BYTES
+    def is_due(self) -> bool:
+        """Whether it is time to settle, without waiting."""
+        return self._batches.is_due
 
     def prepare(self, entry: Entry) -> None:
         """Size and metadata of a file whose pieces are all written."""
@@ -145,22 +146,19 @@ class Destination:
             os.ftruncate(temporary.descriptor, entry.size)
         # Nothing is inherited from a directory that this run has made.
         self._metadata.describe(entry, temporary.descriptor, bare=self._directories.is_bare(temporary.parent))
-        self._devices.setdefault(self._temporaries.seal(entry.path), temporary.parent)
-        self._ready[entry.path] = None
+        device = self._temporaries.seal(entry.path)
+        if device not in self._devices:
+            self._devices[device] = os.dup(self._directories.at(temporary.parent))
+        self._batches.add(entry.path, entry.size)
         if entry.links > 1:
             self._leaders[entry.path] = _NOBODY
-        self._ready_bytes += entry.size
 
-    def settle(self) -> Iterator[tuple[bytes, Exception | None]]:
-        """Files that are prepared are synced and get their names; each path, with the error if it could not.
+    def settle(self, *, wait: bool = True) -> Iterator[tuple[bytes, Exception | None]]:
+        """Files that are prepared and on the disk get their names; each path, with the error if it could not.
 
-        Raises OSError when they could not be brought to the disk.
+        All of them, unless it does not `wait`. Raises OSError when they could not be brought to the disk.
         """
-        if self._ready:
-            self.sync()
-        self._ready_bytes = 0
-        for path in list(self._ready):
-            del self._ready[path]
+        for path in self._batches.landed(wait=wait):
             try:
                 self._make_room(path)
                 identity = self._temporaries.appear(path)
@@ -173,12 +171,12 @@ class Destination:
 
     def sync(self) -> None:
         """Brings to the disk everything that was written so far. Raises OSError."""
-        for directory in self._devices.values():
-            sync_file_system(self._directories.at(directory))
+        for descriptor in list(self._devices.values()):
+            sync_file_system(descriptor)
 
     def discard(self, path: bytes) -> None:
         """Removes the temporary of a file that will not be finished."""
-        self._ready.pop(path, None)
+        self._batches.remove(path)
         self._temporaries.discard(path)
 
     # --- everything else

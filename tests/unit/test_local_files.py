@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -208,6 +210,26 @@ def test_a_number_gone_bad_is_forgotten(tmp_path: Path) -> None:
     assert seen.number() == 17
     path.write_bytes(b"9" * 5000)
     assert seen.number() == 0
+
+
+def test_the_highest_number_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut does not take back what makes a rollback visible: contents before the name, and then the name."""
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        steps.append("directory" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
+        fsync(descriptor)
+
+    def replaced(*arguments: Any, **named: Any) -> None:
+        steps.append("name")
+        replace(*arguments, **named)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    HighestSnapshot(tmp_path, KEYS).note(17)
+    assert steps == ["19 bytes", "name", "directory"]
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda data: frame([ROW]) + data))

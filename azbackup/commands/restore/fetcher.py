@@ -192,12 +192,12 @@ class Fetcher:
             self._destination.discard(file.entry.path)
             return
         self._ready[file.entry.path] = file
-        if self._destination.batch_is_full:
-            self._settle()
+        if self._destination.is_due:
+            self._settle(wait=False)
 
-    def _settle(self) -> None:
+    def _settle(self, *, wait: bool = True) -> None:
         """The files that are complete get their names, once they are on the disk."""
-        for path, error in self._destination.settle():
+        for path, error in self._destination.settle(wait=wait):
             file = self._ready.pop(path)
             if self._listener.attempt(file.entry, partial(_raise_if, error)):
                 self._listener.done(file.entry)

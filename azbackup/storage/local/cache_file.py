@@ -145,8 +145,10 @@ def _check_way(path: Path) -> None:
 class CacheFile:
     """A small file that remembers something. Replaced whole or not at all; where it has no place nothing is kept."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        """`durable`: what is written is on the disk, for what a power cut must not take back."""
         self._path = path
+        self._durable = durable
 
     def read(self) -> bytes:
         """What is remembered, b'' for nothing."""
@@ -179,7 +181,12 @@ class CacheFile:
         try:
             with open(descriptor, "wb") as file:
                 file.write(data)
+                file.flush()
+                if self._durable:
+                    os.fsync(descriptor)
             os.replace(temporary, self._path.name, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError:
             os.unlink(temporary, dir_fd=directory)
             raise
+        if self._durable:
+            os.fsync(directory)

@@ -24,7 +24,7 @@ class HighestSnapshot:
     def __init__(self, directory: Path, keys: Keys) -> None:
         self._keys = keys
         name = hmac.digest(keys.record_key.reveal(), b"seen", "sha256")[:16].hex()
-        self._note = CacheFile(directory / f"{name}.seen")
+        self._note = CacheFile(directory / f"{name}.seen", durable=True)
 
     def number(self) -> int:
         """The highest number seen, 0 when nothing is remembered."""
