@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 
+from azbackup.cli.asking import question
 from azbackup.cli.output.partition_table import is_too_old, partition_lines, partition_values
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
@@ -106,8 +107,12 @@ def confirm_new(vault: Vault, show: LineProgress) -> None:
     there = f"There are: {_names_text(names)}\n" if names else "It would be the first one.\n" if names == [] else ""
     show.close()
     write(sys.stderr, f'There is no partition "{vault.partition}" in {vault.place}.\n{there}')
-    write(sys.stderr, f'Make a new vault "{vault.partition}"? [y/N] ')
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    with question("new"):
+        write(sys.stderr, f'Make a new vault "{vault.partition}"? [y/N] ')
+        answer = sys.stdin.readline()
+    if not answer:
+        write(sys.stderr, "\n")
+    if answer.strip().lower() not in ("y", "yes"):
         raise NothingStored(f"no vault {vault.partition} was made", "check --partition; answer y to make a new one")
     write(sys.stderr, "Choose its password. Whoever loses it loses the backup.\n")
 

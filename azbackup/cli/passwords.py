@@ -15,10 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO
 
+from azbackup.cli.asking import question
 from azbackup.cli.interrupts import as_usual
+from azbackup.cli.output.text import write
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
 
+_TRIES = 3  # to type a new one twice alike
 _MOST_BYTES = 64 * 1024  # of a password, and the end of its line
 _MORE_BYTES = 1024 * 1024  # that a command may print after it
 
@@ -54,15 +57,27 @@ def _ways(args: argparse.Namespace, flag: str) -> list[str]:
 def _prompt(what: str, twice: Callable[[], bool]) -> str | None:
     if sys.stdin is None or not sys.stdin.isatty():
         return None
-    import getpass  # 5 ms that most runs do without
-
     try:
-        first = getpass.getpass(f"{what}: ")
-        if twice() and getpass.getpass(f"{what} again: ") != first:
-            raise UsageError("the two passwords differ", "type the same one twice")
+        first = _typed(what)
+        if not twice():
+            return first
+        for left in reversed(range(_TRIES)):
+            if _typed(f"{what} again") == first:
+                return first
+            if left:
+                write(sys.stderr, "the two passwords differ; try again\n")
+                first = _typed(what)
     except EOFError:
         return None
-    return first
+    raise UsageError("the two passwords differ", "type the same one twice")
+
+
+def _typed(what: str) -> str:
+    """A line that is typed unseen. Raises EOFError if there is none."""
+    import getpass  # 5 ms that most runs do without
+
+    with question(what):
+        return getpass.getpass(f"{what}: ")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import sys
 import traceback
 from types import TracebackType
 
+from azbackup.cli.asking import leave_question
 from azbackup.cli.output.again import pinned
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clean, clean_lines, write
@@ -23,6 +24,7 @@ _HINTS = {
 
 def print_error(show: LineProgress, status: Status, message: str, hint: str) -> None:
     """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
+    leave_question()
     show.tell_rest()
     hint = pinned(hint or _HINTS.get(status, "see --help"), show.again)
     write(sys.stderr, f"{show.program}: {clean(message)}\n")

@@ -49,10 +49,10 @@ def test_a_new_partition_asks_twice_and_a_known_one_once(
     source.mkdir()
     (source / "file").write_text("contents")
     line = ["backup.py", *vault.arguments, str(source)]
-    status, shown = on_terminal(line, environment, ["y", "right horse", "wrong horse"])
-    assert (status, "the two passwords differ" in shown) == (2, True)
-    status, shown = on_terminal(line, environment, ["y", "right horse", "right horse"])
-    assert (status, shown.count("password again: ")) == (0, 1)
+    status, shown = on_terminal(line, environment, ["y", *["right horse", "wrong horse"] * 3])
+    assert (status, shown.count("the two passwords differ")) == (2, 3)
+    status, shown = on_terminal(line, environment, ["y", "right horse", "wrong horse", *["right horse"] * 2])
+    assert (status, shown.count("password again: ")) == (0, 2)
     assert "horse" not in shown
     status, shown = on_terminal(line, environment, ["right horse"])
     assert (status, shown.count("password: ")) == (0, 1)
@@ -132,3 +132,12 @@ def test_the_first_line_names_partition_and_account(
     first = f"backup.py: {vault.partition} in devstoreaccount1/{vault.container}: {known[-1]}"
     assert (status, shown.splitlines()[0]) == (0, first)
     assert "[y/N]" not in shown
+
+
+@pytest.mark.parametrize("typed", [["\x03"], ["y", "\x03"]])
+def test_a_question_that_is_interrupted(environment: dict[str, str], known: list[str], typed: list[str]) -> None:
+    """Ctrl-C at a question or a prompt is 130, and its line begins at the left."""
+    line = [*known[:-1], "--partition", "usr1", known[-1]]
+    status, shown = on_terminal(line, environment, typed)
+    assert status == 130
+    assert "backup.py: interrupted" in shown.splitlines(), shown
