@@ -22,6 +22,7 @@ from azbackup.filesystem.metadata import KINDS
 from azbackup.format.model import Entry, Kind
 
 _FIRST_NS, _LAST_NS = -(2**63), 2**64 - 1  # what msgpack has room for
+_LISTINGS = 4  # of one directory that goes on changing
 _NO_SNAPSHOT = "no snapshot was made; the earlier ones are as they were"
 
 
@@ -204,7 +205,26 @@ def _listing(descriptor: int, prefix: bytes) -> _Level:
     """A directory's names, in their order as bytes and each of them once, whatever the file system says.
 
     A listing that breaks off is used as far as it goes: one name that no system can have ends it. OSError at its start.
+    While a directory changes, a listing may leave out names that were there all the time (POSIX, readdir; tmpfs one in
+    twenty): then it is listed again, a few times at most, and what any listing has is looked at.
     """
+    once: dict[bytes, os.DirEntry[str]] = {}
+    twice: frozenset[bytes] = frozenset()
+    error = ""
+    for _ in range(_LISTINGS):
+        before = os.fstat(descriptor).st_mtime_ns
+        listed, error = _names(descriptor)
+        fresh = dict(listed)
+        if len(fresh) < len(listed):
+            twice |= {name for name, count in Counter(name for name, _ in listed).items() if count > 1}
+        once = {**once, **fresh} if once else fresh
+        if error or os.fstat(descriptor).st_mtime_ns == before:
+            break
+    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), once.keys(), twice, error)
+
+
+def _names(descriptor: int) -> tuple[list[tuple[bytes, os.DirEntry[str]]], str]:
+    """One listing, and why it is not whole. Raises OSError if there is nothing of it."""
     fsencode, listed, error = os.fsencode, [], ""
     try:
         with os.scandir(descriptor) as items:
@@ -214,11 +234,7 @@ def _listing(descriptor: int, prefix: bytes) -> _Level:
         if not listed:
             raise
         error = f"cannot be listed to its end: {failure.strerror}"
-    once = dict(listed)
-    twice: frozenset[bytes] = frozenset()
-    if len(once) < len(listed):
-        twice = frozenset(name for name, count in Counter(name for name, _ in listed).items() if count > 1)
-    return _Level(descriptor, prefix, iter(sorted(once.items(), key=lambda pair: pair[0])), once.keys(), twice, error)
+    return listed, error
 
 
 def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
