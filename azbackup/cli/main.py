@@ -136,19 +136,22 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     if args.dry_run:
         return _dry_run(args, show, vault, sources, asked)
     show.prepare()
-    key, fresh = key_of_backup(args, show, vault, sources)
-    first = Session(args, show, vault, key, started)
-    sessions: list[Session] = []
+    first: list[Session] = []  # the one that has opened the key, for all
 
     def back_up(source: bytes) -> Status:
+        # The lock comes before anything is asked: another run of this source is told of at once.
         with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
-            session = first.next(time.monotonic()) if sessions else first
-            sessions.append(session)
+            if first:
+                session, fresh = first[0].next(time.monotonic()), False
+            else:
+                key, fresh = key_of_backup(args, show, vault, sources)
+                session = Session(args, show, vault, key, started)
+                first.append(session)
             from azbackup.cli.backup import backup_command
 
-            return backup_command(session, source, asked, fresh=fresh and session is first)
+            return backup_command(session, source, asked, fresh=fresh)
 
-    return each_source(sources, back_up, show, goes_on=lambda: True, verbose=args.verbose >= 2)
+    return each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
 
 
 def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources: list[bytes], asked: Asked) -> Status:

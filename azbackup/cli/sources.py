@@ -21,7 +21,15 @@ from azbackup.storage.prices import Prices
 # From what is well to what needs somebody soonest. What another run does, or a later one may, weighs little.
 _SEVERITY = (
     *(Status.DONE, Status.INCOMPLETE, Status.ALREADY_RUNNING, Status.THAWING, Status.UNAVAILABLE),
-    *(Status.NOTHING_STORED, Status.FAILED, Status.USAGE, Status.WRONG_PASSWORD, Status.DAMAGED, Status.INTERRUPTED),
+    *(
+        Status.NOTHING_STORED,
+        Status.FAILED,
+        Status.USAGE,
+        Status.TOO_OLD,
+        Status.WRONG_PASSWORD,
+        Status.DAMAGED,
+        Status.INTERRUPTED,
+    ),
 )
 _QUOTES = "a path or value that has blanks has to be in quotes"
 

@@ -161,7 +161,7 @@ def test_each_snapshot_gives_its_own_state(cli: Cli, tmp_path: Path) -> None:
     for path in source.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     states.append(describe(source))
-    cli.backup(source)
+    cli.backup(source, "--allow-empty")
     for number, state in enumerate(states, start=1):
         destination = tmp_path / f"restored-{number}"
         cli.restore(destination, "--snapshot", f"{number}")

@@ -63,7 +63,8 @@ def test_a_command_that_fails(cli: Cli, command: str, words: str) -> None:
 
 def test_nothing_on_stdin(cli: Cli) -> None:
     """An empty stdin is what a program that failed leaves behind in a pipe: 1, and no snapshot."""
-    check_error(cli("backup.py", "--stdin-name", "a", stdin="", expect=1), "backup.py", 1, "nothing to read", "pipe")
+    result = cli("backup.py", "--quiet", "--stdin-name", "a", stdin="", expect=1)
+    check_error(result, "backup.py", 1, "nothing to read", "pipe")
     cli("restore.py", "--snapshots", expect=10)
 
 
