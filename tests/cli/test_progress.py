@@ -69,7 +69,7 @@ def backup(terminal: Terminal, vault: Vault, source: Path, *options: str, **more
 def test_a_large_file_moves(terminal: Terminal, vault: Vault, tree: Path) -> None:
     """Within one file the bytes grow, the path in hand is shown as it is called, and nothing is left at the end."""
     (tree / "[red]large[b].img").write_bytes(os.urandom(260 * MIB))
-    run = terminal("backup.py", *vault.arguments, "--limit-upload", str(40 << 10), tree)
+    run = terminal("backup.py", *vault.arguments, "--limit-upload", str(30 << 10), tree)
     shown = run.until(lambda text: re.search(r"\[red\]large\[b\]\.img   [\d.]+ of 260\.0 MiB", text))
     first = percent(run.until(lambda text: percent(text) > 0))
     shown = run.until(lambda text: percent(text) > first)

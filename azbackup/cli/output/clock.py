@@ -15,7 +15,7 @@ from azbackup.cli.output.figures import Figures, Speeds
 from azbackup.progress import Forecast
 
 _TICK_SECONDS = 0.25
-_SHORT_SECONDS = 1.0  # a run that is over by then needs no count
+_SHORT_SECONDS = 3.0  # a run that is over by then needs no count
 _PAUSE_SECONDS = 5.0  # more than that between two ticks: the process was stopped, or the machine slept
 
 
