@@ -33,6 +33,7 @@ class Problems:
         self._reasons: dict[str, int] = {}
         self._hidden: dict[str, Spread] = {}
         self.count = 0
+        self._told = 0  # of them, when the rest was told last
         self.file: ProblemSink | None = None
 
     def add(self, path: bytes, message: str) -> bool:
@@ -50,11 +51,18 @@ class Problems:
         return False
 
     def rest(self) -> list[str]:
-        """Returns a line for each reason of which not all were shown, and where to find them. Once."""
+        """Returns a line for each reason of which not all were shown, and where to find them.
+
+        A second time only what came since: a summary may be followed by an error.
+        """
         hidden, self._hidden = self._hidden, {}
         lines = [_line(reason, spread) for reason, spread in hidden.items()]
-        if self.file is not None and self.count:
-            return [*lines, f"all {self.count:,} problems are in {self.file.name}"]
+        new, self._told = self.count > self._told, self.count
+        if self.file is not None:
+            if not new:
+                return []
+            which = f"all {self.count:,} problems are" if self.count > 1 else "the problem is"
+            return [*lines, f"{which} in {self.file.name}"]
         return [*lines, "-v names each of them, --problems FILE writes them to a file"] if lines else []
 
 
