@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.storage.blob import BlobServiceClient
@@ -16,7 +17,7 @@ from azure.storage.blob import BlobServiceClient
 from emulator.archive import ArchiveSimulator, archive_simulator
 from emulator.azurite import Azurite
 from emulator.faults import Kind
-from tests.cli.conftest import Cli, check_error
+from tests.cli.conftest import Cli, check_error, hook
 from tests.cli.test_incremental import small_files
 from tests.cli.trees import differences
 
@@ -74,6 +75,28 @@ def test_nobody_answers_whole(
     result = pended.backup(small_files(tmp_path / "source", 1), "--quiet", "--wait-for-network", "0", expect=14)
     check_error(result, "backup.py", 14, "cannot reach Azure storage at 127.0.0.1")
     assert fault.hits >= 4
+
+
+AWAY: dict[str, dict[str, Any]] = {
+    "packs are read": {"method": "GET", "path": "/packs/[^/]+$"},
+    "copies are listed": {"query": "comp=list", "path": "-thawed"},
+    "copies are removed": {"method": "DELETE"},
+}
+
+
+@pytest.mark.parametrize("when", AWAY)
+def test_wait_outlives_a_network_that_is_away(
+    pended: Cli, archive: ArchiveSimulator, tmp_path: Path, when: str
+) -> None:
+    """For longer than any request is tried again, at each step of a restore: it says so once, stays, and completes."""
+    source = small_files(tmp_path / "source", 3)
+    pended.backup(source)
+    pended.restore(tmp_path / "restored", expect=75)
+    archive.release()
+    fault = archive.add_fault("cut head", times=20, **AWAY[when])
+    result = pended("restore.py", "--wait", tmp_path / "restored", env=hook(hurry=100))
+    assert (fault.hits, result.stderr.count("trying again")) == (20, 1)
+    assert differences(source, tmp_path / "restored") == []
 
 
 def test_a_network_that_comes(cli: Cli, azurite: Azurite, tmp_path: Path) -> None:
