@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 from azbackup.cli.output.listings import (
+    absolute,
     entry_line,
     entry_values,
     found_line,
@@ -27,7 +29,7 @@ from azbackup.errors import Status
 from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Matcher, Selection
-from azbackup.records.snapshots import latest_of_each_source
+from azbackup.records.snapshots import Source, latest_of_each_source, source_of
 
 
 def look_command(session: Session, wanted: Selection | Matcher | None) -> Status:
@@ -55,6 +57,11 @@ class _Look:
     def json(self) -> bool:
         return self.session.show.json
 
+    @property
+    def raw(self) -> bool:
+        """Whether names alone are wanted, as they are."""
+        return bool(self.session.args.null)
+
     def snapshots(self) -> list[Snapshot]:
         """The snapshots that the options leave."""
         return chosen_snapshots(self.session.args, self.catalog.snapshots(), self.session.vault.partition)
@@ -72,14 +79,27 @@ def _show(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:
 
 def _show_snapshots(look: _Look) -> tuple[int, int]:
     """(snapshots that were shown, problems)."""
-    snapshots = look.snapshots()
+    snapshots = _newest(look.snapshots(), look.session.args.last)
     if look.json:
         for snapshot in snapshots:
             look.results.event("snapshot", **snapshot_values(snapshot))
     else:
-        for line in snapshot_lines(snapshots):
+        for line in snapshot_lines(snapshots, names=look.results.names):
             look.results.add(line)
     return len(snapshots), 0
+
+
+def _newest(snapshots: list[Snapshot], count: int | None) -> list[Snapshot]:
+    """The newest so many of each source, all of them for None."""
+    if count is None:
+        return snapshots
+    seen: Counter[Source] = Counter()
+    kept = []
+    for snapshot in reversed(snapshots):
+        seen[source_of(snapshot)] += 1
+        if seen[source_of(snapshot)] <= count:
+            kept.append(snapshot)
+    return kept[::-1]
 
 
 # --- --list
@@ -94,10 +114,12 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
             look.results.flush()
             look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
         for entry in listing.entries(snapshot):
-            if look.json:
+            if look.raw:
+                look.results.name(absolute(snapshot.source, entry.path))
+            elif look.json:
                 look.results.event("entry", **entry_values(entry, snapshot))
             else:
-                look.results.add(entry_line(entry, snapshot))
+                look.results.add(entry_line(entry, snapshot, names=look.results.names))
             count += 1
             if look.results.gone:
                 return count, 0
@@ -122,10 +144,12 @@ def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     with_host = len({snapshot.host for snapshot in snapshots}) > 1
     count = 0
     for found in search(look.catalog, snapshots, matches):
-        if look.json:
+        if look.raw:
+            look.results.name(absolute(found.source.path, found.path))
+        elif look.json:
             look.results.event("found", **found_values(found))
         else:
-            look.results.add(found_line(found, with_host=with_host))
+            look.results.add(found_line(found, with_host=with_host, names=look.results.names))
         count += 1
         if look.results.gone:
             break

@@ -370,7 +370,8 @@ def test_quiet(cli: Cli, open_path: Path, bound_user: int | None) -> None:
 
 
 def test_without_a_terminal_success_is_one_line(cli: Cli, tree: Path, tmp_path: Path) -> None:
-    """Cron gets the summary and nothing else, on stderr."""
+    """Cron gets the summary and nothing else, on stderr, but for a line about a partition that is new."""
+    assert "new partition" in cli.backup(tree, "--tier", "hot").stderr
     for result in (cli.backup(tree, "--tier", "hot"), cli.restore(tmp_path / "restored")):
         assert result.stdout == ""
         assert len(result.stderr.splitlines()) == 1, result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shlex
 import stat
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from azbackup.cli.output.names import Names
 from emulator.archive import ArchiveSimulator
 from emulator.azurite import Azurite
 from tests.cli.conftest import Cli, check_error, new_vault
@@ -25,7 +27,7 @@ from tests.conftest import REPOSITORY, ScriptResult, ScriptRunner
 
 LATEST_NS = 1_500_000_000_123_456_789
 ODD = "odd \udcff\n\x1b[31m é"
-ODD_SHOWN = r"odd \udcff\n\x1b[31m é"
+ODD_SHOWN = r"odd \xff\n\x1b[31m é'"
 
 
 @dataclass(frozen=True)
@@ -88,35 +90,34 @@ def stored(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_snapshots(stored: Stored) -> None:
-    """A table with a head, oldest first."""
-    head, *rows = stored.lines("--snapshots")
-    assert head.split() == [
-        "number",
-        "time",
-        "host",
-        "files",
-        "size",
-        "new",
-        "changed",
-        "removed",
-        "unreadable",
-        "source",
-    ]
-    cells = [re.split(r"  +", row.strip()) for row in rows]
-    assert [row[0] for row in cells] == ["1", "2", "3", "4"]
-    assert [row[-1] for row in cells] == [str(each) for each in (*[stored.source] * 2, stored.other, stored.source)]
-    assert [row[5:9] for row in cells][:2] == [["5", "0", "0", "0"], ["0", "1", "0", "0"]]
-    assert cells[3][3:9] == ["4", "14 B", "0", "0", "1", "0"]
+    """A heading for each source, a table below it, oldest first; it fits 80 columns."""
+    lines = stored.lines("--snapshots")
+    host = os.uname().nodename
+    heads = [f"{stored.source} on {host}", f"{stored.other} on {host}"]
+    assert [line for line in lines if line in heads] == heads
+    columns = ["number", "time", f"({time.tzname[time.localtime().tm_isdst > 0]})", "files", "size"]
+    assert lines[1].split() == [*columns, "new", "changed", "removed"]
+    cells = [re.split(r"  +", line.strip()) for line in lines if re.match(" +[0-9]", line)]
+    assert [row[0] for row in cells] == ["1", "2", "4", "3"]
+    assert [row[4:] for row in cells][:2] == [["5", "0", "0"], ["0", "1", "0"]]
+    assert cells[2][2:] == ["4", "14 B", "0", "0", "1"]
     for row in cells:
         made = time.mktime(time.strptime(row[1] + " UTC", "%Y-%m-%d %H:%M:%S %Z")) - time.timezone
         assert abs(time.time() - made) < 3 * 86_400
-        assert row[2] == os.uname().nodename
+    assert max(len(line) for line in lines if line not in heads) <= 80
+
+
+def numbers(lines: list[str]) -> list[str]:
+    """The snapshots that a table has."""
+    return [line.split()[0] for line in lines if re.match(" +[0-9]", line)]
 
 
 def test_snapshots_of_one_source(stored: Stored) -> None:
     """--source narrows, --snapshot too."""
-    assert [line.split()[0] for line in stored.lines("--snapshots", "--source", stored.other)] == ["number", "3"]
-    assert [line.split()[0] for line in stored.lines("--snapshots", "--snapshot", "2")] == ["number", "2"]
+    assert numbers(stored.lines("--snapshots", "--source", stored.other)) == ["3"]
+    assert numbers(stored.lines("--snapshots", "--snapshot", "2")) == ["2"]
+    assert numbers(stored.lines("--snapshots", "--last", "1")) == ["3", "4"]
+    assert numbers(stored.lines("--snapshots", "--last", "2")) == ["2", "4", "3"]
 
 
 def test_snapshots_as_json(stored: Stored) -> None:
@@ -139,8 +140,7 @@ def test_unreadable_entries_are_shown(cli: Cli, open_path: Path, bound_user: int
     (source / "file").chmod(0)
     result = cli.backup(source, user=bound_user, expect=3)
     assert "cannot be read" in result.stderr
-    [head, row] = cli("restore.py", "--snapshots").stdout.splitlines()
-    assert dict(zip(head.split(), re.split(r"  +", row.strip()), strict=True))["unreadable"] == "1"
+    assert cli("restore.py", "--snapshots").stdout.splitlines()[2].endswith("  1 unreadable")
 
 
 # --- --list
@@ -149,11 +149,11 @@ def test_unreadable_entries_are_shown(cli: Cli, open_path: Path, bound_user: int
 def test_list(stored: Stored) -> None:
     """As `ls -l`: mode, owners by name, size, time, absolute path, a link's target; nothing drives a terminal."""
     lines = stored.lines("--list", "--source", stored.source)
-    shown = [line[line.index(str(stored.source)) :] for line in lines]
+    shown = [line[line.index(str(stored.source)) :] for line in lines]  # without the $' of one that is quoted
     root = str(stored.source)
     assert shown == [
         *(root, f"{root}/fifo", f"{root}/letters", f"{root}/letters/one.txt"),
-        *(rf"{root}/link -> letters/\x1btwo.txt", f"{root}/{ODD_SHOWN}"),
+        *(rf"{root}/link -> $'letters/\x1btwo.txt'", f"{root}/{ODD_SHOWN}"),
     ]
     one = stored.source / "letters" / "one.txt"
     assert lines[3].split()[:6] == ["-rw-r-----", one.owner(), one.group(), "11", "2017-07-14", "02:40:01"]
@@ -264,12 +264,44 @@ def test_find(stored: Stored) -> None:
 
 
 def test_find_odd_names_and_links(stored: Stored) -> None:
-    """Names that no terminal should see are escaped; of several patterns one may take away."""
+    """Names that no terminal should see are quoted; of several patterns one may take away."""
     lines = stored.lines("--find", "odd*", "--find", "/link", "--find", "*.txt", "--find", "!*.txt")
-    assert [line.removeprefix(line[:33] + str(stored.source)) for line in lines] == [
-        r"/link -> letters/\x1btwo.txt  snapshots 1-4",
-        f"/{ODD_SHOWN}  snapshots 1-4",
+    assert [line[33:] for line in lines] == [
+        rf"{stored.source}/link -> $'letters/\x1btwo.txt'  snapshots 1-4",
+        f"$'{stored.source}/{ODD_SHOWN}  snapshots 1-4",
     ]
+
+
+def test_what_is_shown_may_be_given_back(cli: Cli, tmp_path: Path) -> None:
+    """By bash, whatever the bytes, on a terminal or not, in UTF-8 or ASCII; and by -0 as it is."""
+    source = tmp_path / "source"
+    source.mkdir()
+    chance = random.Random(7)
+    names = [bytes(chance.choice(range(1, 256)) for _ in range(chance.randrange(1, 12))) for _ in range(60)]
+    names = sorted({name.replace(b"/", b"") for name in names} - {b"", b".", b".."})
+    names += [b"a b", b"a\\nb", b"a\nb", b"$'x'", b"'", b"-rf", "é\u202e".encode(), b"\xff'1", b"~", b"#x", b"*"]
+    for name in names:
+        with open(os.path.join(os.fsencode(source), name), "wb"):
+            pass
+    cli.backup(source, "--tier", "hot")
+    for encoding in ("utf-8", "ascii"):
+        shown = cli("restore.py", "--list", "--quiet", env={"PYTHONIOENCODING": encoding}).stdout.splitlines()
+        plain = [line.partition(":")[2].split(" ", 1)[1] for line in shown]
+        assert len(plain) == len(names) + 1
+        for text in plain:
+            script = f"printf %s {text if text.startswith(('$', chr(39))) else shlex.quote(text)}"
+            data = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=True).stdout
+            assert os.path.lexists(data), text
+    for name in names:
+        for style in (Names(for_terminal=True), Names(for_terminal=True, in_ascii=True)):
+            text = style.shown(name)
+            assert text.isprintable()
+            data = subprocess.run(["/bin/bash", "-c", f"printf '%s' {text}"], capture_output=True, check=True).stdout
+            assert data == name
+    command = [sys.executable, str(REPOSITORY / "restore.py"), *cli.vault.arguments, "--list", "-0", "--quiet"]
+    raw = subprocess.run(command, env={**os.environ, **cli.environment}, capture_output=True, check=True)
+    whole = os.fsencode(source)
+    assert sorted(raw.stdout.split(b"\0")[:-1]) == sorted([whole, *(whole + b"/" + name for name in names)])
 
 
 def test_find_narrowed(stored: Stored) -> None:
@@ -398,7 +430,7 @@ def test_result_that_cannot_be_written(stored: Stored) -> None:
 
 
 def test_names_that_the_terminal_does_not_have(stored: Stored) -> None:
-    """A character that the output's encoding lacks is escaped, and the list goes on."""
+    """A character that the output's encoding lacks is quoted by its bytes, and the list goes on."""
     result = shell(stored, "$look --quiet --list --snapshot 4", PYTHONIOENCODING="ascii")
     assert result.returncode == 0
-    assert result.stdout.splitlines()[-1].endswith(r"odd \udcff\n\x1b[31m \xe9")
+    assert result.stdout.splitlines()[-1].endswith(r"odd \xff\n\x1b[31m \xc3\xa9'")

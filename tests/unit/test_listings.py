@@ -51,7 +51,7 @@ def snapshot(number: int = 1, source: bytes = b"/home", **totals: int) -> Snapsh
         ),
         (
             Entry(b"l", int(Kind.SYMLINK), mtime_ns=TIME_NS, mode=0o777, uid=1000000, gid=2, target=b"\xff\n"),
-            r"lrwxrwxrwx 1000000  staff               0 2017-07-14 02:40:00 /home/l -> \udcff\n",
+            r"lrwxrwxrwx 1000000  staff               0 2017-07-14 02:40:00 /home/l -> $'\xff\n'",
         ),
         (
             Entry(b"d/null", int(Kind.CHARACTER_DEVICE), mtime_ns=TIME_NS, mode=0o666, rdev=os.makedev(1, 3)),
@@ -59,7 +59,7 @@ def snapshot(number: int = 1, source: bytes = b"/home", **totals: int) -> Snapsh
         ),
         (
             Entry(b"\x1b[2J\xff", int(Kind.BLOCK_DEVICE), mtime_ns=TIME_NS, rdev=os.makedev(8, 17)),
-            r"b--------- 0        0               8, 17 2017-07-14 02:40:00 /home/\x1b[2J\udcff",
+            r"b--------- 0        0               8, 17 2017-07-14 02:40:00 $'/home/\x1b[2J\xff'",
         ),
     ],
 )
@@ -117,8 +117,13 @@ def test_versions() -> None:
 def test_snapshots() -> None:
     """Columns stand below each other, however long the names are; nothing in them drives a terminal."""
     odd = snapshot(1000, b"/\x1b\xff", files=1_234_567, size=2**41, new=3, unreadable=2)
-    assert snapshot_lines([snapshot(), odd]) == [
-        "number  time                 host      files     size  new  changed  removed  unreadable  source",
-        "     1  2017-07-14 02:40:00  host          0      0 B    0        0        0           0  /home",
-        r"  1000  2017-07-14 02:40:00  host  1,234,567  2.0 TiB    3        0        0           2  /\x1b\udcff",
+    assert snapshot_lines([snapshot(), odd, snapshot(7)]) == [
+        "/home on host",
+        "number  time (UTC)           files  size  new  changed  removed",
+        "     1  2017-07-14 02:40:00      0   0 B    0        0        0",
+        "     7  2017-07-14 02:40:00      0   0 B    0        0        0",
+        "",
+        r"$'/\x1b\xff' on host",
+        "number  time (UTC)               files     size  new  changed  removed",
+        "  1000  2017-07-14 02:40:00  1,234,567  2.0 TiB    3        0        0  2 unreadable",
     ]

@@ -28,6 +28,13 @@ def amount(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """The whole number above 0 that a text means. Raises ArgumentTypeError for another text."""
+    if not (text.isascii() and text.isdigit() and int(text[:9])):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text[:9])
+
+
 def interval(text: str) -> float:
     """The number that a text means, above 0. Raises ArgumentTypeError for another text."""
     value = amount(text)

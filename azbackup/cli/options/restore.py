@@ -11,6 +11,7 @@ from azbackup.cli.options.common import (
     add_problems,
     age,
     amount,
+    count,
     interval,
     script_parser,
 )
@@ -73,9 +74,7 @@ def restore_parser() -> Parser:
     )
     parser.everyday, parser.places = _EVERY_DAY, "[DESTINATION [PATH ...]]"
     add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
-    parser.add_argument(
-        "destination", nargs="?", help="the directory to restore into; not needed with --plan and --discard-thawed"
-    )
+    parser.add_argument("destination", nargs="?", help="the directory to restore into")
     parser.add_argument(
         "paths", nargs="*", metavar="path", help="restore only these paths, relative to the source or absolute"
     )
@@ -87,12 +86,23 @@ def restore_parser() -> Parser:
         help="with --partitions: end with status 15 if a partition has no backup newer than AGE (90min, 26h, 8d, 2w)",
     )
     parser.not_required("partition")  # with --partitions, which names them
+    _naming(parser)
     _selecting(parser)
     _overwriting(parser)
     _planning(parser)
     _thawing(parser)
     add_problems(parser)
     return parser
+
+
+def _naming(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--last", metavar="N", type=count, help="with --snapshots: only the newest N of each source")
+    parser.add_argument(
+        "-0",
+        "--null",
+        action="store_true",
+        help="with --list and --find: print names alone, as they are, each ended by a NUL byte (for xargs -0)",
+    )
 
 
 def _selecting(parser: argparse.ArgumentParser) -> None:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from azbackup.cli.output.names import Names
 from azbackup.cli.output.text import clean, local_text, size_text
 from azbackup.commands.browse.history import FoundVersion
 from azbackup.filesystem.metadata import TYPES
 from azbackup.format.model import Entry, Kind, Snapshot
 
+_PLAIN = Names()
 _DEVICES = (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE)
-_HEADINGS = ("number", "time", "host", "files", "size", "new", "changed", "removed", "unreadable", "source")
-_TO_THE_LEFT = ("time", "host", "source")
 
 
 # --- snapshots
@@ -38,31 +39,48 @@ def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def snapshot_lines(snapshots: Iterable[Snapshot]) -> list[str]:
-    """Snapshots as a table, with its head."""
-    table = [_HEADINGS, *(_cells(snapshot) for snapshot in snapshots)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if heading in _TO_THE_LEFT else cell.rjust(width)
-            for heading, cell, width in zip(_HEADINGS, row, widths, strict=True)
-        ).rstrip()
-        for row in table
-    ]
+def snapshot_lines(snapshots: Iterable[Snapshot], *, names: Names = _PLAIN) -> list[str]:
+    """Snapshots by source, the newest last: the source as a heading, a table below it."""
+    by_source: dict[tuple[bytes, str], list[Snapshot]] = {}
+    for snapshot in snapshots:
+        by_source.setdefault((snapshot.source, snapshot.host), []).append(snapshot)
+    lines: list[str] = []
+    for (source, host), its in by_source.items():
+        name = f"{names.shown(source)} on {clean(host)}"
+        lines += ["", name] if lines else [name]
+        lines += _table([_headings(), *map(_cells, its)])
+    return lines
+
+
+def _headings() -> tuple[str, ...]:
+    return ("number", f"time ({time.strftime('%Z')})", "files", "size", "new", "changed", "removed", "")
 
 
 def _cells(snapshot: Snapshot) -> tuple[str, ...]:
     totals = snapshot.totals
-    counts = (totals.new, totals.changed, totals.removed, totals.unreadable)
+    counts = (totals.new, totals.changed, totals.removed)
+    unreadable = f"{totals.unreadable:,} unreadable" if totals.unreadable else ""
     return (
         str(snapshot.number),
         local_text(snapshot.finished_ns),
-        clean(snapshot.host),
         f"{totals.files:,}",
         size_text(totals.size),
         *(f"{count:,}" for count in counts),
-        clean(os.fsdecode(snapshot.source)),
+        unreadable,
     )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns below each other, numbers to the right, the time and the last one to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = (1, len(widths) - 1)
+    return [
+        "  ".join(
+            cell.ljust(width) if place in left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 # --- entries
@@ -95,12 +113,12 @@ def _kind(kind: int) -> str:
     return Kind(kind).name.lower()
 
 
-def entry_line(entry: Entry, snapshot: Snapshot) -> str:
+def entry_line(entry: Entry, snapshot: Snapshot, *, names: Names = _PLAIN) -> str:
     """An entry as `ls -l` shows it, under its absolute path."""
     mode = stat.filemode(TYPES[Kind(entry.kind)] | entry.mode)
     owner = f"{_owner(snapshot.users, entry.uid):<8} {_owner(snapshot.groups, entry.gid):<8}"
     size = f"{os.major(entry.rdev)}, {os.minor(entry.rdev)}" if entry.kind in _DEVICES else str(entry.size)
-    path = _path_text(snapshot.source, entry.path, entry.kind, entry.target)
+    path = _path_text(snapshot.source, entry, names=names)
     return f"{mode} {owner} {size:>12} {local_text(entry.mtime_ns)} {path}"
 
 
@@ -108,9 +126,17 @@ def _owner(names: Mapping[int, str], number: int) -> str:
     return clean(names.get(number, "")) or str(number)
 
 
-def _path_text(source: bytes, path: bytes, kind: int, target: bytes) -> str:
-    whole = source.rstrip(b"/") + b"/" + path if path else source
-    return clean(os.fsdecode(whole)) + (f" -> {clean(os.fsdecode(target))}" if kind == Kind.SYMLINK else "")
+def _path_text(source: bytes, what: Entry | FoundVersion, *, names: Names, slash: bytes = b"") -> str:
+    version = what if isinstance(what, Entry) else what.version
+    path = names.shown(absolute(source, what.path) + slash)
+    if version.kind != Kind.SYMLINK:
+        return path
+    return f"{path} -> {names.shown(version.target)}"
+
+
+def absolute(source: bytes, path: bytes) -> bytes:
+    """A path of a snapshot as it was on the machine that was backed up."""
+    return source.rstrip(b"/") + b"/" + path if path else source
 
 
 # --- found versions
@@ -133,13 +159,13 @@ def found_values(found: FoundVersion) -> dict[str, Any]:
     return values
 
 
-def found_line(found: FoundVersion, *, with_host: bool) -> str:
+def found_line(found: FoundVersion, *, with_host: bool, names: Names = _PLAIN) -> str:
     """A version: size, mtime, path, the host if there are several, and the snapshots that it is in."""
     version = found.version
-    path = _path_text(found.source.path, found.path, version.kind, version.target)
-    slash = "/" * (version.kind == Kind.DIRECTORY)
+    slash = b"/" * (version.kind == Kind.DIRECTORY)
+    path = _path_text(found.source.path, found, names=names, slash=slash)
     host = f"  on {clean(found.source.host)}" * with_host
-    return f"{version.size:>12} {local_text(version.mtime_ns)} {path}{slash}{host}  {snapshots_text(found.snapshots)}"
+    return f"{version.size:>12} {local_text(version.mtime_ns)} {path}{host}  {snapshots_text(found.snapshots)}"
 
 
 def snapshots_text(spans: list[tuple[int, int]]) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any, TextIO
 
+from azbackup.cli.output.names import Names
 from azbackup.cli.output.text import silence
 from azbackup.errors import AzbackupError
 
@@ -23,6 +24,9 @@ class Results:
         self._lines: list[str] = []
         self._size = 0
         self.gone = out is None
+        utf8 = getattr(out, "encoding", None) in ("utf-8", "UTF-8")
+        self.names = Names(for_terminal=out is not None and out.isatty(), in_ascii=not utf8)
+        self._end = "\n"
         if isinstance(out, io.TextIOWrapper):
             out.reconfigure(errors="backslashreplace")  # names that the terminal's encoding does not have
 
@@ -32,6 +36,13 @@ class Results:
         self._size += len(line)
         if self._size >= _CHARACTERS:
             self.flush()
+
+    def name(self, name: bytes) -> None:
+        """One name as it is, ended by a NUL byte. Raises AzbackupError if it cannot be written."""
+        if self._end and isinstance(self._out, io.TextIOWrapper):
+            self._out.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")
+        self._end = ""
+        self.add(name.decode("utf-8", "surrogateescape") + "\0")
 
     def event(self, event: str, **values: Any) -> None:
         """Adds one line of JSON."""
@@ -46,7 +57,7 @@ class Results:
         if self._out is None or self.gone or not lines:
             return
         try:
-            self._out.write("\n".join(lines) + "\n")
+            self._out.write("".join(line + self._end for line in lines))
             self._out.flush()
         except BrokenPipeError:
             self.gone = True
