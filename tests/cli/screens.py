@@ -30,6 +30,7 @@ class Screened:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.chdir(REPOSITORY)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody sits there who could be asked something
             os.execve(sys.executable, [sys.executable, *arguments], dict(environment))  # noqa: S606
         self.resize(columns)
         self._reader = threading.Thread(target=self._read, daemon=True)
