@@ -40,6 +40,11 @@ class Batches:
         self._filling.pop(path, None)
 
     @property
+    def failed(self) -> bool:
+        """Whether a sync has failed: what is read back then need not be what the disk has."""
+        return self._failure is not None
+
+    @property
     def is_due(self) -> bool:
         """Whether `landed` has something to do."""
         return self._is_full() if self._underway is None else self._underway.done() or self._is_full(_MOST_BATCHES)

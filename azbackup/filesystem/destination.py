@@ -18,6 +18,7 @@ from azbackup.filesystem.batches import Batches
 from azbackup.filesystem.directories import Directories, Unwritable, split
 from azbackup.filesystem.existing import PIN_FLAGS, Existing
 from azbackup.filesystem.metadata import TYPES, MetadataWriter
+from azbackup.filesystem.resuming import Resuming
 from azbackup.filesystem.scanner import scan
 from azbackup.filesystem.syncing import sync_file_system
 from azbackup.filesystem.temporaries import Temporaries, is_temporary
@@ -81,6 +82,7 @@ class Destination:
         self._metadata = MetadataWriter(owner=owner, privileges=privileges)
         self._temporaries = Temporaries(self._directories)
         self.existing = Existing(self._directories, self._metadata, self._temporaries)
+        self.resuming = Resuming(self._temporaries)
         self.replaced: set[bytes] = set()  # what is there of another kind, and makes room
         self._leaders: dict[bytes, tuple[int, int]] = {}  # files that appeared and may get more names
         self._privileges = privileges
@@ -89,14 +91,20 @@ class Destination:
         self._devices = {os.fstat(self._directories.root).st_dev: os.dup(self._directories.root)}
 
     def close(self) -> None:
-        """Lets what is complete appear, removes other temporary files, and lets go of the directory."""
+        """Lets what is complete appear, removes other temporary files, and lets go of the directory.
+
+        What was written of large files stays for the next run, unless the disk has failed.
+        """
         try:
             for _ in self.settle():
                 pass
         except OSError:
             pass  # a disk that is full or broken: what is not on it does not appear
         for path in self._temporaries.paths():
-            self._temporaries.discard(path)
+            if self._batches.failed:
+                self._temporaries.discard(path)
+            else:
+                self._temporaries.leave(path)
         for descriptor in self._devices.values():
             os.close(descriptor)
         self._directories.close()

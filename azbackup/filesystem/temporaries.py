@@ -1,9 +1,9 @@
 """Temporary names: whatever is on its way to its own name lies under one.
 
-Promises: a temporary's name is random, and it is made by the run that writes it; it gets its final name only while it
-is still the same file, and only where the file system takes no other name for that one. What another run left is
-removed when nobody holds it any more: a run holds the directory that it restores into, and each file that it has open
-(flock).
+Promises: a temporary's name is random, but for a large file's, and it is made by the run that writes it, or taken over
+from one that has ended; it gets its final name only while it is still the same file, and only where the file system
+takes no other name for that one. What another run left is removed when nobody holds it any more: a run holds the
+directory that it restores into, and each file that it has open (flock).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import re
 import resource
 import stat
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
 
 from azbackup.filesystem.directories import Directories, Unwritable, split
+from azbackup.filesystem.leftovers import Leftovers
 
 _TEMPORARY = re.compile(rb"\.azbackup-[0-9a-f]{16}\.part")
 _OPEN_FILES = 32
@@ -75,11 +76,19 @@ def _lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def remove_leftovers(directory: int) -> None:
-    """Removes the temporaries in a directory that nobody writes to. To be called by a run that is alone."""
-    for name in os.listdir(directory):
-        if is_temporary(os.fsencode(name)) and not _is_held(name, directory):
-            _unlink_if_there(os.fsencode(name), directory)  # another user's is theirs to remove
+def remove_leftovers(directory: int, spared: Collection[bytes] = ()) -> list[bytes]:
+    """Removes the temporaries in a directory that nobody writes to; those of them that are `spared` and stay.
+
+    To be called by a run that is alone.
+    """
+    stay = []
+    for name in map(os.fsencode, os.listdir(directory)):
+        if is_temporary(name) and not _is_held(os.fsdecode(name), directory):
+            if name in spared:
+                stay.append(name)
+            else:
+                _unlink_if_there(name, directory)  # another user's is theirs to remove
+    return stay
 
 
 def _is_held(name: str, directory: int) -> bool:
@@ -105,6 +114,7 @@ class Temporaries:
         self._all: dict[bytes, Temporary] = {}
         self._open: OrderedDict[bytes, Temporary] = OrderedDict()  # the least recently opened first
         self._alone: bool | None = None  # not known yet
+        self.leftovers = Leftovers()
 
     def paths(self) -> list[bytes]:
         """What is on its way."""
@@ -115,7 +125,7 @@ class Temporaries:
         if self._alone is None:
             self._alone = self._hold.take_alone()
         if self._alone:
-            remove_leftovers(directory)
+            self.leftovers.found.update(remove_leftovers(directory, self.leftovers.expected))
 
     def file(self, path: bytes) -> Temporary:
         """The temporary of a file, open for writing: made, or opened again and known to be the same."""
@@ -124,13 +134,41 @@ class Temporaries:
             return known
         temporary = self._all.get(path)
         if temporary is None:
-            temporary = self._new(path, self._create)
+            temporary = self._new(path, _create, self.leftovers.name(path))
         else:
             self._open_again(temporary)
+        self._keep_open(path, temporary)
+        return temporary
+
+    def adopt(self, path: bytes) -> int | None:
+        """What a run that has ended left of a large file, open for reading and writing; None if it cannot be used."""
+        name = self.leftovers.take(path)
+        if name is None:
+            return None
+        self._hold.share()
+        parent, final = split(path)
+        directory = self._directories.at(parent, make=False)
+        descriptor, held = _open_leftover(name, directory)
+        if descriptor < 0:
+            if not held:
+                _unlink_if_there(name, directory)
+            return None
+        self._all[path] = Temporary(parent, final, name, _identity(os.fstat(descriptor)), descriptor)
+        self._keep_open(path, self._all[path])
+        return descriptor
+
+    def leave(self, path: bytes) -> None:
+        """What there is of a large file stays for the next run; of any other nothing."""
+        if self._all[path].temporary != self.leftovers.name(path):
+            self.discard(path)
+            return
+        self.close(path)
+        del self._all[path]
+
+    def _keep_open(self, path: bytes, temporary: Temporary) -> None:
         self._open[path] = temporary
         if len(self._open) > self._most:
             self.close(next(iter(self._open)))
-        return temporary
 
     def special(self, path: bytes, make: Callable[[bytes, int], None]) -> Temporary:
         """The temporary of something that is not written to; `make` makes it, given its name and directory."""
@@ -148,7 +186,7 @@ class Temporaries:
             return os.open(".", os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, 0o600, dir_fd=directory)
         except OSError:  # not every file system has files without names
             temporary = Temporary(parent, b"", _new_name())
-            self._create(temporary, directory)
+            _create(temporary, directory)
             _unlink_if_there(temporary.temporary, directory)
             return temporary.descriptor
 
@@ -156,7 +194,7 @@ class Temporaries:
         """Whether a file can have two names in a directory."""
         directory = self._directories.let_in(parent)
         temporary, other = Temporary(parent, b"", _new_name()), _new_name()
-        self._create(temporary, directory)
+        _create(temporary, directory)
         try:
             os.link(temporary.temporary, other, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
         except OSError:
@@ -207,11 +245,11 @@ class Temporaries:
             except (OSError, Unwritable):
                 pass  # its directory is gone
 
-    def _new(self, path: bytes, make: Callable[[Temporary, int], None]) -> Temporary:
-        """Makes a temporary under a name that nobody has."""
+    def _new(self, path: bytes, make: Callable[[Temporary, int], None], known: bytes | None = None) -> Temporary:
+        """Makes a temporary under a name that nobody has; under the `known` one where nobody has that."""
         self._hold.share()
         parent, name = split(path)
-        temporary = Temporary(parent, name, _new_name())
+        temporary = Temporary(parent, name, known or _new_name())
         directory = self._directories.at(parent)
         try:
             try:
@@ -219,16 +257,11 @@ class Temporaries:
             except PermissionError:  # a directory of our own whose mode keeps us out: another run set it
                 make(temporary, self._directories.let_in(parent))
         except BaseException:
-            _unlink_if_there(temporary.temporary, self._directories.at(parent))
+            if temporary.temporary != known or temporary.descriptor >= 0:  # else it may be another run's
+                _unlink_if_there(temporary.temporary, self._directories.at(parent))
             raise
         self._all[path] = temporary
         return temporary
-
-    @staticmethod
-    def _create(temporary: Temporary, directory: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
-        _lock(temporary.descriptor, fcntl.LOCK_EX)
 
     def _open_again(self, temporary: Temporary) -> None:
         """Opens a temporary that was closed for want of descriptors. Raises Unwritable when it is not ours any more."""
@@ -270,6 +303,36 @@ class Temporaries:
             _unlink_if_there(temporary.temporary, directory)
         if exposed and not _is_same(temporary, temporary.name, directory, ctime=False):
             raise Unwritable(_EXCHANGED)
+
+
+def _create(temporary: Temporary, directory: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
+    except FileExistsError:  # a large file's, which another run writes
+        temporary.temporary = _new_name()
+        temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
+    _lock(temporary.descriptor, fcntl.LOCK_EX)
+
+
+def _open_leftover(name: bytes, directory: int) -> tuple[int, bool]:
+    """A descriptor of what was left under a name, if nobody else can have a hand in it (-1); whether a run holds it."""
+    try:
+        descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:
+        return -1, False
+    held = not _lock(descriptor, fcntl.LOCK_EX)
+    try:
+        status = os.fstat(descriptor)
+        ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+        named = _identity(os.stat(name, dir_fd=directory, follow_symlinks=False)) == _identity(status)
+        if ours and named and not held and not status.st_mode & 0o022:
+            os.fchmod(descriptor, 0o600)
+            return descriptor, False
+    except OSError:
+        pass
+    os.close(descriptor)
+    return -1, held
 
 
 def _is_same(temporary: Temporary, name: bytes, directory: int, *, ctime: bool) -> bool:

@@ -8,12 +8,13 @@ written.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from azbackup.errors import AzbackupError, Damaged, Missing
 from azbackup.filesystem.destination import Destination
+from azbackup.filesystem.existing import Identify
 from azbackup.format.model import Entry, PackId
 from azbackup.packs.index import Piece, place_after
 from azbackup.packs.layout import PackLayout, Span, spans
@@ -36,6 +37,7 @@ class WantedFile:
     pieces: list[Piece]
     left: int = 0
     written: int = 0  # bytes, in this round
+    there: set[int] = field(default_factory=set)  # offsets of chunks that are in its temporary, if that is kept
     failed: bool = False
     lost: bool = False
     put_off: bool = False
@@ -108,7 +110,22 @@ class Fetcher:
             self._listener.wrote(first.entry, 0, first.written)  # it is in hand while its bytes are waited for
             self._restore(packs, number, span, next(results), uses[number])
         self._settle()
+        for file in files:
+            if file.put_off and file.there:  # what was paid for is not fetched again
+                file.pieces = [piece for piece in file.pieces if piece[2] not in file.there]
         return [file for file in files if file.put_off and not file.failed]
+
+    def resume(self, files: Sequence[WantedFile], packs: list[PackLayout], identify: Identify) -> None:
+        """Goes on with large files of which an earlier run has left something: only the rest is to be fetched."""
+        for file in files:
+            if not self._destination.resuming.is_kept(file.entry):
+                continue
+            self._listener.wrote(file.entry, 0, 0)
+            chunks = [
+                (at, packs[pack].record.plain[chunk], packs[pack].chunk_id(chunk)) for pack, chunk, at in file.pieces
+            ]
+            right = self._destination.resuming.resume(file.entry, chunks, identify)
+            file.pieces = [piece for piece in file.pieces if piece[2] not in right]
 
     def _read(self, pack: PackLayout, span: Span) -> bytes | None:
         """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
@@ -142,7 +159,8 @@ class Fetcher:
         for file, _ in wanted:
             if not file.put_off and not file.failed:
                 file.put_off = True
-                self._destination.discard(file.entry.path)
+                if not self._destination.resuming.is_kept(file.entry):
+                    self._destination.discard(file.entry.path)
 
     def _look_elsewhere(
         self, packs: list[PackLayout], place: tuple[int, int], wanted: list[tuple[WantedFile, int]], why: str
@@ -181,6 +199,8 @@ class Fetcher:
             return
         file.left -= 1
         file.written += len(plain)
+        if self._destination.resuming.is_kept(file.entry):
+            file.there.add(offset)
         self._listener.wrote(file.entry, len(plain), file.written)
         if file.left == 0:
             self._finish(file)

@@ -125,6 +125,7 @@ class Restore:
         """Directories first and, with their own metadata, last. What was not restored keeps what would be removed."""
         attempt = self._recorder.attempt
         to.replaced |= plan.replaced
+        to.resuming.expect(file.entry for file in plan.files)
         directories = [entry for entry in plan.directories if attempt(entry, partial(to.make_directory, entry))]
         for entry in plan.specials:
             attempt(entry, partial(to.make_special, entry))
@@ -153,6 +154,7 @@ class Restore:
             links = []
         request, result = self._request, self._recorder.result
         fetcher = Fetcher(self._thaw.states.read, PackReader(self._keys), to, self._recorder, self._thaw.reject)
+        fetcher.resume(files, plan.packs, partial(chunk_id, self._keys.id_key.reveal()))
         scheduler = Scheduler(self._thaw, fetcher, plan.packs, request.thaw, request.now)
         waiting = scheduler.run(files, self._recorder, request.wait)
         paths = {file.entry.path for file in waiting.files}

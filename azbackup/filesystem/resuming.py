@@ -1,0 +1,47 @@
+"""Large files go on where an earlier run of the same restore was broken off.
+
+Promises that a chunk of what was left counts only if it has the id that it should have, read in this run from a file
+that nobody else holds or may write to; and that what is of no use is removed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from azbackup.filesystem.directories import Unwritable
+from azbackup.filesystem.existing import Identify
+from azbackup.filesystem.temporaries import Temporaries
+from azbackup.format.model import ChunkId, Entry
+
+
+class Resuming:
+    """The large files of one run."""
+
+    def __init__(self, temporaries: Temporaries) -> None:
+        self._temporaries = temporaries
+
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """These files are going to be written: what was left of large ones stays. Before directories are made."""
+        self._temporaries.leftovers.expect(entries)
+
+    def is_kept(self, entry: Entry) -> bool:
+        """Whether what was written of a file stays until it goes on."""
+        return self._temporaries.leftovers.name(entry.path) is not None
+
+    def resume(self, entry: Entry, chunks: Sequence[tuple[int, int, ChunkId]], identify: Identify) -> set[int]:
+        """Goes on with what an earlier run left of a large file; the offsets of its chunks that are there.
+
+        `chunks` are offset, length and id. Each is read, and counts if its id is that of what is read.
+        """
+        try:
+            descriptor = self._temporaries.adopt(entry.path)
+            if descriptor is None:
+                return set()
+            os.ftruncate(descriptor, min(os.fstat(descriptor).st_size, entry.size))
+            right = {at for at, length, known in chunks if identify(os.pread(descriptor, length, at)) == known}
+        except (OSError, Unwritable):
+            right = set()
+        if not right:
+            self._temporaries.discard(entry.path)
+        return right
