@@ -29,7 +29,7 @@ def change_password(world: World, rng: random.Random) -> None:
         done = world.end(process)
     if not held:
         world.expect(done, {0})
-        model.password, old = new, model.password
+        model.password, old, model.unsure_password = new, model.password, ""
         world.expect(world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=old), {12})
         world.old_passwords.append(old)
         return
@@ -39,8 +39,24 @@ def change_password(world: World, rng: random.Random) -> None:
     good = [word for word, status in ends.items() if status in world.reading_statuses()]
     if len(good) != 1 or 12 not in ends.values():
         raise Mismatch(f"after a change of the password that was killed: {ends}")
-    world.old_passwords += [word for word in ends if word != good[0]]
-    model.password = good[0]
+    old, model.password = model.password, good[0]
+    if good[0] == new:
+        world.old_passwords.append(old)
+        model.unsure_password = ""
+    else:
+        model.unsure_password = new  # if its copy was written, the loss of the row makes it the one that opens
+
+
+def _after_the_row(world: World) -> None:
+    """The key's row is gone: the newest copy is the truth, which may be that of a change which was killed."""
+    model = world.model
+    words = (model.password, model.unsure_password)
+    good = [word for word in words if world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=word).status == 0]
+    if len(good) != 1:
+        raise Mismatch(f"of {words} these open without the key's row: {good}")
+    if good[0] != model.password:
+        world.old_passwords.append(model.password)
+    model.password, model.unsure_password = good[0], ""
 
 
 @step(2)
@@ -67,6 +83,8 @@ def lose_table(world: World, _: random.Random) -> None:
     if world.model.taken and not world.model.pending:
         world.lose_rows()
         world.model.table_lost = True
+        if world.model.unsure_password:
+            _after_the_row(world)
 
 
 @step(4)

@@ -64,11 +64,11 @@ class Model:
     archived: bool = False
     taken: list[Taken] = field(default_factory=list)
     pending: list[Taken] = field(default_factory=list)
+    unsure_password: str = ""  # of a change that was killed
     rows_lost: bool = False  # and no backup since: every run may say so, with 13
     table_lost: bool = False
     packs_lost: bool = False  # some contents are in no pack: every backup says so
     pack_gone: bool = False  # a pack record tells of a pack that is not there
-    staging_used: bool = False  # a restore was cut off: what is thawed or asked for is not known
 
     @property
     def highest(self) -> int:

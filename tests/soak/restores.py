@@ -1,26 +1,21 @@
-"""Steps that restore and list, and compare what comes with what the model kept: whole, parts, patterns, over others."""
+"""Steps that restore, and compare what comes with what the model kept: whole, parts, patterns, over others."""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.cli.trees import Tree, describe, differences
-from tests.conftest import REPOSITORY
 from tests.soak.history import step
 from tests.soak.model import Over, Taken, below, contents, named_so, narrowed, over, parents
 from tests.soak.mutations import mutate as change
-from tests.soak.vault_dump import dump
 from tests.soak.world import Done, Mismatch, World
 
-_ENDINGS = (b".txt", b".odt", b"s", b"d", b"\xe9", b"0.txt")
+ENDINGS = (b".txt", b".odt", b"s", b"d", b"\xe9", b"0.txt")
 
 
-def _pick(world: World, rng: random.Random) -> Taken | None:
+def pick(world: World, rng: random.Random) -> Taken | None:
     """A snapshot whose contents are known: the newest ones most often."""
     known = world.model.known()
     if not known:
@@ -40,7 +35,7 @@ def restore(world: World, taken: Taken, to: Path, *arguments: str, statuses: set
     command = ["restore.py", "--snapshot", str(taken.number), str(to), *arguments]
     done = world.run(*command)
     thaws = world.model.archived and fetches is not False
-    if thaws and fetches and not world.model.staging_used and done.status not in {75, *statuses - {0, 3, 13}}:
+    if thaws and fetches and done.status not in {75, *statuses - {0, 3, 13}}:
         raise Mismatch(f"the packs are in the archive, and the status is not 75: {done}")
     for _ in range(3):
         if done.status != 75 or not thaws:
@@ -48,7 +43,7 @@ def restore(world: World, taken: Taken, to: Path, *arguments: str, statuses: set
         world.archive.release()
         done = world.run(*command)
     world.expect(done, statuses)
-    if done.status == 0 and not world.model.staging_used:
+    if done.status == 0:
         left = world.blobs("", f"{world.vault.container}-thawed")
         if left:
             raise Mismatch(f"a restore that is done left {left} in the staging container: {done}")
@@ -61,14 +56,15 @@ def _compare(want: Tree, to: Path, what: str) -> None:
         raise Mismatch(f"{what}: " + "\n".join(found[:20]))
 
 
-def _text(path: bytes) -> str:
+def text_of(path: bytes) -> str:
+    """A path as the scripts take it on their command line."""
     return os.fsdecode(path)
 
 
 @step(14)
 def restore_whole(world: World, rng: random.Random) -> None:
     """A snapshot, exactly as the tree was."""
-    taken = _pick(world, rng)
+    taken = pick(world, rng)
     if taken is None or taken.seen is None:
         return
     with world.destination() as to:
@@ -84,7 +80,7 @@ def restore_whole(world: World, rng: random.Random) -> None:
 @step(5)
 def restore_over_faults(world: World, rng: random.Random) -> None:
     """Requests fail and are tried again: a restore as any other."""
-    taken = _pick(world, rng)
+    taken = pick(world, rng)
     if taken is None or taken.seen is None:
         return
     with world.destination() as to:
@@ -96,7 +92,7 @@ def restore_over_faults(world: World, rng: random.Random) -> None:
 @step(8)
 def kill_restore(world: World, rng: random.Random) -> None:
     """A restore is killed, and run again: no half file is there in between, and in the end all is exact."""
-    taken = _pick(world, rng)
+    taken = pick(world, rng)
     if taken is None or taken.seen is None:
         return
     with world.destination() as to:
@@ -104,10 +100,7 @@ def kill_restore(world: World, rng: random.Random) -> None:
             process = world.start("restore.py", "--snapshot", str(taken.number), str(to))
             if world.comes_to(rule, process):
                 process.kill()
-                world.model.staging_used = True
-            done = world.end(process)
-            if done.status == 75:
-                world.model.staging_used = True
+            world.end(process)
         if to.exists():
             _check_parts(taken.seen.tree, to)
         restore(world, taken, to, statuses=world.reading_statuses(), fetches=None)
@@ -131,7 +124,7 @@ def _check_parts(want: Tree, to: Path) -> None:
 @step(6)
 def restore_part(world: World, rng: random.Random) -> None:
     """One path with what is in it, and the directories above."""
-    taken = _pick(world, rng)
+    taken = pick(world, rng)
     if taken is None or taken.seen is None or len(taken.seen.tree) < 2:
         return
     tree = taken.seen.tree
@@ -139,19 +132,40 @@ def restore_part(world: World, rng: random.Random) -> None:
     keep = below(tree, path) | parents([path])
     part = narrowed(tree, keep.__contains__)
     with world.destination() as to:
-        argument = _text(path if not path.startswith(b"-") else os.fsencode(taken.source.path) + b"/" + path)
+        argument = text_of(path if not path.startswith(b"-") else os.fsencode(taken.source.path) + b"/" + path)
         fetches = _has_contents(narrowed(tree, below(tree, path).__contains__))
         restore(world, taken, to, argument, statuses=world.reading_statuses(), fetches=fetches)
         _compare(part, to, f"{path!r} of snapshot {taken.number}")
 
 
+@step(4)
+def restore_all(world: World, _: random.Random) -> None:
+    """--all: the newest snapshot of each source, below the destination by its path, and by host if there are two."""
+    model = world.model
+    newest = [each for source in model.sources() if (each := model.latest(source))]
+    if len(newest) < 2 or model.pack_gone:
+        return
+    by_host = len({each.source.host for each in newest}) > 1
+    with world.destination() as to:
+        for _ in range(3):
+            done = world.run("restore.py", "--all", str(to))
+            if done.status != 75:
+                break
+            world.archive.release()
+        world.expect(done, world.reading_statuses())
+        for each in newest:
+            if each.seen is not None:
+                path = (to / each.source.host if by_host else to) / str(each.source.path).strip("/")
+                _compare(each.seen.tree, path, f"--all, snapshot {each.number}")
+
+
 @step(6)
 def restore_pattern(world: World, rng: random.Random) -> None:
     """The paths that a pattern means; 10 if it means none."""
-    taken = _pick(world, rng)
+    taken = pick(world, rng)
     if taken is None or taken.seen is None:
         return
-    tree, ending = taken.seen.tree, rng.choice(_ENDINGS)
+    tree, ending = taken.seen.tree, rng.choice(ENDINGS)
     excluded = rng.random() < 0.3
     meant = named_so(tree, ending)
     if excluded:
@@ -159,7 +173,7 @@ def restore_pattern(world: World, rng: random.Random) -> None:
     keep = (meant | parents(meant)) if meant else set()
     option = "--exclude" if excluded else "--include"
     with world.destination() as to:
-        arguments = [option, _text(b"*" + ending)]
+        arguments = [option, text_of(b"*" + ending)]
         part = narrowed(tree, keep.__contains__)
         statuses = world.reading_statuses() if meant else {10}
         restore(world, taken, to, *arguments, statuses=statuses, fetches=_has_contents(part))
@@ -170,7 +184,7 @@ def restore_pattern(world: World, rng: random.Random) -> None:
 @step(9)
 def restore_over(world: World, rng: random.Random) -> None:
     """A snapshot over the changed tree of another one, with each policy: what is refused, named, kept and replaced."""
-    first, second = _pick(world, rng), _pick(world, rng)
+    first, second = pick(world, rng), pick(world, rng)
     if first is None or second is None or first.seen is None or second.seen is None:
         return
     policy, delete = rng.choice(["", "always", "if-changed", "if-newer", "never"]), rng.random() < 0.3
@@ -203,69 +217,3 @@ def _check_over(want: Tree, have: Tree, found: Tree, rules: Over, done: Done, *,
     for path, looks in rules.allowed.items():
         if path not in found or contents(found[path]) not in [contents(each) for each in looks]:
             raise Mismatch(f"{path!r} is {found.get(path)}, should be one of {looks}: {done}")
-
-
-@step(4)
-def list_all(world: World, rng: random.Random) -> None:
-    """--snapshots, --list and --find say what the model knows."""
-    world.learn()
-    taken = _pick(world, rng)
-    if taken is None or taken.seen is None:
-        return
-    done = world.run("restore.py", "--list", "--snapshot", str(taken.number))
-    world.expect(done, world.reading_statuses())
-    tree = taken.seen.tree
-    listed = {os.fsencode(each["path"]): each["kind"].replace("_", " ") for each in done.of("entry")}
-    if listed != {path: look.kind for path, look in tree.items()}:
-        wrong = set(listed.items()) ^ {(path, look.kind) for path, look in tree.items()}
-        raise Mismatch(f"--list of snapshot {taken.number}: {sorted(wrong)[:10]}")
-    ending = rng.choice(_ENDINGS)
-    chosen = ["--snapshot", str(taken.number)]
-    done = world.run("restore.py", "--find", _text(b"*" + ending), *chosen)
-    world.expect(done, world.reading_statuses())
-    found = {os.fsencode(each["path"]) for each in done.of("found")}
-    if found != named_so(tree, ending):
-        raise Mismatch(f"--find *{ending!r}: {sorted(found ^ named_so(tree, ending))[:10]}: {done}")
-
-
-@step(4)
-def read_independently(world: World, rng: random.Random) -> None:
-    """docs/reader.py, which shares no code with azbackup, restores the same contents of a source's newest snapshot."""
-    model = world.model
-    newest = [each for source in model.sources() if (each := model.latest(source)) and each.seen]
-    by_path = [
-        each
-        for each in newest
-        if not any(o.source.path == each.source.path and o.number > each.number for o in model.taken)
-    ]
-    if not by_path or model.table_lost or model.rows_lost or model.pack_gone or model.pending:
-        return
-    taken = rng.choice(by_path)
-    assert taken.seen is not None
-    folder = world.folder / "dump"
-    try:
-        dump(world.vault, world.azurite, folder)
-        command = [sys.executable, str(REPOSITORY / "docs" / "reader.py"), str(folder), world.vault.partition]
-        done = subprocess.run(
-            [*command, str(taken.source.path), str(folder / "restored")],
-            input=model.password.encode() + b"\n",
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Mismatch(f"docs/reader.py: {done.stderr.decode(errors='replace')[-2000:]}")
-        _check_read(taken.seen.tree, describe(folder / "restored"))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_read(want: Tree, found: Tree) -> None:
-    def plain(tree: Tree) -> dict[bytes, tuple[object, ...]]:
-        kinds = ("file", "directory", "symlink")
-        return {
-            path: (each.kind, each.size, each.digest, each.target) for path, each in tree.items() if each.kind in kinds
-        }
-
-    if plain(want) != plain(found):
-        wrong = set(plain(want).items()) ^ set(plain(found).items())
-        raise Mismatch(f"docs/reader.py differs: {sorted(map(repr, wrong))[:10]}")
