@@ -115,6 +115,26 @@ def test_metadata_and_the_policies(world: World, to: Path, policy: str) -> None:
     assert stat.S_IMODE((to / "f").stat().st_mode) == (0o644 if policy == "never" else 0o600)
 
 
+@pytest.mark.parametrize("kind", ["file", "link", "fifo", "another kind"])
+def test_never_names_everything_that_it_leaves(world: World, to: Path, kind: str) -> None:
+    """What differs and is no directory is named under `never`, whatever its kind, and stays as it was."""
+    make: dict[str, Callable[[Path], object]] = {
+        "file": lambda path: put(path, when=TIME + 1),
+        "link": lambda path: path.symlink_to("elsewhere"),
+        "fifo": os.mkfifo,
+        "another kind": lambda path: path.symlink_to("elsewhere"),
+    }
+    make["fifo" if kind == "another kind" else kind](world.source / "x")
+    if kind == "file":
+        os.utime(world.source / "x", ns=(TIME, TIME))
+    world.backup()
+    to.mkdir()
+    make[kind](to / "x")
+    before = describe(to)
+    assert over(world, to, overwrite="never").problems
+    assert {path: look for path, look in describe(to).items() if path} == {b"x": before[b"x"]}
+
+
 def test_metadata_of_a_file_with_names_elsewhere(world: World, to: Path, tmp_path: Path) -> None:
     """A file that is linked to from outside is written anew: the other name keeps its metadata."""
     put(world.source / "f", mode=0o600)

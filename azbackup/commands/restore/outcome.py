@@ -103,10 +103,14 @@ class Recorder:
 
     def kept(self, entry: Entry) -> None:
         """Something else was there, and the policy left it."""
+        self.kept_special(entry)
+        self.progress.advance(entry.path, 1, entry.size)
+
+    def kept_special(self, entry: Entry) -> None:
+        """The same for a link, fifo or device, which the progress does not count."""
         self.result.kept += 1
         if self._names_kept:
             self.failed(entry, "differs from the snapshot, and was left as it is (--overwrite never)")
-        self.progress.advance(entry.path, 1, entry.size)
 
     def done(self, entry: Entry) -> None:
         """The file is there."""

@@ -126,7 +126,9 @@ class Planner:
     def _add_special(self, entry: Entry) -> None:
         """A link, fifo or device, unless it is there or the policy keeps what is; it costs nothing to make it anew."""
         found = self._standing.find(entry)
-        if found.decision is Decision.WRITE or self._differs(entry, found):
+        if found.decision is Decision.KEEP:
+            self._recorder.kept_special(entry)
+        elif found.decision is Decision.WRITE or self._differs(entry, found):
             self._plan.specials.append(entry)
 
     # --- files
