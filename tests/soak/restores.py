@@ -35,11 +35,12 @@ def restore(world: World, taken: Taken, to: Path, *arguments: str, statuses: set
     command = ["restore.py", "--snapshot", str(taken.number), str(to), *arguments]
     done = world.run(*command)
     thaws = world.model.archived and fetches is not False
-    if thaws and fetches and done.status not in {75, *statuses - {0, 3, 13}}:
-        raise Mismatch(f"the packs are in the archive, and the status is not 75: {done}")
+    if thaws and fetches and not waits(done) and done.status not in statuses - {0, 3, 13}:
+        raise Mismatch(f"the packs are in the archive, and nothing waits for them: {done}")
     for _ in range(3):
-        if done.status != 75 or not thaws:
+        if not (thaws and waits(done)):
             break
+        world.expect(done, {75, *statuses & {13}})
         world.archive.release()
         done = world.run(*command)
     world.expect(done, statuses)
@@ -48,6 +49,11 @@ def restore(world: World, taken: Taken, to: Path, *arguments: str, statuses: set
         if left:
             raise Mismatch(f"a restore that is done left {left} in the staging container: {done}")
     return done
+
+
+def waits(done: Done) -> bool:
+    """Whether a restore has to be run again, when packs have thawed; lost rows make its status 13 instead of 75."""
+    return any(each["pending_files"] for each in done.of("summary"))
 
 
 def _compare(want: Tree, to: Path, what: str) -> None:
@@ -149,7 +155,7 @@ def restore_all(world: World, _: random.Random) -> None:
     with world.destination() as to:
         for _ in range(3):
             done = world.run("restore.py", "--all", str(to))
-            if done.status != 75:
+            if not waits(done):
                 break
             world.archive.release()
         world.expect(done, world.reading_statuses())
