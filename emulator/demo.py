@@ -183,8 +183,9 @@ def _say_where(source: Path, workspace: Path) -> None:
     say(f"   original   {source}")
     say(f"   restored   {workspace / 'restored'}")
     say(f"   Azurite    {workspace / 'azurite'}")
-    say(f"Go on with it:  python -m emulator.archive --location {workspace / 'azurite'}")
-    say(f"Remove it:      rm -r {workspace}")
+    go_on = shlex.join([sys.executable, "-m", "emulator.archive", "--location", str(workspace / "azurite")])
+    say(f"Go on with it:  cd {shlex.quote(str(_REPOSITORY))} && {go_on}")
+    say(f"Remove it:      rm -r {shlex.quote(str(workspace))}")
 
 
 if __name__ == "__main__":

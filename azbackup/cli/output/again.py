@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 
-from azbackup.cli.output.text import clean
+from azbackup.cli.output.names import Names
 
 _SECRETS = {
     *("--password", "--accesskey", "--sas-token", "--connection-string"),
@@ -17,17 +18,20 @@ GO_ON = "run the same command again"
 def again_text(argv: Sequence[str], snapshot: int | None) -> str:
     """The command as it was started, interpreter included, its secrets replaced: they do not belong into a log.
 
-    `snapshot` is added, so that going on means the same snapshot even if a newer one is made meanwhile.
+    `snapshot` is added, so that going on means the same snapshot even if a newer one is made meanwhile; before `--`,
+    after which it would be a path.
     """
-    words = [*_quoted(argv), *(["--snapshot", str(snapshot)] if snapshot is not None else [])]
-    return clean(" ".join(words))
+    words = _quoted(argv)
+    end = words.index("--") if "--" in words else len(words)
+    pin = [] if snapshot is None else ["--snapshot", str(snapshot)]
+    return " ".join([*words[:end], *pin, *words[end:]])
 
 
 def meant_text(argv: Sequence[str], typed: str) -> str:
     """The command with the directory that was forgotten before its first argument."""
     words = _quoted(argv)
-    place = next((place for place in range(len(words) - 1, -1, -1) if words[place] == shlex.quote(typed)), len(words))
-    return clean(" ".join([*words[:place], "DIRECTORY", *words[place:]]))
+    place = next((place for place in range(len(words) - 1, -1, -1) if words[place] == _word(typed)), len(words))
+    return " ".join([*words[:place], "DIRECTORY", *words[place:]])
 
 
 def pinned(hint: str, again: str) -> str:
@@ -45,6 +49,11 @@ def _quoted(argv: Sequence[str]) -> list[str]:
         elif flag in _SECRETS and equals:
             words.append(f"{flag}=...")
         else:
-            words.append(shlex.quote(word))
+            words.append(_word(word))
         hide = not hide and word in _SECRETS
     return words
+
+
+def _word(word: str) -> str:
+    """A word as a shell reads it: printable, whatever is in it, and none of its bytes another one."""
+    return shlex.quote(word) if word.isprintable() else Names(for_terminal=True).shown(os.fsencode(word))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import time
 
 import pytest
@@ -40,6 +42,19 @@ def test_everything_else_is_kept(words: list[str]) -> None:
     """A shell reads the command as it was given."""
     kept = [word for word in words if word.partition("=")[0] not in FLAGS]
     assert shlex.split(again_text(["python", "restore.py", *kept], None)) == ["python", "restore.py", *kept]
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "it's\x1b[31m", "\udce41\t", "back\\slash", "-to"])
+def test_a_shell_reads_the_same_bytes(name: str) -> None:
+    """A name with line breaks, escapes or bytes of no encoding is what it was when the command is pasted."""
+    line = again_text(["printf", "%s", name], None)
+    assert line.isprintable()
+    assert subprocess.run(["/bin/bash", "-c", line], capture_output=True, check=True).stdout == os.fsencode(name)
+
+
+def test_the_snapshot_comes_before_the_end_of_options() -> None:
+    """After `--` it would be two more paths to restore."""
+    assert again_text(["python", "restore.py", "--", "-to", "a"], 7) == "python restore.py --snapshot 7 -- -to a"
 
 
 def test_what_was_meant_and_what_goes_on() -> None:
