@@ -103,6 +103,7 @@ def _naming(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --list and --find: print names alone, as they are, each ended by a NUL byte (for xargs -0)",
     )
+    parser._has_negative_number_optionals.clear()  # noqa: SLF001  -0 is an option; other numbers stay values
 
 
 def _selecting(parser: argparse.ArgumentParser) -> None:
