@@ -55,7 +55,7 @@ def test_every_request_of_every_command_breaks_once(
     run("change_password.py")
     archive.clear_faults()
     assert differences(source, tmp_path / "restored") == []
-    assert len(pended("restore.py", "--snapshots", env={"AZBACKUP_PASSWORD": NEW_PASSWORD}).stdout.splitlines()) == 3
+    assert len(pended("restore.py", "--snapshots", env={"AZBACKUP_PASSWORD": NEW_PASSWORD}).stdout.splitlines()) == 4
     assert len(packs(archive, pended)) == 2
 
 
