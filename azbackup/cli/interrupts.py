@@ -108,3 +108,22 @@ def as_usual() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Has an interrupt that comes while the block runs come after it: what the block started is known by then."""
+    came: list[tuple[int, FrameType | None]] = []
+    before: dict[int, Callable[[int, FrameType | None], object]] = {}
+    for each in (*_taken(), _WAKE):
+        handler = signal.getsignal(each)
+        if callable(handler):
+            before[each] = handler
+            signal.signal(each, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number, frame in came:
+        before[number](number, frame)

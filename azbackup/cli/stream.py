@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from azbackup.cli.interrupts import as_usual
+from azbackup.cli.interrupts import as_usual, held
 from azbackup.commands.backup.stream import STREAMS, Stream
 from azbackup.errors import AzbackupError, UsageError
 
@@ -58,7 +58,7 @@ class _Command:
     def _open(self) -> int:
         import subprocess  # 5 ms that most runs do without
 
-        with as_usual():  # the user's own command line, as the user's own shell would run it
+        with held(), as_usual():  # the user's own command line, as the user's own shell would run it
             self._process = subprocess.Popen(self._command, shell=True, stdout=subprocess.PIPE)  # noqa: S602
         assert self._process.stdout is not None
         return self._process.stdout.fileno()

@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import REPOSITORY, ScriptRunner, Vault
 
+CTRL_C = "\x03"
+
 
 def on_terminal(arguments: list[str], environment: dict[str, str], typed: list[str]) -> tuple[int, str]:
     """Return (exit status, what the terminal showed) of a script whose user types these lines, one a prompt."""
@@ -28,7 +30,8 @@ def on_terminal(arguments: list[str], environment: dict[str, str], typed: list[s
             break
         shown += part
         if shown.endswith((b"password: ", b"again: ", b"[y/N] ")) and typed:
-            os.write(terminal, typed.pop(0).encode() + b"\n")
+            line = typed.pop(0)
+            os.write(terminal, (line if line == CTRL_C else f"{line}\n").encode())
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
@@ -134,7 +137,7 @@ def test_the_first_line_names_partition_and_account(
     assert "[y/N]" not in shown
 
 
-@pytest.mark.parametrize("typed", [["\x03"], ["y", "\x03"]])
+@pytest.mark.parametrize("typed", [[CTRL_C], ["y", CTRL_C]])
 def test_a_question_that_is_interrupted(environment: dict[str, str], known: list[str], typed: list[str]) -> None:
     """Ctrl-C at a question or a prompt is 130, and its line begins at the left."""
     line = [*known[:-1], "--partition", "usr1", known[-1]]

@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 
 PROGRAM = """
 import os, signal, sys
-from azbackup.cli.interrupts import Interrupts, as_usual
+from azbackup.cli.interrupts import _WAKE, Interrupts, as_usual, held
 
 interrupts = Interrupts()
 class Freed:
@@ -75,3 +75,10 @@ def test_a_program_that_is_started_takes_signals(number: signal.Signals) -> None
     """A password command is ended by the signals that end every program: it inherits nothing of what is held back."""
     line = f"with as_usual(): print(__import__('subprocess').run(['sh', '-c', 'kill -{number} $$']).returncode)"
     assert ended(line) == (0, f"-{number:d}\ndone\n", "")
+
+
+def test_an_interrupt_is_held_until_what_was_begun_is_known() -> None:
+    """It comes at the end of the block, so that what the block started can be ended; other ends leave nothing held."""
+    begun = "with held(): signal.raise_signal(_WAKE); print('begun')"
+    assert ended(begun, "print('never')") == (130, "begun\ntold\n", "")
+    assert ended("with held(): pass", "os.kill(os.getpid(), signal.SIGTERM); signal.pause()") == (130, "told\n", "")
