@@ -33,7 +33,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     cache = cache_directory(os.environ)
     rules = asked.rules if asked.stream is None else Rules()
     args = session.args
-    more = (os.fsencode(cache), rules, asked.stream, args.allow_empty)
+    more = (os.fsencode(cache), rules, asked.stream, args.allow_empty, tuple(dict.fromkeys(args.tag)), args.note or "")
     job = Job(source, host_name(args), fresh, args.reread, *more)
     clock = Clock(time.time_ns, _stamp)
     seen = HighestSnapshot(cache, partition.keys)

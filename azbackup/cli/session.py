@@ -209,11 +209,14 @@ def open_catalog(session: Session) -> tuple[Partition, Catalog]:
 
 
 def chosen_snapshots(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
-    """The snapshots that --snapshot, --source and --host leave, by number. Raises NothingStored if there is none."""
+    """The snapshots that --snapshot, --source, --host, --tag and --as-of leave, by number.
+
+    Raises NothingStored if there is none.
+    """
     from azbackup.records.snapshots import Wanted, matching_snapshots
 
     path = absolute_path(args.source, "--source") if args.source is not None else None
-    return matching_snapshots(snapshots, partition, Wanted(args.snapshot, path, args.host))
+    return matching_snapshots(snapshots, partition, Wanted(args.snapshot, path, args.host, tuple(args.tag), args.as_of))
 
 
 def utc_now() -> str:

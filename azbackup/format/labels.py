@@ -70,7 +70,9 @@ FILE_RECORDS = 1_000_000  # of all layers of a snapshot
 NAMED_OWNERS = 262_144  # users of a snapshot, and groups
 NAMED_UNREADABLE = 1000
 RULES = 10_000  # of a snapshot
-NAME_CHARACTERS = 1024  # of a host, a user, a group
+NAME_CHARACTERS = 1024  # of a host, a user, a group, a tag
+TAGS = 100  # of a snapshot
+NOTE_CHARACTERS = 4096  # of a snapshot's note
 
 # --- the costs that a key record may ask for, checked before any work is done
 KDF_NAME = "argon2id"

@@ -24,10 +24,12 @@ from azbackup.format.labels import (
     NAME_CHARACTERS,
     NAMED_OWNERS,
     NAMED_UNREADABLE,
+    NOTE_CHARACTERS,
     PACK_BYTES,
     PACK_CHUNKS,
     PATH_BYTES,
     RULES,
+    TAGS,
     XATTRS,
 )
 
@@ -155,6 +157,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     `layers`: a full one first, then changes in order; merged they are the state. `copies` counts the run's copies of
     its records, so that whoever finishes the commit finds all of them. Times are Unix nanoseconds. `unreadable` names
     up to 1,000 paths; `totals.unreadable` counts them all. `rules` are the options that left something out, one a line.
+    `tags` and `note` are whoever made it's own words.
     """
 
     source: Path
@@ -170,6 +173,8 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     groups: Names = {}
     unreadable: Annotated[list[Path], Meta(max_length=NAMED_UNREADABLE)] = []
     rules: Annotated[list[Annotated[bytes, Meta(max_length=PATH_BYTES)]], Meta(max_length=RULES)] = []
+    tags: Annotated[list[Name], Meta(max_length=TAGS)] = []
+    note: Annotated[str, Meta(max_length=NOTE_CHARACTERS)] = ""
     number: int = 0  # from the record's name, not stored: set by the catalog
 
 

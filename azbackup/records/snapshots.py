@@ -1,4 +1,6 @@
-"""Choosing among snapshots: by number, by source, the latest of each. Pure; takes snapshots ordered by their numbers.
+"""Choosing among snapshots: by number, source, tag and time, the latest of each source. Pure.
+
+Takes snapshots ordered by their numbers.
 
 A source is a directory of a host: two machines that back up the same path into one partition have two sources. Promises
 an error that names the snapshots or sources that there are, where none of them is the one that was asked for.
@@ -25,11 +27,16 @@ class Source(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which snapshots were asked for: a number, the path of a source, its host; None for any."""
+    """Which snapshots were asked for: a number, the path of a source, its host; None for any.
+
+    `tags`: those that have all of them. `until_ns`: those that were finished by then.
+    """
 
     number: int | None = None
     path: bytes | None = None
     host: str | None = None
+    tags: tuple[str, ...] = ()
+    until_ns: int | None = None
 
 
 def source_of(snapshot: Snapshot) -> Source:
@@ -77,9 +84,16 @@ def matching_snapshots(snapshots: Sequence[Snapshot], partition: str, wanted: Wa
             raise NothingStored(
                 f"snapshot {snapshot.number} is of {source_of(snapshot)}", "leave out --source and --host"
             )
+        if not _has_words(snapshot, wanted):
+            raise NothingStored(f"snapshot {snapshot.number} {_lacks(wanted)}", "leave out --tag and --as-of")
         return [snapshot]
-    if matching := [snapshot for snapshot in snapshots if _is_of(snapshot, wanted)]:
+    of_source = [snapshot for snapshot in snapshots if _is_of(snapshot, wanted)]
+    if matching := [snapshot for snapshot in of_source if _has_words(snapshot, wanted)]:
         return matching
+    if of_source:
+        raise NothingStored(
+            f"none of {len(of_source):,} snapshots {_has(wanted)}", "--snapshots lists their times, tags and notes"
+        )
     if not snapshots:
         raise NothingStored(
             f"partition {partition} has a key but no snapshot yet",
@@ -93,3 +107,18 @@ def matching_snapshots(snapshots: Sequence[Snapshot], partition: str, wanted: Wa
 
 def _is_of(snapshot: Snapshot, wanted: Wanted) -> bool:
     return wanted.path in (None, snapshot.source) and wanted.host in (None, snapshot.host)
+
+
+def _has_words(snapshot: Snapshot, wanted: Wanted) -> bool:
+    in_time = wanted.until_ns is None or snapshot.finished_ns <= wanted.until_ns
+    return in_time and set(wanted.tags) <= set(snapshot.tags)
+
+
+def _lacks(wanted: Wanted) -> str:
+    tags = f"does not have the tag {', '.join(wanted.tags)}" if wanted.tags else ""
+    return " or ".join(filter(None, (tags, "is newer than --as-of" if wanted.until_ns is not None else "")))
+
+
+def _has(wanted: Wanted) -> str:
+    tags = f"has the tag {', '.join(wanted.tags)}" if wanted.tags else ""
+    return " and ".join(filter(None, (tags, "is as old as --as-of" if wanted.until_ns is not None else "")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
+from azbackup.cli.options.words import add_words
 
 _EVERY_DAY = (
     *("--account", "--accesskey", "--partition", "--password", "--exclude", "--tier", "--dry-run", "--quiet"),
@@ -50,6 +51,7 @@ def backup_parser() -> Parser:
     parser.add_argument(
         "--host", metavar="NAME", help="back up as this host: goes on with what it stored (default: this host's name)"
     )
+    add_words(parser)
     parser.add_argument(
         "--existing",
         action="store_true",

@@ -16,6 +16,7 @@ from azbackup.cli.options.common import (
     script_parser,
 )
 from azbackup.cli.options.mistakes import NO_PARTITION
+from azbackup.cli.options.words import moment, tag
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
@@ -115,6 +116,16 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--snapshot", metavar="N", type=int, help="number of the snapshot to restore, instead of the latest"
+    )
+    what.add_argument(
+        "--as-of",
+        metavar="TIME",
+        type=moment,
+        help="the last snapshot that was finished by then: 2026-03-01 (its end), '2026-03-01 14:30', in local time "
+        "unless it ends in Z or an offset",
+    )
+    what.add_argument(
+        "--tag", metavar="NAME", action="append", default=[], type=tag, help="only snapshots that have this tag"
     )
     what.add_argument(
         "--include",
@@ -222,8 +233,10 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
 def _check_partitions(args: argparse.Namespace) -> None:
     """Raises UsageError for what does not go with --partitions, or not without it."""
     if args.partitions:
-        if (args.source, args.host, args.snapshot) != (None, None, None):
-            raise UsageError("--source, --host and --snapshot do not go with --partitions", "their names are encrypted")
+        if (args.source, args.host, args.snapshot, args.as_of, args.tag) != (None, None, None, None, []):
+            raise UsageError(
+                "--source, --host, --snapshot, --as-of and --tag do not go with --partitions", "they are encrypted"
+            )
     elif args.max_age is not None:
         raise UsageError("--max-age goes with --partitions only", "restore.py --partitions --max-age 26h")
     elif args.partition is None:

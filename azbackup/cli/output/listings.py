@@ -36,6 +36,8 @@ def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
         "parent": snapshot.parent or None,
         **{name: getattr(totals, name) for name in totals.__struct_fields__},
         "rules": [os.fsdecode(rule) for rule in snapshot.rules],
+        "tags": snapshot.tags,
+        "note": snapshot.note,
     }
 
 
@@ -60,13 +62,14 @@ def _cells(snapshot: Snapshot) -> tuple[str, ...]:
     totals = snapshot.totals
     counts = (totals.new, totals.changed, totals.removed)
     unreadable = f"{totals.unreadable:,} unreadable" if totals.unreadable else ""
+    words = [unreadable, clean(", ".join(snapshot.tags)), clean(snapshot.note)]
     return (
         str(snapshot.number),
         local_text(snapshot.finished_ns),
         f"{totals.files:,}",
         size_text(totals.size),
         *(f"{count:,}" for count in counts),
-        unreadable,
+        "; ".join(filter(None, words)),
     )
 
 

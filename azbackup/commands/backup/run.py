@@ -53,7 +53,7 @@ class Job:
 
     `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory. `rules`
     say what is left out. `stream`: what is read instead of a directory, under a path that no directory has.
-    `allow_empty`: no files where there were some is meant.
+    `allow_empty`: no files where there were some is meant. `tags`, `note`: words that the snapshot is to have.
     """
 
     source: bytes
@@ -64,6 +64,8 @@ class Job:
     rules: Rules = field(default_factory=Rules)
     stream: Stream | None = None
     allow_empty: bool = False
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Backup:
             groups=group_names(read.tally.groups),
             unreadable=read.tally.unreadable,
             rules=list(self._job.rules.lines),
+            tags=list(self._job.tags),
+            note=self._job.note,
         )
         finished = commit(self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after)
         self._store.committed()
