@@ -21,7 +21,7 @@ from azbackup.records.catalog import Catalog
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.rollback import HighestSnapshot
-from azbackup.storage.prices import Prices, backup_cost
+from azbackup.storage.prices import Packed, Prices, backup_cost
 
 
 def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool) -> Status:
@@ -47,7 +47,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()
-    _summary(session, snapshot, asked.prices)
+    _summary(session, snapshot, asked.prices, partition.records.written)
     return outcome_status(show, snapshot.totals.unreadable)
 
 
@@ -63,11 +63,12 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
         return None
 
 
-def _summary(session: Session, snapshot: Snapshot, prices: Prices) -> None:
+def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int) -> None:
     new = snapshot.number == 1  # also where the run that made the key was killed
     others = other_partitions(session.vault) if new and not (session.args.quiet and not session.args.json) else None
-    totals, tier = snapshot.totals, session.args.tier
-    once, monthly = backup_cost(prices, session.billed, totals.packs, totals.stored, tier)
+    totals = snapshot.totals
+    stored = Packed(totals.packs, totals.stored, session.args.tier, records)
+    once, monthly = backup_cost(prices, session.billed, stored)
     source, requests, seconds = os.fsdecode(snapshot.source), session.requests, session.seconds
     values = {
         "snapshot": snapshot.number,

@@ -12,15 +12,17 @@ from functools import partial
 
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import clean, count_text, money_text, size_text
+from azbackup.cli.output.text import clean, count_text, hours_text, money_text, size_text
 from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.preview import Forecast, Planned, preview
 from azbackup.commands.backup.run import Job
 from azbackup.errors import Status
+from azbackup.format.labels import PACK_BYTES
+from azbackup.packs.thaw.policy import STANDARD_HOURS
 from azbackup.storage.local.cache_file import cache_directory
-from azbackup.storage.prices import backup_cost
+from azbackup.storage.prices import Packed, backup_cost, restore_cost
 
 
 def dry_run_command(
@@ -52,7 +54,10 @@ def _tell(results: Results, source: bytes, planned: Planned, *, as_json: bool) -
 
 def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked) -> None:
     totals, prices = forecast.totals, asked.prices
-    once, monthly = backup_cost(prices, forecast.requests, forecast.packs, forecast.to_store, asked.tier)
+    stored = Packed(forecast.packs, forecast.to_store, asked.tier, forecast.records)
+    once, monthly = backup_cost(prices, forecast.requests, stored)
+    whole = restore_cost(prices, Packed(-(-totals.size // PACK_BYTES), totals.size, asked.tier))
+    hours = STANDARD_HOURS if asked.tier == "archive" else 0.0
     requests = sum(forecast.requests.values())
     changed = totals.changed - forecast.read_again
     values = {
@@ -66,6 +71,8 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         "requests": requests,
         "cost": round(once, 6),
         "cost_month": round(monthly, 6),
+        "cost_restore": round(whole, 6),
+        "hours_restore": hours,
         "currency": prices.currency,
     }
     again = f", {forecast.read_again:,} to read again ({size_text(forecast.to_reread)})" if forecast.read_again else ""
@@ -77,8 +84,9 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         values,
         f"dry run of {os.fsdecode(source)}: {totals.new:,} new, {changed:,} changed{again}, {totals.unchanged:,} "
         f"unchanged, {totals.removed:,} removed, {totals.left_out:,} left out{size}{unreadable}; nothing was written",
-        f"a backup would store at most {size_text(forecast.to_store)} in {packs}, with about "
-        f"{requests:,} requests: {money(once)}, {money(monthly)} a month; what is stored already costs nothing again",
+        f"a backup would store at most {size_text(forecast.to_store)} in {packs}, with about {requests:,} requests: "
+        f"{money(once)} now, {money(monthly)} a month",
+        f"to restore all of it: {hours_text(hours)}, {money(whole)} ({prices.region}, {prices.as_of})",
     )
 
 

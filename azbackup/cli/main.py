@@ -128,7 +128,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     stream = stream_of(args)
-    asked = Asked(rules_of(args), load_prices(args.prices), args.tier, stream)
+    asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream)
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]
     tell_nested(sources, show)
     tell_misplaced(sources, asked.rules, show)
@@ -186,7 +186,7 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
         from azbackup.cli.browse import look_command
 
         return look_command(session, wanted)
-    prices = load_prices(args.prices)
+    prices = load_prices(args.prices, args.region)
     selection = _selection(args, args.paths)
     destination = absolute_path(args.destination, "destination") if args.destination is not None else None
     show.prepare()

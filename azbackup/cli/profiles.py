@@ -50,6 +50,7 @@ def _in_three_ways(name: str) -> tuple[str, ...]:
 _INSTEAD = (
     {"auth-mode", *(way for name in SECRETS[:3] for way in _in_three_ways(name))},
     *(set(_in_three_ways(name)) for name in SECRETS[3:]),
+    {"prices", "region"},
 )
 
 

@@ -177,10 +177,10 @@ def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> 
     if show.json:
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
-        for line in plan_lines(plan, each=args.verbose > 0):
+        for line in plan_lines(plan, whole=args.verbose > 0):
             write(sys.stdout, line + "\n")
     elif args.verbose:
-        for line in plan_lines(plan, each=False):
+        for line in plan_lines(plan, whole=False):
             show.note(line)
     elif text := start_text(plan):
         show.note(text)

@@ -47,6 +47,7 @@ class RecordStore:
         self._asked_again = 0
         self._useless = 0
         self.lost_rows = 0  # rows that a copy had to stand in for, since they are not there
+        self.written = 0  # bytes of rows
 
     # --- reading
 
@@ -143,3 +144,4 @@ class RecordStore:
         """Inserts the rows, whose copies are there. Raises Exists if one of the names is taken by other bytes."""
         assert self._table is not None, "a lost table is rebuilt before anything is written"
         self._table.insert(rows)
+        self.written += sum(len(row.sealed) for row in rows)

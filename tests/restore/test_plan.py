@@ -21,11 +21,12 @@ def test_plan_changes_nothing(back: Back) -> None:
     back.archive.add_fault("refuse", method="POST")
     text = back("--plan").stdout
     assert back.changes() == []
-    for line in ("to restore:  14 files", "packs:       1 online (hot)", "packs:       3 archived", "to thaw:     "):
+    for line in ("to restore:  14 files", "packs:       1 online (hot)", "packs:       3 archived"):
         assert line in text
     assert "standard:    at most 15 h, under 0.01 USD  (as asked for)" in text
     assert "high:        at most 1 h, 0.02 USD" in text
-    assert "prices:      East US, locally redundant storage, 2026-11; an estimate, not a bill" in text
+    assert "prices:      East US, locally redundant storage, 2026-10 (--region, --prices)" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_plan_with_read_access_only(back: Back) -> None:
@@ -75,13 +76,15 @@ def test_plan_of_a_thaw_in_place(back: Back) -> None:
     """The plan of a thaw in place names the early-deletion fee: nearly 180 days of what was stored today."""
     plan = back.events(*ARCHIVED, "--plan", "--thaw", "in-place")["plan"]
     assert plan["cost"]["early_deletion"] == pytest.approx(plan["thaw_bytes"] / 1e9 * 0.00099 * 6, rel=0.001)
-    assert "early-deletion fee" in back(*ARCHIVED, "--plan", "--thaw", "in-place").stdout
+    assert "early-deletion fee" in back(*ARCHIVED, "--plan", "-v", "--thaw", "in-place").stdout
     assert "early_deletion" not in back.events(*ARCHIVED, "--plan")["plan"]["cost"]
 
 
 def test_plan_that_shows_each_pack(back: Back) -> None:
-    """-v adds a line for each pack."""
+    """-v adds a line for each pack, and every figure."""
     text = back(*ARCHIVED, "--plan", "-v").stdout
+    for words in ("to thaw:     ", "to read:     ", "requests:    3 thaw, 2 write", "USD  thawing", "USD  reading"):
+        assert words in text
     assert all(f"{pack}  archived" in text for pack in back.stored.packs[:3])
 
 
@@ -115,11 +118,24 @@ def test_max_cost_that_is_no_amount(back: Back, tmp_path: Path, amount: str) -> 
 def test_own_prices(back: Back, tmp_path: Path) -> None:
     """--prices takes figures, region and currency from a file."""
     figures = json.loads(PRICES.read_text())
-    figures.update(region="my agreement", currency="EUR", as_of="2027-01", egress_gb=1000.0)
+    figures.update(region="my agreement", currency="EUR", as_of="2027-01", egress_gb=1000.0, egress_free_gb=0)
     (tmp_path / "mine.json").write_text(json.dumps(figures))
     text = back(*ARCHIVED, "--plan", "--prices", tmp_path / "mine.json").stdout
-    assert "EUR  data sent out of Azure" in text
+    assert "EUR data sent out of Azure" in text
     assert "my agreement, 2027-01" in text
+
+
+def test_prices_of_a_region(back: Back) -> None:
+    """--region takes another list; of a region that has none nothing is guessed, and nothing is asked."""
+    plans = [back.events(*ARCHIVED, "--plan", "--region", each)["plan"] for each in ("eastus", "West Europe")]
+    assert [plan["prices"] for plan in plans] == [
+        "East US, locally redundant storage, 2026-06",
+        "West Europe, locally redundant storage, 2026-06",
+    ]
+    assert plans[0]["price"] < plans[1]["price"]
+    before = len(back.archive.requests)
+    assert "no prices are known" in back("--plan", "--region", "westeurop", expect=2).stderr
+    assert len(back.archive.requests) == before
 
 
 @pytest.mark.parametrize("change", [None, {"gb_month": {"hot": 1}}])

@@ -224,7 +224,10 @@ def add_problems(parser: argparse.ArgumentParser) -> None:
 
 
 def add_prices(group: argparse._ActionsContainer) -> None:
-    """Adds --prices."""
+    """Adds --region and --prices."""
+    group.add_argument(
+        "--region", metavar="NAME", help="the account's region, for its prices (westeurope); default eastus"
+    )
     group.add_argument(
         "--prices", metavar="FILE", help="file with your own prices; begin with a copy of azbackup/prices.json"
     )

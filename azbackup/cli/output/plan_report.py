@@ -24,6 +24,9 @@ _HEADINGS = {
     "other": "listings, records and marks",
 }
 
+_LARGEST = 2
+_WORTH_A_WORD = 0.01
+
 
 # --- the plan
 
@@ -34,32 +37,47 @@ def plan_values(plan: Estimate) -> dict[str, Any]:
     return {**values, "price": plan.price}
 
 
-def plan_lines(plan: Estimate, *, each: bool) -> list[str]:
-    """The plan for people; `each`: with a line for each pack."""
+def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
+    """The plan for people: how long, how much, and what most of it is for; `whole`: every figure, and each pack."""
     already = f" ({plan.already:,} more are there already)" if plan.already else ""
     lines = [("to restore", f"{count_text(plan.files, 'file')}, {size_text(plan.size)}{already}")]
     for (state, tier), (count, size) in sorted(plan.by_state().items()):
         shown = state if state in ("archived", "missing") else f"{state} ({tier})"
         lines.append(("packs", f"{count:,} {shown}, {size_text(size)}"))
     lines += [("lost", text) for text in lost_lines(plan)]
-    if each:
-        lines += [("", f"{line.pack}  {line.state}  {size_text(line.size)}") for line in plan.packs]
-    lines.append(("to thaw", size_text(plan.thaw_bytes)))
-    lines.append(("to read", size_text(plan.read_bytes)))
-    lines.append(("requests", ", ".join(f"{count:,} {kind}" for kind, count in plan.requests.items() if count)))
+    if whole:
+        lines += _figures(plan)
     for priority, total in plan.total.items():
         asked = "  (as asked for)" if priority == plan.priority else ""
         lines.append((priority, f"{hours_text(plan.hours[priority])}, {money_text(total, plan.currency)}{asked}"))
     if plan.priority == "mixed":
         lines.append(("mixed", f"{hours_text(plan.longest)}, {money_text(plan.price, plan.currency)} at most"))
-    lines += [("", f"{money_text(amount, plan.currency):>16}  {_HEADINGS[name]}") for name, amount in plan.cost.items()]
-    lines.append(("prices", f"{plan.prices}; an estimate, not a bill: --prices FILE takes your own figures"))
+    lines += _items(plan, whole=whole)
+    lines.append(("prices", f"{plan.prices} (--region, --prices)"))
     return [f"{heading + ':' if heading else '':12} {text}" for heading, text in lines]
+
+
+def _figures(plan: Estimate) -> list[tuple[str, str]]:
+    lines = [("", f"{line.pack}  {line.state}  {size_text(line.size)}") for line in plan.packs]
+    lines.append(("to thaw", size_text(plan.thaw_bytes)))
+    lines.append(("to read", size_text(plan.read_bytes)))
+    return [*lines, ("requests", ", ".join(f"{count:,} {kind}" for kind, count in plan.requests.items() if count))]
+
+
+def _items(plan: Estimate, *, whole: bool) -> list[tuple[str, str]]:
+    """What the money is for: all of it, or the two largest items where they come to something."""
+    if whole:
+        items = plan.cost.items()
+        return [("", f"{money_text(amount, plan.currency):>16}  {_HEADINGS[name]}") for name, amount in items]
+    largest = sorted(plan.cost, key=lambda name: -plan.cost[name])[:_LARGEST]
+    worth = [name for name in largest if plan.cost[name] >= _WORTH_A_WORD]
+    texts = [f"{money_text(plan.cost[name], plan.currency)} {_HEADINGS[name]}" for name in worth]
+    return [("mostly", ", ".join(texts))] if texts else []
 
 
 def start_text(plan: Estimate) -> str:
     """The plan in one line, '' where it costs and takes nothing worth a line."""
-    if not plan.thaw_bytes and plan.price < 0.01:
+    if not plan.thaw_bytes and plan.price < _WORTH_A_WORD:
         return ""
     asks = sum(line.state == "archived" for line in plan.packs)
     thaw = f"; to thaw: {count_text(asks, 'pack')} ({size_text(plan.thaw_bytes)}), {hours_text(plan.longest)}"

@@ -69,6 +69,11 @@ class Forecast:
         writes = self.packs + 1 + (copies if self.files else 0) + (2 if self.first else 0)
         return {"write": writes, "list": 1, "table": 5}
 
+    @property
+    def records(self) -> int:
+        """About the bytes of the records."""
+        return self.files * _ENTRY_BYTES
+
 
 Tell = Callable[[Planned], None]
 

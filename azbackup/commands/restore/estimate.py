@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 
 from azbackup.packs.layout import PackLayout, Span
 from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions
-from azbackup.storage.prices import Prices
+from azbackup.storage.prices import STAGING_DAYS, Prices
 
-_STAGING_DAYS = 2.0
 _DAY = 86400.0
 _PRICED = {"hot", "cool", "cold", "archive"}  # a listing may name others: premium ones, and those of times to come
 _TABLE_REQUESTS = 4  # of every run: the key, then snapshots, file and pack records, a page each
@@ -177,7 +176,7 @@ def _cost(
     asked = [*thawed, *raised]
     cost = {
         "thaw": prices.reading(len(asked), _size(asked), tier) + prices.writing(len(asked), "hot"),
-        "thawed_storage": prices.storing(_size(thawed), "hot", _STAGING_DAYS),
+        "thawed_storage": prices.storing(_size(thawed), "hot", STAGING_DAYS),
         "early_deletion": _early(thawed, prices, now) if options.in_place else 0.0,
         "reading": sum(_reading(use, prices) for use in uses),
         "egress": prices.sending(_read_bytes(uses)),

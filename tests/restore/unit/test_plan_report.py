@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.cli.output.again import again_text, meant_text, pinned
-from azbackup.cli.output.plan_report import pending_text, staged_text
+from azbackup.cli.output.plan_report import pending_text, plan_lines, staged_text
 from azbackup.cli.output.text import count_text, money_text
+from azbackup.commands.restore.estimate import Estimate, PackLine
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
@@ -93,3 +94,47 @@ def test_small_words() -> None:
     assert staged_text(RestoreResult()) == ""
     assert "1 other restore still waits for them;" in staged_text(RestoreResult(staged=(2, 5), others=1))
     assert "3 other restores still wait for them;" in staged_text(RestoreResult(staged=(2, 5), others=3))
+
+
+PLAN = Estimate(
+    files=3,
+    size=300 * 10**9,
+    already=2,
+    packs=[PackLine("20261101T000000Z-0123456789abcdef", "archive", "archived", 10**9, 10**9)] * 2,
+    thaw_bytes=2 * 10**9,
+    read_bytes=2 * 10**9,
+    requests={"thaw": 2, "write": 2, "read": 0},
+    hours={"standard": 15.0, "high": 1.0},
+    cost={"thaw": 0.05, "reading": 12.5, "egress": 3.25, "other": 0.001},
+    total={"standard": 15.801, "high": 99.0},
+    currency="USD",
+    prices="South Africa North, locally redundant storage, 2026-06",
+    priority="standard",
+)
+
+
+def test_a_plan_says_what_matters() -> None:
+    """How long, how much, and the two largest items, within 80 columns."""
+    assert plan_lines(PLAN, whole=False) == [
+        "to restore:  3 files, 279.4 GiB (2 more are there already)",
+        "packs:       2 archived, 1.9 GiB",
+        "standard:    at most 15 h, 15.80 USD  (as asked for)",
+        "high:        at most 1 h, 99.00 USD",
+        "mostly:      12.50 USD reading, 3.25 USD data sent out of Azure",
+        "prices:      South Africa North, locally redundant storage, 2026-06 (--region, --prices)",
+    ]
+
+
+def test_a_whole_plan_has_every_figure() -> None:
+    """Each pack, each kind of request, each item of the price."""
+    lines = plan_lines(PLAN, whole=True)
+    assert set(plan_lines(PLAN, whole=False)) - set(lines) == {
+        "mostly:      12.50 USD reading, 3.25 USD data sent out of Azure"
+    }
+    assert [line.strip() for line in lines if "USD  " in line and ":" not in line] == [
+        "0.05 USD  thawing",
+        "12.50 USD  reading",
+        "3.25 USD  data sent out of Azure",
+        "under 0.01 USD  listings, records and marks",
+    ]
+    assert "requests:    2 thaw, 2 write" in lines
