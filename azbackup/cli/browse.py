@@ -10,8 +10,11 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 
+from azbackup.cli.output.again import restoring_text
 from azbackup.cli.output.listings import (
     absolute,
+    deletion_lines,
+    deletion_values,
     entry_line,
     entry_values,
     found_line,
@@ -23,6 +26,7 @@ from azbackup.cli.output.results import Results
 from azbackup.cli.output.text import local_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
+from azbackup.commands.browse.deletions import deletions
 from azbackup.commands.browse.listing import Listing
 from azbackup.commands.browse.search import search
 from azbackup.errors import Status
@@ -140,6 +144,8 @@ def _name_of(snapshot: Snapshot) -> str:
 
 def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
     """(versions that were shown, problems)."""
+    if look.session.args.deleted:
+        return _show_deletions(look, matches)
     snapshots = look.snapshots()
     with_host = len({snapshot.host for snapshot in snapshots}) > 1
     count = 0
@@ -155,4 +161,32 @@ def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
             break
     if not count:
         look.session.show.note("no path matches")
+    return count, 0
+
+
+# --- --find --deleted
+
+
+def _show_deletions(look: _Look, matches: Matcher) -> tuple[int, int]:
+    """(paths that are gone, problems)."""
+    snapshots = look.snapshots()
+    numbers: dict[Source, list[int]] = {}
+    for snapshot in snapshots:
+        numbers.setdefault(source_of(snapshot), []).append(snapshot.number)
+    times = {snapshot.number: snapshot.finished_ns for snapshot in snapshots}
+    count = 0
+    for gone in deletions(search(look.catalog, snapshots, matches), numbers):
+        command = restoring_text(sys.orig_argv, gone.last, gone.version.path)
+        if look.raw:
+            look.results.name(absolute(gone.version.source.path, gone.version.path))
+        elif look.json:
+            look.results.event("deleted", **deletion_values(gone, times, command))
+        else:
+            for line in deletion_lines(gone, times, command, names=look.results.names):
+                look.results.add(line)
+        count += 1
+        if look.results.gone:
+            break
+    if not count:
+        look.session.show.note("nothing that matches is gone: --find without --deleted shows what there is")
     return count, 0

@@ -17,7 +17,7 @@ from azbackup.cli.command_line import arguments
 from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
-from azbackup.cli.options.restore import looks
+from azbackup.cli.options.restore import looks, second_snapshot
 from azbackup.cli.output.again import GO_ON
 from azbackup.cli.output.problem_file import open_problem_file
 from azbackup.cli.output.problems import Problems
@@ -180,6 +180,12 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     if (look := looks(args)) == "--partitions":
         return partitions_command(args, show)
+    if look == "--diff":
+        second = second_snapshot(args)
+        chosen = _selection(args, args.paths if second else _positionals(args))
+        from azbackup.cli.diff import diff_command
+
+        return diff_command(_opened(args, show, started), chosen, (args.diff, second))
     if look:
         wanted = _wanted(args, look)
         session = _opened(args, show, started)
@@ -208,7 +214,11 @@ def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:
         return None
     if look == "--find":
         return matcher(look, args.find)
-    return _selection(args, [args.destination, *args.paths] if args.destination is not None else [])
+    return _selection(args, _positionals(args))
+
+
+def _positionals(args: argparse.Namespace) -> list[str]:
+    return [args.destination, *args.paths] if args.destination is not None else []
 
 
 def _selection(args: argparse.Namespace, paths: list[str]) -> Selection:

@@ -52,6 +52,12 @@ def _looking(parser: argparse.ArgumentParser) -> None:
         help="list the contents of the snapshot; every positional argument is then a path",
     )
     looking.add_argument(
+        "--diff",
+        metavar="A [B]",
+        type=count,
+        help="show what is different from snapshot A to B, or to the newest of its source; what follows are paths",
+    )
+    looking.add_argument(
         "--partitions",
         action="store_true",
         help="list the partitions, and when each was backed up",
@@ -97,6 +103,11 @@ def restore_parser() -> Parser:
 
 
 def _naming(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--deleted",
+        action="store_true",
+        help="with --find: only what the newest snapshot has not, when it was last there and how to restore it",
+    )
     parser.add_argument("--last", metavar="N", type=count, help="with --snapshots: only the newest N of each source")
     parser.add_argument(
         "-0",
@@ -243,6 +254,12 @@ def _check_partitions(args: argparse.Namespace) -> None:
         raise UsageError(*NO_PARTITION)
 
 
+def second_snapshot(args: argparse.Namespace) -> int | None:
+    """The number behind --diff A; None where there is none, or a path."""
+    word: str = args.destination or ""
+    return int(word[:9]) if word.isascii() and word.isdigit() else None
+
+
 def looks(args: argparse.Namespace) -> str:
     """The option of restore.py that only looks, '' when it is to restore.
 
@@ -252,9 +269,12 @@ def looks(args: argparse.Namespace) -> str:
         "--snapshots": args.snapshots,
         "--list": args.list,
         "--find": args.find,
+        "--diff": args.diff,
         "--partitions": args.partitions,
     }
     look = next((flag for flag, value in given.items() if value), "")
+    if args.deleted and not args.find:
+        raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
     _check_partitions(args)
     if not look:
         if args.destination is None and not (args.plan or args.discard_thawed):
@@ -264,7 +284,9 @@ def looks(args: argparse.Namespace) -> str:
         value = getattr(args, flag[2:].replace("-", "_"))
         if value is not None and value is not False:  # 0 is a --max-cost
             raise UsageError(f"{look} and {flag} do not go together", f"{look} restores nothing: leave {flag} out")
-    if look == "--list":
+    if look == "--diff" and (args.snapshot is not None or args.null):
+        raise UsageError("--snapshot and --null do not go with --diff", "restore.py --diff 3 7")
+    if look in ("--list", "--diff"):
         return look
     if args.destination is not None:
         raise UsageError(

@@ -27,6 +27,22 @@ def again_text(argv: Sequence[str], snapshot: int | None) -> str:
     return " ".join([*words[:end], *pin, *words[end:]])
 
 
+_OF_FINDING = {"--find", "--source", "--host", "--as-of", "--tag", "--prices"}  # each with a value
+_OF_LOOKING = {"--deleted", "--json", "--quiet", "-0", "--null"}
+
+
+def restoring_text(argv: Sequence[str], snapshot: int, path: bytes) -> str:
+    """The command that restores a path of a snapshot, made of the one that found it."""
+    words: list[str] = []
+    skip = False
+    for word in argv:
+        flag, equals, _ = word.partition("=")
+        if not (skip or flag in _OF_FINDING or word in _OF_LOOKING):
+            words.append(word)
+        skip = not skip and flag in _OF_FINDING and not equals
+    return " ".join([*_quoted(words), "--snapshot", str(snapshot), "DIRECTORY", _word(os.fsdecode(b"./" + path))])
+
+
 def meant_text(argv: Sequence[str], typed: str) -> str:
     """The command with the directory that was forgotten before its first argument."""
     words = _quoted(argv)

@@ -13,6 +13,7 @@ from typing import Any
 
 from azbackup.cli.output.names import Names
 from azbackup.cli.output.text import clean, local_text, size_text
+from azbackup.commands.browse.deletions import Deletion
 from azbackup.commands.browse.history import FoundVersion
 from azbackup.filesystem.metadata import TYPES
 from azbackup.format.model import Entry, Kind, Snapshot
@@ -169,6 +170,33 @@ def found_line(found: FoundVersion, *, with_host: bool, names: Names = _PLAIN) -
     path = _path_text(found.source.path, found, names=names, slash=slash)
     host = f"  on {clean(found.source.host)}" * with_host
     return f"{version.size:>12} {local_text(version.mtime_ns)} {path}{host}  {snapshots_text(found.snapshots)}"
+
+
+def deletion_lines(gone: Deletion, times: Mapping[int, int], command: str, *, names: Names = _PLAIN) -> list[str]:
+    """A version that is gone, when it was last there, and the command that restores it."""
+    version = gone.version.version
+    slash = b"/" * (version.kind == Kind.DIRECTORY)
+    path = _path_text(gone.version.source.path, gone.version, names=names, slash=slash)
+    inside = f" and {gone.inside:,} more in it" * bool(gone.inside)
+    last, then = (f"snapshot {number} ({local_text(times[number])})" for number in (gone.last, gone.gone))
+    return [
+        f"{version.size:>12} {local_text(version.mtime_ns)} {path}{inside}",
+        f"    last in {last}, gone in {then}",
+        f"    {command}",
+    ]
+
+
+def deletion_values(gone: Deletion, times: Mapping[int, int], command: str) -> dict[str, Any]:
+    """The same as JSON values."""
+    return {
+        **found_values(gone.version),
+        "last": gone.last,
+        "last_ns": times[gone.last],
+        "gone": gone.gone,
+        "gone_ns": times[gone.gone],
+        "inside": gone.inside,
+        "command": command,
+    }
 
 
 def snapshots_text(spans: list[tuple[int, int]]) -> str:
