@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from azbackup.cli.options.streams import streams
 from azbackup.cli.output.again import again_text, meant_text
 from azbackup.cli.output.plan_report import (
     done_text,
@@ -41,6 +42,7 @@ from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, Pending, Thawing
 from azbackup.records.catalog import Catalog
+from azbackup.records.partition import Partition
 from azbackup.records.selection import Selection
 from azbackup.records.snapshots import latest_of_each_source, source_of, sources_text
 from azbackup.storage.prices import Prices
@@ -80,10 +82,22 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         tell=lambda plan: _show_plan(args, show, plan),
         slip=_slip(args),
     )
-    outcome = Restore(request, partition, catalog, thaw, show).run()
+    outcome = _run(args, request, (partition, catalog, thaw, show))
     show.close()
     _summary(session, outcome, show.again)
     return _status(show, outcome, plan_only=args.plan or args.dry_run)
+
+
+def _run(
+    args: argparse.Namespace, request: RestoreRequest, parts: tuple[Partition, Catalog, ThawRequests, LineProgress]
+) -> RestoreResult:
+    """Restores into the destination, or into a stream."""
+    if not streams(args):
+        return Restore(request, *parts).run()
+    from azbackup.cli.stream_restore import run_stream  # which loads tarfile
+    from azbackup.commands.restore.stream import StreamRestore
+
+    return run_stream(args, request, StreamRestore(request, *parts))
 
 
 def _unpinned(args: argparse.Namespace, chosen: Chosen) -> int | None:
@@ -118,6 +132,8 @@ def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace, chose
     Two restores of different snapshots into one place are two: neither removes the copies that the other waits for.
     """
     words = [*args.paths, "--include", *args.include, "--exclude", *args.exclude]
+    if streams(args):
+        words += [streams(args), args.tar or ""]
     text = repr((destination, words, [snapshot.number for snapshot, _ in chosen])).encode("utf-8", "surrogateescape")
     return hmac.digest(keys.record_key.reveal(), b"restore\0" + text, "sha256")[:8].hex()
 

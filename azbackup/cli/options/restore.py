@@ -16,6 +16,7 @@ from azbackup.cli.options.common import (
     script_parser,
 )
 from azbackup.cli.options.mistakes import NO_PARTITION
+from azbackup.cli.options.streams import add_streams, check_streams, streams
 from azbackup.cli.options.words import moment, tag
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
@@ -39,7 +40,7 @@ _EXAMPLES = """examples:
 
 _OF_RESTORING = (
     *("--overwrite", "--delete", "--no-special-modes", "--check-existing", "--plan", "--dry-run", "--max-cost"),
-    *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all"),
+    *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all", "--stdout", "--tar"),
 )
 
 
@@ -95,6 +96,7 @@ def restore_parser() -> Parser:
     parser.not_required("partition")  # with --partitions, which names them
     _naming(parser)
     _selecting(parser)
+    add_streams(parser)
     _overwriting(parser)
     _planning(parser)
     _thawing(parser)
@@ -277,7 +279,9 @@ def looks(args: argparse.Namespace) -> str:
         raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
     _check_partitions(args)
     if not look:
-        if args.destination is None and not (args.plan or args.discard_thawed):
+        if streams(args):
+            check_streams(args)
+        elif args.destination is None and not (args.plan or args.discard_thawed):
             raise UsageError("no destination is given", "give the directory to restore into, or --plan")
         return ""
     for flag in _OF_RESTORING:

@@ -90,7 +90,7 @@ class Fetcher:
         self._rejected: set[PackId] = set()  # those of them whose copy was at fault, in this round
         self._ready: dict[bytes, WantedFile] = {}  # complete, and not on the disk yet
 
-    def run(self, files: Sequence[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
+    def run(self, files: list[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
         """Restores the files, whose packs were all listed as readable; gives back those that were not after all.
 
         A chunk that does not open is looked for in the next pack that is said to hold it, which joins `packs`.

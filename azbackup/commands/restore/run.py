@@ -142,7 +142,7 @@ class Restore:
             self._recorder.note(note)
         to.sync()
         if not waiting:
-            self._leave()
+            leave(self._thaw, self._recorder, self._request.now())
 
     def _files(self, plan: Plan, to: Destination) -> set[bytes]:
         """Restores files as their packs come, and links to them; the paths of files that still wait at the end."""
@@ -196,11 +196,10 @@ class Restore:
         if removed:
             self._recorder.note(f"removed what the snapshot does not have: {removed:,} paths")
 
-    def _leave(self) -> None:
-        """Cleans up; credentials that cannot delete do not make a restore that is complete a failure."""
-        try:
-            self._recorder.result.others = self._thaw.leave(self._request.now())
-        except Unavailable as error:
-            self._recorder.note(
-                f"the thawed copies could not be removed: {error.message}; --discard-thawed removes them"
-            )
+
+def leave(thaw: ThawRequests, recorder: Recorder, now: float) -> None:
+    """Cleans up; credentials that cannot delete do not make a restore that is complete a failure."""
+    try:
+        recorder.result.others = thaw.leave(now)
+    except Unavailable as error:
+        recorder.note(f"the thawed copies could not be removed: {error.message}; --discard-thawed removes them")

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.losses import missing_text
 from azbackup.errors import Unavailable
-from azbackup.format.model import Entry
+from azbackup.format.model import Entry, order
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
@@ -34,6 +34,13 @@ class Listener(Protocol):
         """Tells the user something that changes nothing."""
 
 
+class Fetches(Protocol):
+    """What restores files whose packs can all be read: see fetcher and stream."""
+
+    def run(self, files: list[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
+        """Restores them; gives back those whose packs could not be read after all."""
+
+
 @dataclass(frozen=True)
 class Waiting:
     """What still waits at the end of a run: the files, and why.
@@ -52,7 +59,7 @@ class Scheduler:
     """One restore's files, round by round. Made once, run once."""
 
     def __init__(
-        self, thaw: ThawRequests, fetcher: Fetcher, packs: list[PackLayout], options: ThawOptions, now: Now
+        self, thaw: ThawRequests, fetcher: Fetches, packs: list[PackLayout], options: ThawOptions, now: Now
     ) -> None:
         self._thaw = thaw
         self._fetcher = fetcher
@@ -64,9 +71,17 @@ class Scheduler:
         self._later_packs = 0
 
     def run(
-        self, todo: list[WantedFile], listener: Listener, wait: Callable[[Pending | None, Thawing], None] | None
+        self,
+        todo: list[WantedFile],
+        listener: Listener,
+        wait: Callable[[Pending | None, Thawing], None] | None,
+        *,
+        whole: bool = False,
     ) -> Waiting:
-        """Restores what comes; what still waits. `wait` is called between two looks, None: do not stay."""
+        """Restores what comes; what still waits. `wait` is called between two looks, None: do not stay.
+
+        `whole`: nothing is restored before all of it can be.
+        """
         retried = False
         refused: Unavailable | None = None
         while todo:
@@ -78,7 +93,9 @@ class Scheduler:
                 else:
                     listener.note(f"{error.message}; trying again")
             now, todo = self._sort(todo, listener)
-            put_off = self._fetcher.run(now, self._packs)
+            if whole and todo:
+                now, todo = [], sorted([*now, *todo], key=lambda file: order(file.entry.path))
+            put_off = self._fetcher.run(now, self._packs) if now or not whole else []
             todo += put_off
             for note in self._thaw.notes():
                 listener.note(note)
