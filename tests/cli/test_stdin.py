@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from azbackup.cli.stream import shell_words
 from tests.cli.conftest import Cli, check_error, summary
 from tests.cli.test_several_directories import snapshots
-from tests.conftest import until
+from tests.conftest import REPOSITORY, ScriptResult, until
 
 
 def restored(cli: Cli, destination: Path) -> bytes:
@@ -49,6 +53,7 @@ def test_command(cli: Cli, tmp_path: Path) -> None:
         ("echo half; kill -TERM $$", "was ended by SIGTERM"),
         ("exit 3", "ended with status 3"),
         ("no-such-program-anywhere", "ended with status 127"),
+        ("(echo half; exit 3) | cat", "ended with status 3"),
         ("true", "there was nothing to read"),
     ],
 )
@@ -66,6 +71,27 @@ def test_nothing_on_stdin(cli: Cli) -> None:
     result = cli("backup.py", "--quiet", "--stdin-name", "a", stdin="", expect=1)
     check_error(result, "backup.py", 1, "nothing to read", "pipe")
     cli("restore.py", "--snapshots", expect=10)
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "words"), [("<&-", 2, "which is closed"), ("0>{}", 1, "Bad file descriptor")]
+)
+def test_stdin_that_cannot_be_read(cli: Cli, tmp_path: Path, how: str, status: int, words: str) -> None:
+    """Stdin that is closed is not whatever else has its number, and one that fails is a line: no snapshot."""
+    script = [sys.executable, str(REPOSITORY / "backup.py"), *cli.vault.arguments, "--stdin-name", "a"]
+    shell = f"{shlex.join(script)} {how.format(tmp_path / 'out')}"
+    environment = {**os.environ, **cli.environment, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    check_error(ScriptResult(done.returncode, done.stdout, done.stderr), "backup.py", status, words)
+
+
+def test_a_shell_without_pipefail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without bash a command is run by sh, whether or not that knows pipefail."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert subprocess.run(shell_words("printf a; exit 4"), capture_output=True, check=False).stdout == b"a"
+    assert subprocess.run(shell_words("printf a; exit 4"), capture_output=True, check=False).returncode == 4
 
 
 def test_an_interrupted_run_ends_the_command(cli: Cli, tmp_path: Path) -> None:

@@ -146,7 +146,11 @@ class Backup:
         self._progress.hold(stream.name, 0)
         reading = StreamReading(stream.name, self._run.clock.now_ns())
         self._notices.hold(stream.name, 0)
-        chunks, size = self._store.store(descriptor, 0, sys.maxsize)
+        try:
+            chunks, size = self._store.store(descriptor, 0, sys.maxsize)
+        except OSError as error:
+            shown = os.fsdecode(stream.name)
+            raise AzbackupError(f"{shown} cannot be read to its end: {error.strerror}", _NONE) from None
         self._progress.advance(stream.name, 1, size)
         stream.finish()
         entries = reading.entries(chunks, size, self._sound_entries(parent))
