@@ -39,9 +39,19 @@ class Resuming:
             if descriptor is None:
                 return set()
             os.ftruncate(descriptor, min(os.fstat(descriptor).st_size, entry.size))
-            right = {at for at, length, known in chunks if identify(os.pread(descriptor, length, at)) == known}
+            right = {at for at, length, known in chunks if _has(descriptor, at, length, known, identify)}
         except (OSError, Unwritable):
             right = set()
         if not right:
             self._temporaries.discard(entry.path)
         return right
+
+
+def _has(descriptor: int, at: int, length: int, known: ChunkId, identify: Identify) -> bool:
+    """Whether a chunk is there. What is there in its place becomes zeros: where a file has holes nobody writes them."""
+    data = os.pread(descriptor, length, at)
+    if identify(data) == known:
+        return True
+    if data.count(0) != len(data):
+        os.pwrite(descriptor, bytes(len(data)), at)
+    return False

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from azbackup.filesystem.leftovers import Leftovers
 from emulator.trees import differences
 from tests.faults.world import Fuse, Killed, World, leftovers, make_small
 
@@ -126,6 +127,25 @@ def test_what_was_left_is_not_believed(world: World, tmp_path: Path, harm: str) 
     assert differences(world.source, to) == []
     assert leftovers(to) == []
     assert other.read_bytes() == b"precious" * 200_000
+
+
+@pytest.mark.parametrize("junk", [b"evil", b"\0"])
+def test_holes_are_not_taken_from_what_was_left(world: World, tmp_path: Path, junk: bytes) -> None:
+    """A disk that lost its power may have anything where a sparse file has holes, which nobody writes."""
+    to = tmp_path / "to"
+    world.restore(to)
+    catalog, _ = world.opened()
+    [hollow] = [each for each in catalog.entries(catalog.snapshots()[-1]) if each.path == b"hollow"]
+    (to / "hollow").unlink()
+    leftovers_ = Leftovers()
+    leftovers_.expect([hollow])
+    part = to / os.fsdecode(leftovers_.name(b"hollow") or b"")
+    right = (world.source / "hollow").read_bytes()[:3_000_000]
+    part.write_bytes(right + junk * ((hollow.size - len(right)) // len(junk)))
+    part.chmod(0o600)
+    world.restore(to)
+    assert (to / "hollow").read_bytes() == (world.source / "hollow").read_bytes()
+    assert leftovers(to) == []
 
 
 def test_of_other_contents(world: World, tmp_path: Path) -> None:
