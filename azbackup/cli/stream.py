@@ -73,8 +73,12 @@ class _Command:
     def _open(self) -> int:
         import subprocess  # 5 ms that most runs do without
 
-        with held(), as_usual():  # the user's own command line
-            self._process = subprocess.Popen(shell_words(self._command), stdout=subprocess.PIPE)
+        try:
+            with held(), as_usual():  # the user's own command line
+                self._process = subprocess.Popen(shell_words(self._command), stdout=subprocess.PIPE)
+        except BaseException:  # an interrupt that was held until now
+            self._close()
+            raise
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
