@@ -78,6 +78,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         max_cost=args.max_cost,
         plan_only=args.plan or args.dry_run,
         dry_run=args.dry_run,
+        force=args.force,
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
         slip=_slip(args),

@@ -49,6 +49,14 @@ class Existing:
         self._directories.check_name(parent, name)
         return status
 
+    def space(self, path: bytes) -> os.statvfs_result:
+        """What the file system of a directory says of itself. Raises OSError, Unwritable."""
+        return os.fstatvfs(self._directories.at(path, make=False))
+
+    def names(self, path: bytes) -> set[bytes]:
+        """The names in a directory. Raises OSError, Unwritable."""
+        return self._directories.names(path)
+
     def has_others(self, path: bytes, own: Collection[bytes]) -> bool:
         """Whether a directory holds anything that is not among `own` paths."""
         try:

@@ -41,7 +41,7 @@ def test_plan_as_json(back: Back) -> None:
     plan = events["plan"]
     assert list(plan) == [
         *("event", "files", "size", "already", "packs", "thaw_bytes", "read_bytes", "requests", "hours", "cost"),
-        *("total", "currency", "prices", "priority", "lost", "price"),
+        *("total", "currency", "prices", "priority", "lost", "room", "price"),
     ]
     described = (PRICES.parents[1] / "docs" / "restore.md").read_text()
     summary = set(events["summary"]) - {"event", "requests", "seconds"}

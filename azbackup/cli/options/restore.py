@@ -239,7 +239,10 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
         "--discard-thawed", action="store_true", help="remove all thawed copies of the partition, and restore nothing"
     )
     thaw.add_argument(
-        "--force", action="store_true", help="with --discard-thawed: even if restores wait for the copies"
+        "--force",
+        action="store_true",
+        help="restore although there seems to be too little room, as on a file system that compresses; with "
+        "--discard-thawed: even if restores wait for the copies",
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from azbackup.cli.output.losses import lost_lines
 from azbackup.cli.output.text import clock_text, count_text, hours_text, money_text, size_text
-from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.estimate import Estimate, Room
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
@@ -53,6 +53,8 @@ def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
     if plan.priority == "mixed":
         lines.append(("mixed", f"{hours_text(plan.longest)}, {money_text(plan.price, plan.currency)} at most"))
     lines += _items(plan, whole=whole)
+    if plan.room is not None:
+        lines.append(("room", room_text(plan.room)))
     lines.append(("prices", f"{plan.prices} (--region, --prices)"))
     return [f"{heading + ':' if heading else '':12} {text}" for heading, text in lines]
 
@@ -73,6 +75,14 @@ def _items(plan: Estimate, *, whole: bool) -> list[tuple[str, str]]:
     worth = [name for name in largest if plan.cost[name] >= _WORTH_A_WORD]
     texts = [f"{money_text(plan.cost[name], plan.currency)} {_HEADINGS[name]}" for name in worth]
     return [("mostly", ", ".join(texts))] if texts else []
+
+
+def room_text(room: Room) -> str:
+    """What is to be written, and what is free there."""
+    needed = f"{size_text(room.size)} to be written, {size_text(room.free)} free in {room.where}"
+    if room.free_inodes is not None and room.inodes > room.free_inodes:
+        needed += f"; {room.inodes:,} files to be made, {room.free_inodes:,} more fit there"
+    return f"NOT ENOUGH: {needed}" if room.is_lacking else needed
 
 
 def start_text(plan: Estimate) -> str:

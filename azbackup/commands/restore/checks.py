@@ -1,4 +1,4 @@
-"""What a plan may not do unasked: replace what differs from the snapshot, cost too much, wait for ever.
+"""What a plan may not do unasked: replace what differs, overfill a disk, cost too much, wait for ever.
 
 Everything here is looked at before anything is thawed, paid for or written.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from azbackup.commands.restore.estimate import Estimate
+from azbackup.commands.restore.estimate import Estimate, Room
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
 from azbackup.errors import AzbackupError, UsageError
 from azbackup.packs.thaw.policy import State
+
+_MIB = 1024**2
 
 
 class Differing(NamedTuple):
@@ -33,6 +35,21 @@ def check_differing(differing: list[Differing], recorder: Recorder) -> None:
         f"{os.fsdecode(differing[0].path)}{more} {verb} from the snapshot; nothing was restored",
         "give another directory, or say with --overwrite: if-newer replaces only older files, if-changed all that "
         "differ, never none",
+    )
+
+
+def check_room(room: Room | None) -> None:
+    """Raises AzbackupError if what is to be written does not fit."""
+    if room is None or not room.is_lacking:
+        return
+    if room.size > room.free:
+        what = f"{room.size / _MIB:,.1f} MiB are to be written, {room.free / _MIB:,.1f} MiB are free"
+    else:
+        what = f"{room.inodes:,} files are to be made, and the file system takes {room.free_inodes:,} more"
+    raise AzbackupError(
+        f"there is not enough room in {room.where}: {what}",
+        "nothing was thawed or paid; free some space, give another destination, or restore a part (paths, --include); "
+        "--force tries it all the same",
     )
 
 

@@ -61,10 +61,29 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Room:
+    """What is to be written to the file system of a directory, and what that has free: bytes, and inodes.
+
+    `free_inodes` is None where there is no limit.
+    """
+
+    where: str
+    size: int
+    free: int
+    inodes: int
+    free_inodes: int | None
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether it does not fit."""
+        return self.size > self.free or (self.free_inodes is not None and self.inodes > self.free_inodes)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """The plan in numbers. Sizes in bytes; `cost` by heading in `currency`, at the priority that was asked for.
 
-    `files` and `size` are of what can be restored, `lost` of what cannot.
+    `files` and `size` are of what can be restored, `lost` of what cannot. `room`: where it is restored to, if anywhere.
     `hours` is how long at most until all is thawed, and `total` the sum of the costs, at each priority.
     """
 
@@ -82,6 +101,7 @@ class Estimate:
     prices: str
     priority: str
     lost: Losses = field(default_factory=Losses)
+    room: Room | None = None
 
     @property
     def price(self) -> float:

@@ -29,7 +29,7 @@ class RestoreRequest:
     `overwrite` is a policy, None for the default one in a directory that holds nothing else. `delete`: what the
     restored part has and the snapshot has not is removed, but for what the rules of its backup left out: that is stored
     nowhere. `spares` makes a filter of those rules for each prefix. `privileges`: setuid bits, devices and the like
-    come back.
+    come back. `force`: even where there seems to be too little room.
     `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
     `slip`: the destination as it was typed, which may be a path that was meant.
     `tell` hears the plan before anything is done. `now` is the clock, Unix seconds.
@@ -49,6 +49,7 @@ class RestoreRequest:
     privileges: bool = True
     plan_only: bool = False
     dry_run: bool = False
+    force: bool = False
     tell: Callable[[Estimate], None] | None = None
     slip: Slip | None = None
     wait: Callable[[Pending | None, Thawing], None] | None = None

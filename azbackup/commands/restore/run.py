@@ -14,11 +14,12 @@ import os
 from dataclasses import replace
 from functools import partial
 
-from azbackup.commands.restore.checks import check_differing, check_estimate
+from azbackup.commands.restore.checks import check_differing, check_estimate, check_room
 from azbackup.commands.restore.fetcher import Fetcher, WantedFile
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
 from azbackup.commands.restore.planner import Plan, Planner
+from azbackup.commands.restore.room import find_room
 from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.standing import Standing
 from azbackup.commands.restore.tree import Target, target_entries
@@ -61,6 +62,8 @@ class Restore:
             if not request.plan_only:
                 if request.overwrite is None and not request.delete:
                     check_differing(plan.differing, self._recorder)
+                if not request.force:
+                    check_room(plan.estimate.room)
                 check_estimate(plan.estimate, request)
                 destination = destination or self._open()
                 self._execute(plan, destination)
@@ -103,6 +106,8 @@ class Restore:
         existing = None if destination is None else destination.existing
         standing = Standing(self._request, target, existing, identify)
         plan = Planner(self._request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
+        if self._request.destination is not None:
+            plan.estimate = replace(plan.estimate, room=find_room(plan, self._request.destination, existing))
         self._recorder.result.estimate = plan.estimate
         if self._request.tell is not None:
             self._request.tell(plan.estimate)
