@@ -92,10 +92,13 @@ class Catalog:
             above = merge(above, newer, final=False)
         return State(merge(full, above, final=True))
 
-    def layers(self, layers: list[Layer], *, whole: bool = False) -> list[Iterator[Item]]:
-        """What each of some layers says, removals and holes too, in path order; their rows come by one query."""
+    def layers(self, layers: list[Layer], *, whole: bool = False, full: bool = True) -> list[Iterator[Item]]:
+        """What each of some layers says, removals and holes too, in path order; their rows come by one query.
+
+        The first of them is a `full` one, or a change as the others are.
+        """
         rows = layer_rows(self.records, layers)
-        return [self._layer(layer, rows, full=not number, whole=whole) for number, layer in enumerate(layers)]
+        return [self._layer(layer, rows, full=full and not number, whole=whole) for number, layer in enumerate(layers)]
 
     def _layer(self, layer: Layer, rows: Rows, *, full: bool, whole: bool) -> Iterator[Item]:
         def report(text: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from azbackup.errors import AzbackupError
 from emulator.trees import differences
-from tests.faults.world import World, assert_restores, change_source, keep, make_small, make_source
+from tests.faults.world import World, assert_restores, change_source, keep, keep_layers, make_small, make_source
 from tests.listener import Silent
 
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_stays_whole(
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     make(now)
     if full:
-        monkeypatch.setattr("azbackup.commands.backup.run.wants_full", bool)  # of layers: true
+        keep_layers(monkeypatch, 0)
     with monkeypatch.context() as patch:
         fail(patch, path)
         second, _ = world.backup(show=show)
@@ -118,7 +118,7 @@ def test_below_a_listing_that_breaks_off(tmp_path: Path, monkeypatch: pytest.Mon
     (source / "d" / "b").write_text("new")
     kept = keep(source, "kept")
     if full:
-        monkeypatch.setattr("azbackup.commands.backup.run.wants_full", bool)  # of layers: true
+        keep_layers(monkeypatch, 0)
     real, inodes = os.scandir, {source.stat().st_ino: "d", (source / "d").stat().st_ino: "b"}
 
     @contextmanager

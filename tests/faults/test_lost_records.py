@@ -31,7 +31,7 @@ from azbackup.format.model import Entry, Kind, Layer, SealedRecord, Snapshot, or
 from azbackup.records.selection import Selection, matcher
 from emulator.trees import differences
 from tests.contract.memory import Blob, md5_of
-from tests.faults.world import PARTITION, World, keep, leftovers
+from tests.faults.world import PARTITION, World, keep, keep_layers, leftovers
 from tests.listener import Silent
 
 # --- streams
@@ -160,6 +160,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, small: None) -> Stack:  # no
     """Give a source that changed twice: files came, went and changed all over it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("azbackup.format.entries._PAYLOAD_BYTES", 400)
+        keep_layers(patch)
         return tell(tmp_path_factory.mktemp("stack"))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from azbackup.filesystem import scanner
 from azbackup.format.model import Entry, Kind
-from tests.faults.world import World, assert_restores, make_small
+from tests.faults.world import World, assert_restores, keep_layers, make_small
 from tests.listener import Silent
 
 MIB = 1024 * 1024
@@ -169,6 +169,7 @@ def test_links_when_devices_are_numbered_anew(world: World, monkeypatch: pytest.
     (world.source / "a").write_text("x" * 1000)
     os.link(world.source / "a", world.source / "d1" / "b")
     world.backup()
+    keep_layers(monkeypatch)
     disguise(monkeypatch, lambda entry: msgspec.structs.replace(entry, device=entry.device + 5))
     (world.source / "d1").rename(world.source / "d2")
     snapshot, _ = world.backup()

@@ -245,6 +245,11 @@ def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
     patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
 
 
+def keep_layers(patch: Any, kept: int = -1) -> None:
+    """Have a run's layer stand on the layers below it as they are, or on so many of the lowest."""
+    patch.setattr("azbackup.commands.backup.compaction.kept_below", lambda layers: range(len(layers))[kept])
+
+
 def make_source(root: Path, unit: int = 100_000) -> None:
     """Fill a directory: a twin, links, a hole, nothing, odd names, and by default a file of several chunks."""
     (root / "d" / "empty").mkdir(parents=True)

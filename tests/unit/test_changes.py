@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.commands.backup.changes import pair, unchanged, wants_full
+from azbackup.commands.backup.changes import pair, unchanged
 from azbackup.filesystem.scanner import ScannedPath
-from azbackup.format.model import Entry, Kind, Layer, order
+from azbackup.format.model import Entry, Kind, order
 
 NAMES = st.sampled_from([b"a", b"a.txt", b"a b", b"b", b"\xff"])
 PATHS = st.sets(st.lists(NAMES, min_size=1, max_size=3).map(b"/".join), max_size=12)
@@ -79,21 +79,3 @@ def test_what_alone_makes_none(field: str) -> None:
 def test_a_ctime_of_0_matches_nothing() -> None:
     """An entry that was stored as unsettled is read again next time."""
     assert not unchanged(SAME, msgspec.structs.replace(SAME, ctime_ns=0))
-
-
-@pytest.mark.parametrize(
-    ("entries", "expected"),
-    [
-        ([], True),
-        ([0], False),
-        ([100], False),
-        ([100, 100], False),
-        ([100, 60, 41], True),
-        ([100] + [1] * 29, False),
-        ([100] + [1] * 30, True),
-        ([0, 1], True),
-    ],
-)
-def test_when_a_full_snapshot_is_due(entries: list[int], expected: bool) -> None:
-    """The first one is full, and so is one whose changes outgrew the last full one, or became many layers."""
-    assert wants_full([Layer("run", 1, count) for count in entries]) is expected

@@ -17,9 +17,8 @@ from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
 from azbackup.filesystem.scanner import ScannedPath, same_moment
 from azbackup.filesystem.temporaries import is_temporary
-from azbackup.format.model import Entry, Kind, Layer, order
+from azbackup.format.model import Entry, Kind, order
 
-_MOST_LAYERS = 30
 _VANISHED = "vanished while it was backed up"
 _DIFFERS = "its contents are not those of the last snapshot, though its size and times are; stored as it is now"
 
@@ -73,13 +72,6 @@ def _is_another(now: Entry, old: Entry | None) -> bool:
 def contents(entry: Entry) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
     """What of an entry only reading it tells."""
     return entry.chunks, entry.target, entry.xattrs
-
-
-def wants_full(layers: list[Layer]) -> bool:
-    """Whether the next snapshot is written full: there is none, or the changes since it outgrew it."""
-    if not layers:
-        return True
-    return len(layers) > _MOST_LAYERS or sum(layer.entries for layer in layers[1:]) > layers[0].entries
 
 
 class Reader(Protocol):

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from azbackup.commands.backup.changes import Comparison, wants_full
+from azbackup.commands.backup.changes import Comparison
+from azbackup.commands.backup.compaction import compacted
 from azbackup.commands.backup.emptied import check_not_emptied
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.exclusions import Exclusions
@@ -133,9 +134,8 @@ class Backup:
     def _read_source(self, root: int, parent: Snapshot | None) -> _Read:
         """Stores what is new, beside the parent's entries where they can be read."""
         if parent is not None:
-            below = [] if wants_full(parent.layers) else parent.layers
             try:
-                return self._compare(root, parent, self._catalog.entries(parent, whole=True), below)
+                return self._compare(root, parent, self._catalog.entries(parent, whole=True), parent.layers)
             except Damaged:  # what the last snapshot held is lost in part: this one stands on its own
                 return self._compare(root, parent, self._catalog.entries(parent), [])
         return self._compare(root, parent, (), [])
@@ -155,12 +155,8 @@ class Backup:
         stream.finish()
         entries = reading.entries(chunks, size, self._sound_entries(parent))
         self._reader.read = size
-        writer = EntryWriter(compressed)
-        rows: list[SealedRecord] = []
-        for entry in entries:
-            self._seal(writer.add(entry), rows)
-        self._seal(writer.finish(), rows)
-        return _Read([Layer(self._run.id, len(rows), writer.count)], rows, reading.tally)
+        own, rows = self._written(entries)
+        return _Read([own], rows, reading.tally)
 
     def _sound_entries(self, parent: Snapshot | None) -> list[Entry]:
         """The few entries of the last snapshot of a stream, as far as they are known."""
@@ -176,18 +172,26 @@ class Backup:
         exclusions = Exclusions(self._job.rules)
         scanned = OwnFiles(self._job.cache).left_out_of(scan(root, exclusions))
         comparison = Comparison(scanned, iter(base), self._reader, self._notices, full=not below)
+        own, rows = self._written(comparison.entries())
+        self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
+        layers = below
+        if rows:
+            layers, rows = compacted(self._catalog, below, own, rows, self._written)
+        return _Read(layers, rows, comparison.tally, comparison.elsewhere)
+
+    def _written(self, entries: Iterable[Entry]) -> tuple[Layer, list[SealedRecord]]:
+        """A layer of this run, and its records, sealed; nothing is stored yet."""
         writer = EntryWriter(compressed)
         rows: list[SealedRecord] = []
-        for entry in comparison.entries():
-            self._seal(writer.add(entry), rows)
-        self._seal(writer.finish(), rows)
-        self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
-        own = [Layer(self._run.id, len(rows), writer.count)] if rows else []
-        return _Read([*below, *own], rows, comparison.tally, comparison.elsewhere)
 
-    def _seal(self, payloads: Iterator[bytes], rows: list[SealedRecord]) -> None:
-        for payload in payloads:
-            rows.append(self._records.seal_compressed(files_name(self._run.id, len(rows) + 1), payload))
+        def seal(payloads: Iterator[bytes]) -> None:
+            for payload in payloads:
+                rows.append(self._records.seal_compressed(files_name(self._run.id, len(rows) + 1), payload))
+
+        for entry in entries:
+            seal(writer.add(entry))
+        seal(writer.finish())
+        return Layer(self._run.id, len(rows), writer.count), rows
 
     def _commit(
         self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord], after: int

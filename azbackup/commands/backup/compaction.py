@@ -1,0 +1,68 @@
+"""Layers that stay few and small: a run's own layer takes in those below it that it has outgrown.
+
+    [full, 4n, n, n] and n new -> [full, 4n, 3n]        a log-structured merge
+
+Each entry is written again a few times in ten years, however often a backup runs, and a state has a score of layers at
+most. Promises that the layers together say what they said before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from azbackup.errors import Damaged
+from azbackup.format.layers import Item, merge, read_entries
+from azbackup.format.model import Entry, Layer, SealedRecord
+from azbackup.records.catalog import Catalog
+
+_SHARE = 0.75  # a layer that is smaller than this share of all above it goes into the new one; the full one at 1
+_ENTRY_BYTES = 64  # sealed, about
+_RECORD_BYTES = 500_000  # sealed, about, of all records of a layer but its last: chunk lists are more than entries say
+
+
+def kept_below(layers: list[Layer]) -> int:
+    """How many of the layers, the new one last, stay below it as they are."""
+    kept = len(layers) - 1
+    above = _size(layers[kept])
+    for place in reversed(range(kept)):
+        size = _size(layers[place])
+        if size < above * (_SHARE if place else 1):
+            kept = place
+        above += size
+    return kept
+
+
+def _size(layer: Layer) -> int:
+    return max(layer.entries * _ENTRY_BYTES, (layer.records - 1) * _RECORD_BYTES)
+
+
+def compacted(
+    catalog: Catalog,
+    below: list[Layer],
+    own: Layer,
+    rows: list[SealedRecord],
+    write: Callable[[Iterable[Entry]], tuple[Layer, list[SealedRecord]]],
+) -> tuple[list[Layer], list[SealedRecord]]:
+    """The layers of the snapshot to be, and the records of its own one; `rows` are those of `own` before.
+
+    `write` makes a layer of entries. What of the layers below cannot be read leaves them as they are.
+    """
+    kept = kept_below([*below, own])
+    if kept == len(below):
+        return [*below, own], rows
+    try:
+        layer, merged = write(_merged(catalog, below[kept:], rows, full=not kept))
+    except Damaged:
+        return [*below, own], rows
+    return ([*below[:kept], layer], merged) if merged else ([*below, own], rows)
+
+
+def _merged(catalog: Catalog, below: list[Layer], rows: list[SealedRecord], *, full: bool) -> Iterator[Entry]:
+    """What some layers and the new one above them say. Raises Damaged if that is not whole."""
+    above: Iterator[Item] = read_entries(map(catalog.records.open_sealed, rows))
+    lowest, *others = catalog.layers(below, whole=True, full=full)
+    for layer in reversed(others):
+        above = merge(layer, above, final=False)
+    for item in merge(lowest, above, final=full):
+        assert isinstance(item, Entry)  # a hole was Damaged
+        yield item
