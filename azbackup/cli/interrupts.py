@@ -43,6 +43,8 @@ class Interrupts:
         self._unsaid = threading.Lock()
         self._main = threading.get_ident()
         self._say: Callable[[], None] = lambda: None
+        self._leave: Callable[[], None] = lambda: os._exit(Status.INTERRUPTED)
+        self._is_over = False
         for each in (*self._signals, _WAKE):
             signal.signal(each, self._raise)
         signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
@@ -58,6 +60,15 @@ class Interrupts:
         """The run is over: a signal that comes now changes nothing, a second one still ends the process."""
         self._armed = False
 
+    def over(self, leave: Callable[[], None]) -> None:
+        """The run has ended, whichever way, and others are told of it: a signal that comes now has `leave` called.
+
+        It is called by another thread than the main one, and ends the process.
+        """
+        self._leave = leave
+        self._is_over = True
+        self._armed = False
+
     def say(self) -> None:
         """Tells the user that the run was interrupted, once."""
         if self._unsaid.acquire(blocking=False):
@@ -65,20 +76,23 @@ class Interrupts:
 
     def _wait(self) -> None:
         signal.sigwait(self._signals)
-        signal.pthread_kill(self._main, _WAKE)
-        _later(_SECONDS, self._end)
-        signal.sigwait(self._signals)
-        os._exit(Status.INTERRUPTED)
+        if not self._is_over:
+            signal.pthread_kill(self._main, _WAKE)
+            _later(_SECONDS, self._end)
+            signal.sigwait(self._signals)
+        self._leave()
 
     def _end(self) -> None:
         """Ends a run that did not end by itself."""
+        if self._is_over:
+            return
         words = threading.Thread(target=self.say, daemon=True)
         words.start()
         words.join(_WORDS_SECONDS)
         os._exit(Status.INTERRUPTED)
 
     def _raise(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed:
+        if self._armed and not self._is_over:
             self._armed = False
             raise KeyboardInterrupt
 

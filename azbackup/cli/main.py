@@ -19,6 +19,7 @@ from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks, second_snapshot
 from azbackup.cli.output.again import GO_ON
+from azbackup.cli.output.levels import Level, is_journal
 from azbackup.cli.output.problem_file import open_problem_file
 from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.terminal import JsonProgress, LineProgress
@@ -28,6 +29,7 @@ from azbackup.cli.session import Session, Vault, open_vault
 from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested
 from azbackup.cli.status import DAMAGE_HINT, THAWS_GO_ON, print_error, print_traceback, show_bug, show_damages
 from azbackup.cli.stream import source_of_stream, stream_of
+from azbackup.cli.told import Told
 from azbackup.cli.unlock import key_of_backup, key_that_exists
 from azbackup.errors import AzbackupError, Damaged, Status
 from azbackup.memory import collect_seldom, keep_freed_memory
@@ -63,17 +65,33 @@ def _main(script: str, run: Callable[[argparse.Namespace, LineProgress], Status]
     _raise_descriptor_limit()
     args = arguments(script, sys.argv[1:], os.environ)
     show = _show(f"{script}.py", args)
+    told = Told(script, args, show)
     try:
         interrupts.watch(lambda: _say_interrupted(show))
-        status = _status_of(run, args, show)
+        status = _status_of(run, args, show, told)
         interrupts.disarm()
     except KeyboardInterrupt:
         show.close()
         interrupts.say()
         status = Status.INTERRUPTED
+    _tell(told, status, interrupts)
     # Taking the SDK's and the run's objects apart one by one would take a tenth of a short run. All that was said has
     # been written, and what is open is of no use to anybody: a killed process must leave it right as well.
     os._exit(status)
+
+
+def _tell(told: Told, status: Status, interrupts: Interrupts) -> None:
+    """Tells whoever is to be told how the run ended. Nothing that happens there changes its status."""
+
+    def leave() -> None:
+        told.stop()
+        os._exit(status)
+
+    interrupts.over(leave)
+    try:
+        told.end(status)
+    except Exception as bug:  # noqa: BLE001  the run has ended, and its status holds
+        print_traceback(bug)
 
 
 def _say_interrupted(show: LineProgress) -> None:
@@ -82,10 +100,14 @@ def _say_interrupted(show: LineProgress) -> None:
 
 
 def _status_of(
-    run: Callable[[argparse.Namespace, LineProgress], Status], args: argparse.Namespace, show: LineProgress
+    run: Callable[[argparse.Namespace, LineProgress], Status],
+    args: argparse.Namespace,
+    show: LineProgress,
+    told: Told,
 ) -> Status:
-    """The status of a run, whose expected error is shown."""
+    """The status of a run, whose error is shown. One that nobody expected keeps its traceback."""
     try:
+        told.begin()
         if name := getattr(args, "problems", None):
             complain = show.note if show.json else show.line
             show.problems.file = open_problem_file(name, show.program, time.time(), complain)
@@ -93,10 +115,16 @@ def _status_of(
     except AzbackupError as error:
         show.close()
         if args.verbose >= 2:
-            print_traceback(error)
+            print_traceback(error, show.mark(Level.ERROR))
         show_damages(show)
         print_error(show, error.status, error.message, error.hint)
         return error.status
+    except Exception as bug:  # noqa: BLE001  not swallowed: shown whole
+        show.close()
+        print_traceback(bug, show.mark(Level.ERROR))
+        if show.heard is not None:
+            show.heard.error(f"a bug: {bug!r}", "report the traceback")
+        return Status.FAILED
 
 
 def _open_standard_streams() -> None:
@@ -118,6 +146,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
     kind, out = (JsonProgress, sys.stdout) if args.json else (LineProgress, sys.stderr)
     show = kind(program, out, quiet=args.quiet)
     show.problems = Problems(each=args.verbose > 0)
+    show.journal = is_journal(2, os.environ)
     watch(show, args, os.environ)
     return show
 

@@ -38,7 +38,7 @@ VARIABLES = {
     "new-password": "AZBACKUP_NEW_PASSWORD",
 }
 _NO_KEYS = {"help", "version", "profile", "config", "show-config"}
-_PATHS = {"prices", "exclude-from", "problems"}
+_PATHS = {"prices", "exclude-from", "problems", "metrics"}
 _MOST_PARENTS = 16
 
 

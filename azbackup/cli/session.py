@@ -240,6 +240,7 @@ def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
     options = {name: getattr(args, name) for name in ("account", "auth_mode", "endpoint_suffix")}
     secrets = {name: credential_of(args, name) for name in ("accesskey", "sas_token", "connection_string")}
     connection = credentials.connection({**options, **secrets}, os.environ)
+    show.account = connection.account
     limits = Limits(_pace(args.limit_upload), _pace(args.limit_download), show.traffic)
     vault = Vault(partition, connection, limits, args.container, args.table)
     stays = bool(getattr(args, "wait", False))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from azbackup.cli.options.common import absolute_path
+from azbackup.cli.output.levels import Level
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.status import print_error, print_traceback
 from azbackup.commands.backup.rules import Rules
@@ -133,7 +134,7 @@ def each_source(
                 raise
             show.close()
             if verbose:
-                print_traceback(error)
+                print_traceback(error, show.mark(Level.ERROR))
             shown = os.fsdecode(source)
             message = error.message if shown in error.message else f"{shown}: {error.message}"
             print_error(show, error.status, message, error.hint)

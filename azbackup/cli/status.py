@@ -8,6 +8,7 @@ from types import TracebackType
 
 from azbackup.cli.asking import leave_question
 from azbackup.cli.output.again import pinned
+from azbackup.cli.output.levels import Level
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clean, clean_lines, write
 from azbackup.errors import Status
@@ -27,15 +28,18 @@ def print_error(show: LineProgress, status: Status, message: str, hint: str) -> 
     leave_question()
     show.tell_rest()
     hint = pinned(hint or _HINTS.get(status, "see --help"), show.again)
-    write(sys.stderr, f"{show.program}: {clean(message)}\n")
-    write(sys.stderr, f"hint: {clean(hint)}\n")
+    if show.heard is not None:
+        show.heard.error(message, hint)
+    write(sys.stderr, f"{show.mark(Level.ERROR)}{show.program}: {clean(message)}\n")
+    write(sys.stderr, f"{show.mark(Level.NOTICE)}hint: {clean(hint)}\n")
     if show.json:
         show.event("error", status=int(status), message=message, hint=hint)
 
 
-def print_traceback(error: BaseException) -> None:
-    """An error's traceback on stderr. Names in it cannot drive a terminal."""
-    write(sys.stderr, clean_lines("".join(traceback.format_exception(error))))
+def print_traceback(error: BaseException, mark: str = "") -> None:
+    """An error's traceback on stderr, with `mark` before each line. Names in it cannot drive a terminal."""
+    lines = clean_lines("".join(traceback.format_exception(error))).splitlines()
+    write(sys.stderr, "".join(f"{mark}{line}\n" for line in lines))
 
 
 def show_bug(_kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -261,7 +261,7 @@ def test_programs_get_events(vault: Vault, tree: Path, run_script: ScriptRunner)
 
 
 def test_quiet_runs_load_nothing_of_it(vault: Vault, tree: Path, run_script: ScriptRunner) -> None:
-    """A run from cron imports neither rich nor the modules that show progress."""
+    """A run from cron imports neither rich nor the modules that show progress, or tell others of the end."""
     environment = {**vault.environment, "PYTHONPROFILEIMPORTTIME": "1"}
     runs = (("backup.py", "--tier", "hot", tree), ("restore.py", tree.parent / "restored"))
     for script, *arguments in runs:
@@ -271,4 +271,5 @@ def test_quiet_runs_load_nothing_of_it(vault: Vault, tree: Path, run_script: Scr
         assert "azbackup.cli.output.terminal" in loaded
         assert not {name for name in loaded if name.split(".")[0] == "rich"}
         shows = ("figures", "phrases", "clock", "screen", "drawing", "reports", "stops")
-        assert not loaded & {f"azbackup.cli.output.{name}" for name in shows}
+        assert not loaded & {f"azbackup.cli.output.{name}" for name in (*shows, "heard")}
+        assert not {name for name in loaded if name.startswith("azbackup.cli.telling")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
+from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import add_words
 
 _EVERY_DAY = (
@@ -60,6 +61,7 @@ def backup_parser() -> Parser:
     add_exclusions(parser)
     add_prices(parser)
     add_problems(parser)
+    add_metrics(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="store nothing: name what would be stored, what left out, and the price"
     )

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from azbackup.cli.options.help import STATUSES, LongHelp, short_help
 from azbackup.cli.options.mistakes import NO_PARTITION, TOO_MANY, Mistake, first_mistake
+from azbackup.cli.options.telling import add_telling
 from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
 from azbackup.version import VERSION
@@ -127,6 +128,7 @@ def script_parser(program: str, description: str, examples: str) -> Parser:
     _add_profiles(parser)
     _add_network(parser)
     _add_output(parser)
+    add_telling(parser)
     return parser
 
 

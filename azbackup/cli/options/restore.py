@@ -17,6 +17,7 @@ from azbackup.cli.options.common import (
 )
 from azbackup.cli.options.mistakes import NO_PARTITION
 from azbackup.cli.options.streams import add_streams, check_streams, streams
+from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import moment, tag
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
@@ -101,6 +102,7 @@ def restore_parser() -> Parser:
     _planning(parser)
     _thawing(parser)
     add_problems(parser)
+    add_metrics(parser)
     return parser
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
 
+from azbackup.cli.output.levels import Level
 from azbackup.cli.output.problems import Problems
 from azbackup.cli.output.text import clean, write
 
 if TYPE_CHECKING:
     from azbackup.cli.output.clock import Clock
+    from azbackup.cli.output.heard import Heard
     from azbackup.packs.thaw.states import Thawing
     from azbackup.progress import Forecast, Traffic, Work
 
@@ -39,6 +41,9 @@ class LineProgress:
         self.problems = Problems()
         self.clock: Clock | None = None  # by which the run's progress is shown, where it is
         self.again = ""  # the command that goes on, once it is known
+        self.account = ""  # the storage account, once it is known
+        self.heard: Heard | None = None  # what keeps what is said, where somebody is told of the end
+        self.journal = False  # whether stderr is systemd's journal
         self.thawing = ""  # what to say of packs that were asked for, when the run ends before its time
 
     @property
@@ -90,7 +95,7 @@ class LineProgress:
     def problem(self, path: bytes, message: str) -> None:
         """Prints the path and what is wrong with it, unless many had the same: `tell_rest` counts those."""
         if self._add_problem(path, message):
-            self.line(f"{os.fsdecode(path) or '.'}: {message}")
+            self.line(f"{os.fsdecode(path) or '.'}: {message}", Level.WARNING)
 
     def _add_problem(self, path: bytes, message: str) -> bool:
         """Counts it; whether it is to be shown."""
@@ -101,7 +106,9 @@ class LineProgress:
 
     def note(self, message: str) -> None:
         """Prints the message, unless quiet."""
-        if not self.quiet:
+        if self.quiet:
+            self.hear(message)
+        else:
             self.line(message)
 
     def damage(self, message: str) -> None:
@@ -118,11 +125,11 @@ class LineProgress:
     def tell_rest(self) -> None:
         """Counts the problems that were not printed. The end of a run calls it, before the summary or the error."""
         for text in self.problems.rest():
-            self.line(text)
+            self.line(text, Level.WARNING)
 
     def show_damage(self, text: str) -> None:
         """Prints a line about damage, also when quiet."""
-        self.line(text)
+        self.line(text, Level.ERROR)
 
     def event(self, event: str, **values: Any) -> None:
         """Nothing to show: events are for programs."""
@@ -130,17 +137,31 @@ class LineProgress:
     def summary(self, values: Mapping[str, Any], *lines: str, urgent: Sequence[str] = ()) -> None:
         """Ends the run: `values` for programs, lines for people; those of `urgent` come first, also when quiet."""
         self.event("summary", **values)
+        if self.heard is not None:
+            self.heard.summary(values, ("", *urgent, *lines)[-1])
         if self.json:
+            for text in (*urgent, *lines):
+                self.hear(text)
             return
         self.tell_rest()
         for text in urgent:
-            self.line(text)
+            self.line(text, Level.WARNING)
         for text in lines:
             self.note(text)
 
-    def line(self, text: str) -> None:
+    def hear(self, text: str) -> None:
+        """Keeps a line for whoever is told of the end."""
+        if self.heard is not None:
+            self.heard.lines.append(text)
+
+    def mark(self, level: Level) -> str:
+        """What goes before a line, so that the journal knows how much it weighs; '' elsewhere."""
+        return f"<{int(level)}>" if self.journal else ""
+
+    def line(self, text: str, level: Level = Level.INFO) -> None:
         """Writes `program: text`, above what is drawn."""
-        shown = f"{self.program}: {clean(text)}\n"
+        self.hear(text)
+        shown = f"{self.mark(level)}{self.program}: {clean(text)}\n"
         if self.clock is not None:
             self.clock.view.above(shown)
         else:
@@ -163,7 +184,8 @@ class JsonProgress(LineProgress):
 
     def problem(self, path: bytes, message: str) -> None:
         """{"event": "problem", "path", "message"}, one for each."""
-        self._add_problem(path, message)
+        if self._add_problem(path, message):
+            self.hear(f"{os.fsdecode(path) or '.'}: {message}")
         self.event("problem", path=os.fsdecode(path), message=message)
 
     def tell_rest(self) -> None:
@@ -171,10 +193,12 @@ class JsonProgress(LineProgress):
 
     def note(self, message: str) -> None:
         """{"event": "note", "message"}."""
+        self.hear(message)
         self.event("note", message=message)
 
     def show_damage(self, text: str) -> None:
         """{"event": "damage", "message"}."""
+        self.hear(text)
         self.event("damage", message=text)
 
     def event(self, event: str, **values: Any) -> None:

@@ -1,0 +1,1 @@
+"""How whoever is not there hears of the end of a run: commands, monitors, files of metrics, systemd."""
