@@ -79,6 +79,7 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         plan_only=args.plan or args.dry_run,
         dry_run=args.dry_run,
         force=args.force,
+        by_directory=args.by_directory,
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
         slip=_slip(args),

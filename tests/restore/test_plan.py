@@ -41,7 +41,7 @@ def test_plan_as_json(back: Back) -> None:
     plan = events["plan"]
     assert list(plan) == [
         *("event", "files", "size", "already", "packs", "thaw_bytes", "read_bytes", "requests", "hours", "cost"),
-        *("total", "currency", "prices", "priority", "lost", "room", "price"),
+        *("total", "currency", "prices", "priority", "lost", "room", "directories", "price"),
     ]
     described = (PRICES.parents[1] / "docs" / "restore.md").read_text()
     summary = set(events["summary"]) - {"event", "requests", "seconds"}
@@ -57,6 +57,27 @@ def test_plan_as_json(back: Back) -> None:
     assert plan["hours"] == {"standard": 15.0, "high": 1.0}
     assert plan["price"] == plan["total"]["standard"] == pytest.approx(sum(plan["cost"].values()))
     assert events["summary"]["files"] == 0
+
+
+def test_plan_by_directory(back: Back) -> None:
+    """A share is what a restore of that directory alone would take; the shares of all have each file once."""
+    plan = back.events("--plan", "--by-directory")["plan"]
+    shares = plan["directories"]
+    described = (PRICES.parents[1] / "docs" / "restore.md").read_text()
+    assert [name for name in shares[0] if name not in described] == []
+    assert sum(share["files"] for share in shares) == plan["files"]
+    assert sum(share["size"] for share in shares) == plan["size"]
+    assert [share["price"] for share in shares] == sorted((share["price"] for share in shares), reverse=True)
+    dearest = shares[0]
+    alone = back.events("--plan", "--include", f"/{dearest['directory']}/")["plan"]
+    assert (alone["files"], alone["thaw_bytes"]) == (dearest["files"], dearest["thaw_bytes"])
+    assert alone["price"] == pytest.approx(dearest["price"])
+    assert len(alone["packs"]) == dearest["packs"]
+    text = back("--plan", "--by-directory").stdout
+    assert all(f"  {share['directory'] or '.'}\n" in text for share in shares)
+    assert back("--by-directory", "/nowhere", expect=2).stderr.startswith(
+        "restore.py: --by-directory goes with --plan only"
+    )
 
 
 def test_plan_of_a_restore_under_way(back: Back, tmp_path: Path) -> None:

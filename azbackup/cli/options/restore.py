@@ -41,7 +41,7 @@ _EXAMPLES = """examples:
 
 _OF_RESTORING = (
     *("--overwrite", "--delete", "--no-special-modes", "--check-existing", "--plan", "--dry-run", "--max-cost"),
-    *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all", "--stdout", "--tar"),
+    *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all", "--stdout", "--tar", "--by-directory"),
 )
 
 
@@ -192,6 +192,9 @@ def _planning(parser: argparse.ArgumentParser) -> None:
         help="restore nothing: show the packs, bytes, hours, requests and money that it takes",
     )
     plan.add_argument(
+        "--by-directory", action="store_true", help="with --plan: what each top directory takes, if restored alone"
+    )
+    plan.add_argument(
         "--dry-run",
         action="store_true",
         help="restore nothing: list the files that would be restored, and show the plan",
@@ -261,6 +264,16 @@ def _check_partitions(args: argparse.Namespace) -> None:
         raise UsageError(*NO_PARTITION)
 
 
+def _check_restoring(args: argparse.Namespace) -> None:
+    """Raises UsageError for what a restore lacks, or what does not go with it."""
+    if args.by_directory and not args.plan:
+        raise UsageError("--by-directory goes with --plan only", "add --plan: it restores nothing")
+    if streams(args):
+        check_streams(args)
+    elif args.destination is None and not (args.plan or args.discard_thawed):
+        raise UsageError("no destination is given", "give the directory to restore into, or --plan")
+
+
 def second_snapshot(args: argparse.Namespace) -> int | None:
     """The number behind --diff A; None where there is none, or a path."""
     word: str = args.destination or ""
@@ -284,10 +297,7 @@ def looks(args: argparse.Namespace) -> str:
         raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
     _check_partitions(args)
     if not look:
-        if streams(args):
-            check_streams(args)
-        elif args.destination is None and not (args.plan or args.discard_thawed):
-            raise UsageError("no destination is given", "give the directory to restore into, or --plan")
+        _check_restoring(args)
         return ""
     for flag in _OF_RESTORING:
         value = getattr(args, flag[2:].replace("-", "_"))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from azbackup.cli.output.losses import lost_lines
-from azbackup.cli.output.text import clock_text, count_text, hours_text, money_text, size_text
+from azbackup.cli.output.text import clean, clock_text, count_text, hours_text, money_text, size_text
 from azbackup.commands.restore.estimate import Estimate, Room
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
@@ -56,7 +56,19 @@ def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
     if plan.room is not None:
         lines.append(("room", room_text(plan.room)))
     lines.append(("prices", f"{plan.prices} (--region, --prices)"))
-    return [f"{heading + ':' if heading else '':12} {text}" for heading, text in lines]
+    return [f"{heading + ':' if heading else '':12} {text}" for heading, text in lines] + _directories(plan)
+
+
+def _directories(plan: Estimate) -> list[str]:
+    """A table of what each top directory takes, the dearest first; no line where it was not asked for."""
+    if not plan.directories:
+        return []
+    lines = ["", f"{'if alone':>16}  {'files':>9}  {'size':>10}  {'packs':>6}  {'shared':>6}  directory"]
+    for share in plan.directories:
+        price = money_text(share.price, plan.currency)
+        sizes = f"{share.files:9,}  {size_text(share.size):>10}  {share.packs:6,}  {share.shared:6,}"
+        lines.append(f"{price:>16}  {sizes}  {clean(share.directory) or '.'}")
+    return lines
 
 
 def _figures(plan: Estimate) -> list[tuple[str, str]]:

@@ -80,11 +80,26 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What one directory takes if it is restored alone; `shared` of its packs are needed for others, too."""
+
+    directory: str
+    files: int
+    size: int
+    packs: int
+    shared: int
+    thaw_bytes: int
+    hours: float
+    price: float
+
+
+@dataclass(frozen=True)
 class Estimate:
     """The plan in numbers. Sizes in bytes; `cost` by heading in `currency`, at the priority that was asked for.
 
     `files` and `size` are of what can be restored, `lost` of what cannot. `room`: where it is restored to, if anywhere.
-    `hours` is how long at most until all is thawed, and `total` the sum of the costs, at each priority.
+    `hours` is how long at most until all is thawed, and `total` the sum of the costs, at each priority. `directories`
+    are the shares of the top directories, if they were asked for.
     """
 
     files: int
@@ -102,6 +117,7 @@ class Estimate:
     priority: str
     lost: Losses = field(default_factory=Losses)
     room: Room | None = None
+    directories: list[Share] = field(default_factory=list)
 
     @property
     def price(self) -> float:

@@ -5,12 +5,15 @@ Promises that a chunk is read from where it is sound, if any pack holds it so, a
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from azbackup.commands.restore.estimate import Estimate, Losses, PackUse, estimate
+from azbackup.commands.restore.estimate import Estimate, Losses, PackUse, Share, estimate
 from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
+from azbackup.commands.restore.shares import by_directory
 from azbackup.format.model import Entry, PackId, PackRecord
 from azbackup.packs.index import ChunkIndex
 from azbackup.packs.layout import PackLayout, spans
@@ -62,15 +65,32 @@ class Needs:
 
     def estimate(self, files: Sequence[WantedFile], lost: Losses, request: RestoreRequest) -> Estimate:
         """What it takes to restore the files; the packs that are missing for those that are lost are named, too."""
+        uses = list(self._uses(files).values())
+        uses += [self._use(pack, []) for pack in self.index.packs if pack.pack_id in lost.packs]
+        sizes = [file.entry.size for file in files]
+        plan = estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
+        return replace(plan, lost=lost, directories=self._shares(files, request) if request.by_directory else [])
+
+    def _shares(self, files: Sequence[WantedFile], request: RestoreRequest) -> list[Share]:
+        """What each top directory takes, the dearest first."""
+        uses = {directory: (its, self._uses(its)) for directory, its in by_directory(files).items()}
+        needed = Counter(number for _, packs in uses.values() for number in packs)
+        shares = []
+        for directory, (its, packs) in uses.items():
+            sizes = [file.entry.size for file in its]
+            alone = estimate(sizes, 0, list(packs.values()), request.thaw, request.prices, request.now())
+            shared = sum(needed[number] > 1 for number in packs)
+            figures = (alone.files, alone.size, len(packs), shared, alone.thaw_bytes, alone.longest, alone.price)
+            shares.append(Share(os.fsdecode(directory), *figures))
+        return sorted(shares, key=lambda share: (-share.price, share.directory))
+
+    def _uses(self, files: Sequence[WantedFile]) -> dict[int, PackUse]:
+        """What is read of which packs, by their numbers."""
         chunks: dict[int, set[int]] = {}
         for file in files:
             for pack_number, chunk, _ in file.pieces:
                 chunks.setdefault(pack_number, set()).add(chunk)
-        uses = [self._use(self.index.packs[number], sorted(chunks[number])) for number in sorted(chunks)]
-        uses += [self._use(pack, []) for pack in self.index.packs if pack.pack_id in lost.packs]
-        sizes = [file.entry.size for file in files]
-        plan = estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
-        return replace(plan, lost=lost)
+        return {number: self._use(self.index.packs[number], sorted(chunks[number])) for number in sorted(chunks)}
 
     def _use(self, pack: PackLayout, chunks: list[int]) -> PackUse:
         info = self._states.info(pack)

@@ -32,7 +32,8 @@ class RestoreRequest:
     come back. `force`: even where there seems to be too little room.
     `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
     `slip`: the destination as it was typed, which may be a path that was meant.
-    `tell` hears the plan before anything is done. `now` is the clock, Unix seconds.
+    `tell` hears the plan before anything is done, `by_directory` with what each top directory takes. `now` is the
+    clock, Unix seconds.
     """
 
     snapshots: Chosen
@@ -50,6 +51,7 @@ class RestoreRequest:
     plan_only: bool = False
     dry_run: bool = False
     force: bool = False
+    by_directory: bool = False
     tell: Callable[[Estimate], None] | None = None
     slip: Slip | None = None
     wait: Callable[[Pending | None, Thawing], None] | None = None
