@@ -24,6 +24,7 @@ from azbackup.cli.output.listings import (
 )
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.text import local_text
+from azbackup.cli.output.verify_report import result_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.browse.deletions import deletions
@@ -34,6 +35,7 @@ from azbackup.format.model import Snapshot
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Matcher, Selection
 from azbackup.records.snapshots import Source, latest_of_each_source, source_of
+from azbackup.records.verified import newest_results
 
 
 def look_command(session: Session, wanted: Selection | Matcher | None) -> Status:
@@ -90,7 +92,17 @@ def _show_snapshots(look: _Look) -> tuple[int, int]:
     else:
         for line in snapshot_lines(snapshots, names=look.results.names):
             look.results.add(line)
+    _show_verified(look)
     return len(snapshots), 0
+
+
+def _show_verified(look: _Look) -> None:
+    """The newest verification, and the newest drill; nothing where there was none."""
+    for result in filter(None, newest_results(look.catalog.records)):
+        if look.json:
+            look.results.event("verified", **{name: getattr(result, name) for name in result.__struct_fields__})
+        else:
+            look.session.show.note(result_text(result))
 
 
 def _newest(snapshots: list[Snapshot], count: int | None) -> list[Snapshot]:

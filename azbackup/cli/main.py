@@ -215,6 +215,11 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
         from azbackup.cli.diff import diff_command
 
         return diff_command(_opened(args, show, started), chosen, (args.diff, second))
+    if look == "--verify":
+        session = _opened(args, show, started)
+        from azbackup.cli.verify import verify_command
+
+        return verify_command(session)
     if look:
         wanted = _wanted(args, look)
         session = _opened(args, show, started)

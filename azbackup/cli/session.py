@@ -184,6 +184,7 @@ def open_partition(session: Session, *, rows: bool = True) -> Partition:
 
     What was wrong with the key record is damage.
     """
+    from azbackup.cli.known_damage import KnownDamage
     from azbackup.crypto.sealing import derive
     from azbackup.records.partition import Partition
     from azbackup.records.record_store import RecordStore
@@ -191,6 +192,7 @@ def open_partition(session: Session, *, rows: bool = True) -> Partition:
     vault, show = session.vault, session.show
     keys = derive(session.key.data_key)
     records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition, show.damage)
+    show.is_known = KnownDamage(records)
     if session.key.damage:
         show.damage(session.key.damage)
     return Partition(vault.partition, keys, vault.blobs, records)

@@ -87,6 +87,8 @@ PACK_PREFIX = "pack-"
 FILES_PREFIX = "files-"
 SNAPSHOT_PREFIX = "snapshot-"
 KEY_COPY_PREFIX = "key-"
+VERIFIED_PREFIX = "verified-"
+SETTLED_PREFIX = "settled-"
 
 _STAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z-[0-9a-f]{16}")
 _NUMBER = r"(?:[0-9]{8}|[1-9][0-9]{8,9})"  # up to ten digits: a backup a second would take centuries to get there

@@ -7,7 +7,9 @@ when a row is missing, does not open, or the table is lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from azbackup.errors import Archived, Damaged, Exists, Missing
 from azbackup.format.checksum import md5_of
@@ -22,9 +24,11 @@ from azbackup.format.labels import (
     record_blob,
 )
 from azbackup.format.model import RunId, SealedRecord
-from azbackup.storage.protocols import BlobStore
+from azbackup.storage.protocols import BlobInfo, BlobStore
+from azbackup.workers import ahead
 
 USELESS_COPIES = 100  # of snapshots: no more that do not open are read in a run, however many there are
+_AHEAD = 3  # copies that are read while one is looked at
 _ASKED = 8  # copies of snapshots that are asked for one by one; then a listing says which there are
 
 
@@ -108,6 +112,26 @@ class Copies:
             self._read[prefix] = found
         return self._read[prefix]
 
+    def listed(self) -> Iterator[BlobInfo]:
+        """All copies, of runs, snapshots and keys, by their names below `records/`."""
+        for info in self._blobs.listed(self._prefix):
+            yield replace(info, name=info.name.removeprefix(self._prefix))
+
+    def contents(self, infos: Iterable[BlobInfo]) -> Iterator[tuple[str, list[SealedRecord]]]:
+        """(name, records) of copies of runs as they are listed, one at a time: of a few at once none is kept."""
+
+        def read(info: BlobInfo) -> tuple[str, bytes | str]:
+            try:
+                return info.name, self._tried(info.name, COPY_BYTES, info.size)
+            except Missing:
+                return info.name, b""
+
+        for name, data in ahead((partial(read, info) for info in infos), _AHEAD):
+            if isinstance(data, str):
+                self._report(data)
+                data = b""
+            yield name, self._records(data)
+
     def snapshot_numbers(self) -> set[int]:
         """The numbers that a snapshot's copy has, genuine or not, by one listing."""
         names = (name.removeprefix(self._prefix) for name in self._blobs.names(self._prefix + SNAPSHOT_PREFIX))
@@ -134,14 +158,20 @@ class Copies:
 
         Whoever can create blobs decides how large they are: no more is read than a copy can have.
         """
+        data = self._tried(name, most, size)
+        if isinstance(data, str):
+            self._report(data)
+            return b""
+        return data
+
+    def _tried(self, name: str, most: int, size: int = 0) -> bytes | str:
+        """A blob, or why it is not read. Missing."""
         try:
             data = self._blobs.get_range(self._prefix + name, 0, most + 1) if size <= most else b""
         except Archived:
-            self._report(f"copy {name} is in the archive tier: set its tier to hot or cool, as all of records/ must be")
-            return b""
+            return f"copy {name} is in the archive tier: set its tier to hot or cool, as all of records/ must be"
         if max(size, len(data)) > most:
-            self._report(f"copy {name} is larger than any copy is: it was not read")
-            return b""
+            return f"copy {name} is larger than any copy is: it was not read"
         return data
 
     def _records(self, data: bytes) -> list[SealedRecord]:

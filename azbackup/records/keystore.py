@@ -151,6 +151,10 @@ class Keystore:
         except WrongPassword as error:
             raise WrongPassword(error.message + changed_text(record), error.hint) from None
 
+    def is_copied(self, opened: Opened) -> bool:
+        """Whether a copy of the key record in force is left."""
+        return bool(self._copies.like(opened.record, self._copies.listing()))
+
     def ensure_copy(self, opened: Opened) -> bool:
         """Writes a copy of the key record in force where no copy of it is left; whether it did.
 

@@ -39,7 +39,7 @@ class RecordStore:
 
         `report` hears of everything in this partition that is damaged; also of what its users find.
         """
-        self.copies = Copies(blobs, partition, report)
+        self.copies = Copies(blobs, partition, self._tell)
         self._table = rows
         self._keys = keys
         self._partition = partition
@@ -48,6 +48,10 @@ class RecordStore:
         self._useless = 0
         self.lost_rows = 0  # rows that a copy had to stand in for, since they are not there
         self.written = 0  # bytes of rows
+
+    def _tell(self, text: str) -> None:
+        """Reports to whoever hears of it by now."""
+        self.report(text)
 
     # --- reading
 

@@ -45,6 +45,7 @@ ROOMS = {
         "filesystem.metadata",
         "commands.restore",
         "commands.browse",
+        "commands.maintenance",
         "packs.thaw",
         "packs.layout",
     ),

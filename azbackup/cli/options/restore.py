@@ -18,6 +18,7 @@ from azbackup.cli.options.common import (
 from azbackup.cli.options.mistakes import NO_PARTITION
 from azbackup.cli.options.streams import add_streams, check_streams, streams
 from azbackup.cli.options.telling import add_metrics
+from azbackup.cli.options.verify import add_verifying, check_verifying
 from azbackup.cli.options.words import moment, tag
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
@@ -65,6 +66,12 @@ def _looking(parser: argparse.ArgumentParser) -> None:
         help="list the partitions, and when each was backed up",
     )
     looking.add_argument(
+        "--verify",
+        action="store_true",
+        help="hold all snapshots against what is stored: packs, records, copies; 13 names what is damaged, and what "
+        "mends it",
+    )
+    looking.add_argument(
         "--find",
         metavar="PATTERN",
         action="append",
@@ -103,6 +110,7 @@ def restore_parser() -> Parser:
     _thawing(parser)
     add_problems(parser)
     add_metrics(parser)
+    add_verifying(parser)
     return parser
 
 
@@ -252,7 +260,8 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
 
 
 def _check_partitions(args: argparse.Namespace) -> None:
-    """Raises UsageError for what does not go with --partitions, or not without it."""
+    """Raises UsageError for what does not go with --partitions or --verify, or not without it."""
+    check_verifying(args)
     if args.partitions:
         if (args.source, args.host, args.snapshot, args.as_of, args.tag) != (None, None, None, None, []):
             raise UsageError(
@@ -291,6 +300,7 @@ def looks(args: argparse.Namespace) -> str:
         "--find": args.find,
         "--diff": args.diff,
         "--partitions": args.partitions,
+        "--verify": args.verify,
     }
     look = next((flag for flag, value in given.items() if value), "")
     if args.deleted and not args.find:
@@ -299,6 +309,12 @@ def looks(args: argparse.Namespace) -> str:
     if not look:
         _check_restoring(args)
         return ""
+    _check_looking(args, look)
+    return look
+
+
+def _check_looking(args: argparse.Namespace, look: str) -> None:
+    """Raises UsageError for what does not go with an option that only looks."""
     for flag in _OF_RESTORING:
         value = getattr(args, flag[2:].replace("-", "_"))
         if value is not None and value is not False:  # 0 is a --max-cost
@@ -306,7 +322,7 @@ def looks(args: argparse.Namespace) -> str:
     if look == "--diff" and (args.snapshot is not None or args.null):
         raise UsageError("--snapshot and --null do not go with --diff", "restore.py --diff 3 7")
     if look in ("--list", "--diff"):
-        return look
+        return
     if args.destination is not None:
         raise UsageError(
             f"{look} takes no destination and no paths: {args.destination}", "--list PATH lists what is below a path"
@@ -314,4 +330,3 @@ def looks(args: argparse.Namespace) -> str:
     if args.include or args.exclude:
         hint = "give --find several times; a pattern that begins with ! takes away" if args.find else "use --list"
         raise UsageError(f"--include and --exclude do not go with {look}", hint)
-    return look

@@ -44,6 +44,7 @@ class LineProgress:
         self.account = ""  # the storage account, once it is known
         self.heard: Heard | None = None  # what keeps what is said, where somebody is told of the end
         self.journal = False  # whether stderr is systemd's journal
+        self.is_known: Callable[[str], bool] = lambda _: False  # whether damage was settled: then it is passed over
         self.thawing = ""  # what to say of packs that were asked for, when the run ends before its time
 
     @property
@@ -112,7 +113,9 @@ class LineProgress:
             self.line(message)
 
     def damage(self, message: str) -> None:
-        """Keeps it for the end of the run, which names the first ones."""
+        """Keeps it for the end of the run, which names the first ones; what was settled is passed over."""
+        if self.is_known(message):
+            return
         self.damages += 1
         if len(self.damaged) < _KEPT:
             self.damaged.append(message)

@@ -1,0 +1,25 @@
+"""Damage that was settled is passed over by the runs: read once, by the first run that meets any damage at all."""
+
+from __future__ import annotations
+
+from azbackup.errors import AzbackupError
+from azbackup.records.record_store import RecordStore
+from azbackup.records.settlements import Settled, read_settled
+
+
+class KnownDamage:
+    """Whether a message about damage is about what was settled. A run that meets no damage asks for nothing."""
+
+    def __init__(self, records: RecordStore) -> None:
+        self._records = records
+        self._settled: Settled | None = None
+
+    def __call__(self, text: str) -> bool:
+        """Whether it is; where the settlements cannot be read nothing is settled."""
+        if self._settled is None:
+            self._settled = Settled()  # what is wrong with the settlements themselves is new
+            try:
+                self._settled = read_settled(self._records)
+            except AzbackupError:
+                pass  # the damage is told, as if nobody had settled it
+        return self._settled.covers(text)

@@ -1,0 +1,137 @@
+"""The command line of restore.py --verify: what was found, by kind, and status 13 where something is damaged.
+
+Results go to stdout. The result is kept, sealed, beside what it judges; --snapshots shows the newest.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterable
+
+from azbackup.cli.output.results import Results
+from azbackup.cli.output.text import count_text, time_text
+from azbackup.cli.output.verify_report import (
+    group_lines,
+    group_text,
+    group_values,
+    result_text,
+    verification_text,
+    verification_values,
+)
+from azbackup.cli.session import Session, open_catalog
+from azbackup.cli.status import outcome_status
+from azbackup.commands.maintenance.findings import Findings, Group, What
+from azbackup.commands.maintenance.verify import Verification, Verify
+from azbackup.errors import Exists, Status, Unavailable
+from azbackup.format.labels import stamp
+from azbackup.format.verdicts import Verified
+from azbackup.packs.run import Clock
+from azbackup.records.catalog import Catalog
+from azbackup.records.partition import Partition
+from azbackup.records.settlements import read_settled
+from azbackup.records.verified import Newest, keep_result, newest_results
+
+_FIRST = 20  # lines of a result that are kept
+_DAY = 86400.0
+
+
+def verify_command(session: Session) -> Status:
+    """restore.py --verify."""
+    started_ns = time.time_ns()
+    show = session.show
+    show.prepare()
+    partition, catalog = open_catalog(session)
+    found = verified(session, partition, catalog)
+    before = newest_results(partition.records)
+    show.close()
+    show_groups(session, found.findings.ordered())
+    result = _result(found, started_ns)
+    _keep(session, partition, result)
+    _note_drill(session, before)
+    figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
+    line = f"{verification_text(found)}; {session.requests:,} requests, {time_text(session.seconds)}"
+    show.summary({**verification_values(found), **figures}, line + "; contents were not read")
+    return tell_damage(session, found.findings)
+
+
+def clock() -> Clock:
+    """The clock of a run, and names that nobody has."""
+    return Clock(time.time_ns, lambda: stamp(time.time(), os.urandom(8)))
+
+
+def verified(session: Session, partition: Partition, catalog: Catalog) -> Verification:
+    """One verification of an open partition, with its key record."""
+    findings = Findings(read_settled(partition.records))
+    found = Verify(partition, catalog, findings, session.show, clock()).run()
+    if session.key.damage:
+        findings.add(What.KEY, "", session.key.damage)
+    if not session.key.in_table:
+        findings.add(What.ROW_MISSING, "", "the table has lost this partition: all was read from the copies")
+    if not session.vault.keystore.is_copied(session.key):
+        findings.add(What.KEY, "", "no copy of the key record is the same as its row")
+    return found
+
+
+def show_groups(session: Session, groups: Iterable[Group]) -> None:
+    """The findings on stdout, by kind."""
+    results = Results(sys.stdout)
+    for group in groups:
+        if session.show.json:
+            results.event("finding", **group_values(group))
+        else:
+            for line in group_lines(group):
+                results.add(line)
+    results.flush()
+
+
+def tell_damage(session: Session, findings: Findings) -> Status:
+    """The status of what was found: 13 names each kind."""
+    session.show.begin_next()  # what was met on the way is in the findings
+    for group in findings.ordered():
+        if group.is_damage:
+            session.show.damage(group_text(group))
+    return outcome_status(session.show, 0)
+
+
+def _result(found: Verification, started_ns: int) -> Verified:
+    lines = [finding.text for group in found.findings.ordered() if group.is_damage for finding in group.first]
+    return Verified(
+        started_ns=started_ns,
+        finished_ns=time.time_ns(),
+        host=socket.gethostname(),
+        snapshots=len(found.snapshots),
+        packs=found.packs,
+        size=found.size,
+        damages=found.findings.damages,
+        known=found.findings.known,
+        first=[line[:1000] for line in lines[:_FIRST]],
+    )
+
+
+def _keep(session: Session, partition: Partition, result: Verified) -> None:
+    """Keeps the result; credentials that can only read do without."""
+    if not session.key.in_table:
+        return
+    try:
+        keep_result(partition.records, stamp(time.time(), os.urandom(8)), result)
+    except Exists:
+        raise
+    except Unavailable as error:
+        session.show.note(f"the result could not be kept: {error.message}")
+
+
+def _note_drill(session: Session, newest: Newest) -> None:
+    """With --drill-every: says when the last drill is older."""
+    every = session.args.drill_every
+    if every is None:
+        return
+    if newest.drill is None:
+        session.show.note("no drill has read any contents yet: restore.py --verify --read-data")
+        return
+    age = time.time() - newest.drill.finished_ns / 1e9
+    if age > every:
+        days = count_text(int(age // _DAY), "day")
+        session.show.note(f"{result_text(newest.drill)}: {days} ago, time for another (--verify --read-data)")

@@ -1,0 +1,136 @@
+"""The file records of all layers that snapshots stand on, and whether the chunks of each entry are in sound packs.
+
+A layer is read as its rows come, one record after the other. Only where these are not as they should be it is read once
+more, with all of its records and their copies, so that what is wrong can be said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from azbackup.commands.maintenance.findings import Findings, What
+from azbackup.commands.maintenance.sieve import Sieve
+from azbackup.commands.maintenance.touched import LostEntry, users_text
+from azbackup.errors import Damaged
+from azbackup.format.labels import FILES_PREFIX, files_name
+from azbackup.format.layers import Hole, Item, read_entries
+from azbackup.format.model import Kind, Layer, SealedRecord, Snapshot
+from azbackup.progress import Progress
+from azbackup.records.layer_rows import layer_payloads, layer_rows
+from azbackup.records.record_store import RecordStore
+
+_LOST_ENTRIES = 100_000  # that are named
+
+
+class _Used(NamedTuple):
+    """A layer that snapshots stand on, and whether it is a full one."""
+
+    layer: Layer
+    full: bool
+
+
+class LayerCheck:
+    """The layers of one partition. `lost` are files with chunks that no sound pack holds, `more_lost` how many more."""
+
+    def __init__(
+        self,
+        records: RecordStore,
+        findings: Findings,
+        seen: Callable[[SealedRecord], None],
+        sound: Sieve,
+        progress: Progress,
+    ) -> None:
+        """`seen` hears each row; `sound` has the chunks of all sound packs."""
+        self._records = records
+        self._findings = findings
+        self._seen = seen
+        self._sound = sound
+        self._progress = progress
+        self._snapshots: list[Snapshot] = []
+        self.entries = self.more_lost = 0
+        self.lost: list[LostEntry] = []
+
+    def run(self, snapshots: list[Snapshot]) -> None:
+        """Goes through the file records of all runs, in the order of their names."""
+        self._snapshots = snapshots
+        layers = _layers(snapshots)
+        rows = self._records.rows(FILES_PREFIX, FILES_PREFIX[:-1] + ".")
+        for run, its in groupby(rows, _run_of):
+            watched = self._watched(its)
+            if run in layers:
+                self._check_layer(layers.pop(run), watched)
+            deque(watched, maxlen=0)
+        for layer in layers.values():  # no row at all
+            self._check_layer(layer, iter(()))
+
+    def _watched(self, rows: Iterator[SealedRecord]) -> Iterator[SealedRecord]:
+        for row in rows:
+            self._seen(row)
+            yield row
+
+    def _check_layer(self, used: _Used, rows: Iterator[SealedRecord]) -> None:
+        """One run's entries as its rows come; where these are not as they should be, once more with all of them."""
+        lost, entries = len(self.lost), self.entries
+        more = self.more_lost
+        try:
+            self._check_entries(used.layer.run, read_entries(self._payloads(used.layer, rows), full=used.full))
+        except Damaged:
+            del self.lost[lost:]
+            self.entries, self.more_lost = entries, more
+            deque(rows, maxlen=0)
+            self._check_odd_layer(used)
+
+    def _payloads(self, layer: Layer, rows: Iterator[SealedRecord]) -> Iterator[bytes]:
+        """The records of a layer, all there and in order, or Damaged."""
+        for number in range(1, layer.records + 1):
+            row = next(rows, None)
+            if row is None or row.name != files_name(layer.run, number):
+                raise Damaged("not in order")
+            yield self._records.open_sealed(row)
+
+    def _check_odd_layer(self, used: _Used) -> None:
+        where = f"{users_text(self._snapshots, used.layer.run)}: "
+
+        def hear(text: str) -> None:
+            self._findings.hear(What.ENTRIES, text, where if text.startswith("run ") else "")
+
+        self._records.report = hear
+        payloads = layer_payloads(self._records, used.layer, layer_rows(self._records, [used.layer]))
+        run = used.layer.run
+        self._check_entries(run, read_entries(payloads, full=used.full, report=lambda text: hear(f"run {run}: {text}")))
+
+    def _check_entries(self, run: str, items: Iterator[Item]) -> None:
+        """Each file's chunks are in packs that are sound, or it is lost."""
+        for item in items:
+            if isinstance(item, Hole):
+                continue
+            self.entries += 1
+            if item.kind == Kind.FILE:
+                self._progress.advance(item.path, 1, item.size)
+                if item.chunks and not self._sound.has_all(item.chunks):
+                    self._lose(LostEntry(run, item.path, item.size, item.chunks))
+
+    def _lose(self, entry: LostEntry) -> None:
+        if len(self.lost) < _LOST_ENTRIES:
+            self.lost.append(entry)
+        else:
+            self.more_lost += 1
+
+
+def _run_of(row: SealedRecord) -> str:
+    """The run of a file record, by its name."""
+    return row.name.removeprefix(FILES_PREFIX).rpartition("-")[0]
+
+
+def _layers(snapshots: list[Snapshot]) -> dict[str, _Used]:
+    """All layers that snapshots stand on, by run."""
+    found: dict[str, _Used] = {}
+    for snapshot in snapshots:
+        for place, layer in enumerate(snapshot.layers):
+            before = found.get(layer.run)
+            if before is None or before.layer.records < layer.records:
+                found[layer.run] = _Used(layer, place == 0)
+    return found
