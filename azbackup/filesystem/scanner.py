@@ -12,6 +12,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from azbackup.format.model import Entry, Kind
 
 _FIRST_NS, _LAST_NS = -(2**63), 2**64 - 1  # what msgpack has room for
 _LISTINGS = 4  # of one directory that goes on changing
+_DOUBTS = 20  # names of one directory that are listed and not there: it is listed again, to tell who is right
 _NO_SNAPSHOT = "no snapshot was made; the earlier ones are as they were"
 
 
@@ -156,6 +158,15 @@ class _Level:
     names: Collection[bytes]
     twice: frozenset[bytes]
     error: str  # why there may be more
+    doubts: int = 0
+
+    def lists(self, name: bytes) -> bool:
+        """Whether the directory has a name still, which leads nowhere: then that is no answer."""
+        self.doubts += 1
+        try:
+            return self.doubts <= _DOUBTS and name in dict(_names(self.descriptor)[0])
+        except OSError:
+            return False
 
 
 def scan(root: int, filter_: Filter | None = None) -> Iterator[ScannedPath]:
@@ -243,11 +254,49 @@ def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
         status = item.stat(follow_symlinks=False)
         found.entry = entry_of(found.path, status)
         found.odd = _oddity(found.entry, status)
-    except FileNotFoundError:
-        found.gone = True
+    except FileNotFoundError as error:
+        found.gone = not level.lists(name)
+        found.error = "" if found.gone else f"is listed, but cannot be looked at: {error.strerror}"
     except OSError as error:
         found.error = f"cannot be looked at: {error.strerror}"
     return found
+
+
+def is_there(found: ScannedPath) -> bool:
+    """Whether something is at a path still, of which the file system has just said that it is not."""
+    try:
+        os.stat(found.name, dir_fd=found.parent, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def look_for(root: int, path: bytes) -> Iterator[ScannedPath | None]:
+    """What stands at a path below the directory `root`, whatever listings say; None where nothing does.
+
+    A file that is saved by rename while its directory is listed may be in no listing, with some file systems (btrfs,
+    tmpfs, network shares); there are others whose listings break off and do not say so.
+    """
+    parent, opened = root, -1
+    *above, name = path.split(b"/")
+    found = None
+    try:
+        try:
+            for each in above:
+                parent = os.open(each, DIRECTORY_FLAGS, dir_fd=parent)
+                opened, before = parent, opened
+                if before >= 0:
+                    os.close(before)
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            found = ScannedPath(path, os.fsdecode(name), parent, entry_of(path, status))
+            found.odd = _oddity(found.entry, status)
+        except OSError:
+            pass
+        yield found
+    finally:
+        if opened >= 0:
+            os.close(opened)
 
 
 def _descend(found: ScannedPath, filter_: Filter | None) -> _Level | None:
@@ -267,8 +316,7 @@ def _descend(found: ScannedPath, filter_: Filter | None) -> _Level | None:
     except OSError as error:
         if descriptor >= 0:
             os.close(descriptor)
-        if isinstance(error, FileNotFoundError):
-            found.gone = True
-        else:
+        found.gone = isinstance(error, FileNotFoundError) and not is_there(found)
+        if not found.gone:
             found.error = f"cannot be listed: {error.strerror}"
         return None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from azbackup.errors import AzbackupError
+from azbackup.filesystem import scanner
 from emulator.trees import differences
 from tests.faults.world import World, assert_restores, change_source, keep, keep_layers, make_small, make_source
 from tests.listener import Silent
@@ -44,6 +45,109 @@ def test_names_that_come_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "changes: the file system lists it more than once; it is stored once" in show.notes
     assert_restores(world, first, tmp_path / "restored", 1)
     assert_restores(world, source, tmp_path / "restored", 2)
+
+
+def hide(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Make a name that no listing has."""
+    real = os.scandir
+
+    @contextmanager
+    def scandir(descriptor: int) -> Iterator[list[os.DirEntry[str]]]:
+        with real(descriptor) as items:
+            yield [item for item in items if item.name != name]
+
+    patch.setattr("os.scandir", scandir)
+
+
+def deny(patch: pytest.MonkeyPatch, path: Path, call: str) -> None:
+    """Make a name of which a call says that nothing is there."""
+    real = getattr(os, call)
+
+    def denied(name: Any, *arguments: Any, **more: Any) -> Any:
+        if name == path.name:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        return real(name, *arguments, **more)
+
+    if call == "stat":  # of the scanner: an item of a listing
+        real_names = scanner._names
+
+        class Denied:
+            name = path.name
+
+            def stat(self, **_: Any) -> None:
+                raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+        def names(descriptor: int) -> tuple[list[tuple[bytes, Any]], str]:
+            listed, error = real_names(descriptor)
+            return [(name, Denied() if name == os.fsencode(path.name) else item) for name, item in listed], error
+
+        patch.setattr(scanner, "_names", names)
+    patch.setattr(os, call, denied)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("kind", ["file", "directory"])
+@pytest.mark.parametrize("how", ["hidden", "stat", "open"])
+def test_not_there_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, kind: str, full: bool
+) -> None:
+    """What one call denies and another has was not removed: a file is read all the same, or it stays and is named."""
+    make_small(monkeypatch)
+    source = tmp_path / "source"
+    (source / "d" / "v" / "w").mkdir(parents=True)
+    (source / "d" / "v" / "w" / "below").write_text("below")
+    (source / "d" / "x").write_text("x")
+    path = source / "d" / ("v" if kind == "directory" else "x")
+    world = World(source)
+    first, _ = world.backup()
+    if full:
+        keep_layers(monkeypatch, 0)
+    if kind == "file":
+        path.write_text("changed")
+    show = Silent()
+    with monkeypatch.context() as patch:
+        hide(patch, path.name) if how == "hidden" else deny(patch, path, how)
+        second, _ = world.backup(show=show)
+    read = how == "hidden" and kind == "file"
+    assert [path for path, _ in show.problems] == ([] if read else [os.fsencode(path.relative_to(source))])
+    assert (second.totals.removed, second.totals.files, second.totals.changed) == (0, first.totals.files, int(read))
+    world.restore(tmp_path / "restored")
+    assert (tmp_path / "restored" / "d" / "v" / "w" / "below").read_text() == "below"
+    assert (tmp_path / "restored" / "d" / "x").read_text() == ("changed" if read else "x")
+
+
+def test_what_is_gone_is_gone(tmp_path: Path) -> None:
+    """A tree that was removed costs a look at its top alone; a file where a directory was hides nothing."""
+    source = tmp_path / "source"
+    (source / "a" / "b").mkdir(parents=True)
+    (source / "a" / "b" / "c").write_text("c")
+    (source / "d").mkdir()
+    (source / "d" / "e").write_text("e")
+    world = World(source)
+    world.backup()
+    shutil.rmtree(source / "a")
+    shutil.rmtree(source / "d")
+    (source / "d").write_text("a file")
+    second, _ = world.backup()
+    assert (second.totals.removed, second.totals.files, second.totals.unreadable) == (2, 1, 0)
+
+
+def test_names_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are removed between a listing and the look at them are gone, however many they are: a note each."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(60):
+        (source / f"f{number:02}").write_text("")
+    world, show = World(source), Silent()
+    real = scanner._look
+
+    def look(level: Any, name: bytes, item: Any) -> Any:
+        (source / os.fsdecode(name)).unlink()
+        return real(level, name, item)
+
+    monkeypatch.setattr(scanner, "_look", look)
+    snapshot, _ = world.backup(show=show)
+    assert (snapshot.totals.files, show.problems) == (0, [])
 
 
 def fail(patch: pytest.MonkeyPatch, path: Path) -> None:

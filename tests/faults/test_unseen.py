@@ -235,6 +235,18 @@ def test_a_file_that_is_longer_than_it_says(world: World, monkeypatch: pytest.Mo
     assert restored(world) == b"12345 a"[: says or 7]
 
 
+def test_a_file_that_ends_before_it_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing was not cut off meanwhile, since its times are as they were: it is named (3), and read again."""
+    (world.source / "f").write_bytes(b"12345")
+    disguise(monkeypatch, lambda entry: msgspec.structs.replace(entry, size=9) if entry.path == b"f" else entry)
+    for _ in range(2):
+        show = Silent()
+        snapshot, _ = world.backup(show=show)
+        assert show.problems == [(b"f", "it ends before its size says: 5 of 9 bytes could be read")]
+        assert (show.notes, snapshot.unreadable) == ([], [b"f"])
+    assert restored(world) == b"12345"
+
+
 def test_a_file_that_says_to_be_empty(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of /proc do: it is stored whole, and that is no problem."""
     (world.source / "f").write_bytes(b"content")

@@ -6,8 +6,9 @@ its last stored version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -15,11 +16,12 @@ from azbackup.commands.backup.devices import Devices
 from azbackup.commands.backup.entry_reader import Reading, Unreadable
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.tally import Tally
-from azbackup.filesystem.scanner import ScannedPath, same_moment
+from azbackup.filesystem.scanner import ScannedPath, is_there, same_moment
 from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry, Kind, order
 
 _VANISHED = "vanished while it was backed up"
+_UNLISTED = "is there, but its directory does not list it: all that is below it stays as it was stored last"
 _DIFFERS = "its contents are not those of the last snapshot, though its size and times are; stored as it is now"
 
 
@@ -74,6 +76,13 @@ def contents(entry: Entry) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
     return entry.chunks, entry.target, entry.xattrs
 
 
+class Tree(NamedTuple):
+    """The tree as it is: what a scan finds, in path order, and what stands at a path that no listing had."""
+
+    scanned: Iterable[ScannedPath]
+    look_for: Callable[[bytes], AbstractContextManager[ScannedPath | None]]
+
+
 class Reader(Protocol):
     """Whoever reads what changed: entry_reader.EntryReader, or a preview that only looks."""
 
@@ -94,7 +103,7 @@ class Comparison:
 
     def __init__(
         self,
-        scanned: Iterable[ScannedPath],
+        tree: Tree,
         base: Iterator[Entry],
         reader: Reader,
         notices: Notices,
@@ -104,11 +113,12 @@ class Comparison:
         """`full`: every entry is wanted, not the changes against the base alone."""
         self.tally = Tally()  # right when `entries` has ended
         self.elsewhere = False  # whether the source's directory is another one than the base's
-        self._scanned = scanned
+        self._tree = tree
         self._base = base
         self._reader = reader
         self._notices = notices
         self._full = full
+        self._gone: bytes | None = None  # what the paths begin with of which nothing is there any more
         self._devices = Devices()
         self._kept: list[
             bytes
@@ -117,7 +127,7 @@ class Comparison:
 
     def entries(self) -> Iterator[Entry]:
         """What goes into the file records, in path order; removals too when not `full`."""
-        for found, old in pair(self._scanned, self._base):
+        for found, old in pair(self._tree.scanned, self._base):
             if found is None:
                 assert old is not None
                 yield from self._unseen(old)
@@ -129,13 +139,17 @@ class Comparison:
                     if old is not None:
                         yield from self._dropped(old)
                     continue
-            entry, same = self._entry(found, old)
-            if entry is not None:
-                self._count(entry, old, same=same)
-                if self._full or entry is not old:
-                    yield entry
-            elif old is not None:
-                yield from self._removed(old)
+            yield from self._met(found, old)
+
+    def _met(self, found: ScannedPath, old: Entry | None) -> Iterator[Entry]:
+        """What becomes of a path at which something was found."""
+        entry, same = self._entry(found, old)
+        if entry is not None:
+            self._count(entry, old, same=same)
+            if self._full or entry is not old:
+                yield entry
+        elif old is not None:
+            yield from self._removed(old)
 
     def _unseen(self, old: Entry) -> Iterator[Entry]:
         """An entry of the base at whose path the scan found nothing: gone, left out, or it could not be looked at."""
@@ -143,11 +157,26 @@ class Comparison:
             yield from self._dropped(old)
             return
         if not any(old.path.startswith(prefix) for prefix in self._kept):
-            yield from self._removed(old)
+            yield from self._unlisted(old)
             return
         self._count(old, old, same=True)
         if self._full:
             yield old
+
+    def _unlisted(self, old: Entry) -> Iterator[Entry]:
+        """An entry of the base that no listing had: gone, unless it is there all the same."""
+        if self._gone is not None and old.path.startswith(self._gone):
+            yield from self._removed(old)
+            return
+        with self._tree.look_for(old.path) as found:
+            if found is None or found.entry is None:
+                self._gone = old.path + b"/"
+                yield from self._removed(old)
+                return
+            if found.entry.kind == Kind.DIRECTORY:
+                found.error, found.partly = _UNLISTED, True
+            self._complain(found)
+            yield from self._met(found, old)
 
     def _exclude(self, found: ScannedPath) -> None:
         """A rule leaves out a path, with all that is below it."""
@@ -189,6 +218,12 @@ class Comparison:
         seems_same = old is not None and unchanged(now, old)
         if old is not None and seems_same and not self._reader.doubts(now) and not self._reader.lost(old):
             return old if now.links == 1 or now.device == old.device else renumbered(old, now.device), True
+        return self._read(found, now, old, seems_same=seems_same)
+
+    def _read(
+        self, found: ScannedPath, now: Entry, old: Entry | None, *, seems_same: bool
+    ) -> tuple[Entry | None, bool]:
+        """The same of what has to be read."""
         try:
             entry, lacks = self._reader.entry(found, now)
             if lacks:
@@ -196,10 +231,12 @@ class Comparison:
             if seems_same and self._reader.rereads and old is not None and contents(entry) != contents(old):
                 self._notices.note(found.path, _DIFFERS)
             return (old, True) if entry == old else (entry, old is not None and alike(entry, old))
-        except FileNotFoundError:
-            found.skip = True  # nothing can be below it
-            self._notices.left_out(found.path, _VANISHED)
-            return None, False
+        except FileNotFoundError as error:
+            if not is_there(found):
+                found.skip = True  # nothing can be below it
+                self._notices.left_out(found.path, _VANISHED)
+                return None, False
+            self._problem(found.path, f"is there, but cannot be read: {error.strerror}")
         except Unreadable as error:
             found.skip = True  # what is below a path that is too long has a longer one: such a tree may have no end
             self._problem(found.path, str(error))

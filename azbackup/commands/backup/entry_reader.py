@@ -82,8 +82,9 @@ class EntryReader:
         reading, rested = self._read_once(found, now)
         if not rested:
             reading, rested = self._read_once(found, now)
-        if not rested:
+        if not rested and not reading.lacks:
             self._notices.note(found.path, "changed while it was read; stored as it was read")
+        if not rested:
             reading.entry.ctime_ns = 0
         if handle:
             self._links[(now.device, now.inode)] = handle, reading
@@ -108,9 +109,11 @@ class EntryReader:
         finally:
             os.close(descriptor)
         entry.device = now.device
-        rested = after is not None and _same(entry, after, said) and entry.size == (said or entry.size)
+        rested = after is not None and _same(entry, after, said)
         if rested and longer:
             lacks = f"it is longer than its size says: only the first {entry.size:,} bytes were stored"
+        elif rested and entry.size < said:
+            rested, lacks = False, f"it ends before its size says: {entry.size:,} of {said:,} bytes could be read"
         if lacks or self._mapped.may_hold(entry) or not is_settled(entry, started):
             entry.ctime_ns = 0
         return Reading(entry, lacks), rested

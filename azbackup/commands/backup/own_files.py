@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from azbackup.filesystem.scanner import ScannedPath
+from azbackup.filesystem.scanner import ScannedPath, look_for
 from azbackup.format.model import Kind
 
 _NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9.]+")
@@ -35,6 +36,17 @@ class OwnFiles:
                 inside = found.path
             if inside is None or not _is_own(found, inside):
                 yield found
+
+    @contextmanager
+    def look_for(self, root: int, path: bytes) -> Iterator[ScannedPath | None]:
+        """What stands at a path below the directory `root` and is not its own; None where nothing does."""
+        with look_for(root, path) as found:
+            own = found is not None and (self._is_it(found) or self._is_inside(found))
+            yield None if own else found
+
+    def _is_inside(self, found: ScannedPath) -> bool:
+        status = os.fstat(found.parent)
+        return (status.st_dev, status.st_ino) == self._identity and _NAME.fullmatch(found.name) is not None
 
     def _is_it(self, found: ScannedPath) -> bool:
         entry = found.entry

@@ -11,9 +11,10 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
-from azbackup.commands.backup.changes import Comparison
+from azbackup.commands.backup.changes import Comparison, Tree
 from azbackup.commands.backup.entry_reader import Reading
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.notices import Notices
@@ -176,9 +177,9 @@ def preview(job: Job, partition: Partition | None, catalog: Catalog | None, show
 
 
 def _pass(root: int, job: Job, looking: _Looking, told: _Told, base: Iterator[Entry]) -> Tally:
-    exclusions = Exclusions(job.rules)
-    scanned = OwnFiles(job.cache).left_out_of(scan(root, exclusions))
-    comparison = Comparison(scanned, base, looking, told, full=True)
+    exclusions, own = Exclusions(job.rules), OwnFiles(job.cache)
+    tree = Tree(own.left_out_of(scan(root, exclusions)), partial(own.look_for, root))
+    comparison = Comparison(tree, base, looking, told, full=True)
     for _ in comparison.entries():
         pass
     told.left_behind(comparison.tally.dropped, exclusions.mounts)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from azbackup.commands.backup.changes import Comparison
+from azbackup.commands.backup.changes import Comparison, Tree
 from azbackup.commands.backup.compaction import compacted
 from azbackup.commands.backup.emptied import check_not_emptied
 from azbackup.commands.backup.entry_reader import EntryReader
@@ -169,9 +169,9 @@ class Backup:
         since_ns = parent.started_ns if parent and not self._job.rereads else 0
         job = self._job
         self._progress.expect(partial(count_ahead, job.source, job.rules, job.cache, since_ns))
-        exclusions = Exclusions(self._job.rules)
-        scanned = OwnFiles(self._job.cache).left_out_of(scan(root, exclusions))
-        comparison = Comparison(scanned, iter(base), self._reader, self._notices, full=not below)
+        exclusions, own_files = Exclusions(self._job.rules), OwnFiles(self._job.cache)
+        tree = Tree(own_files.left_out_of(scan(root, exclusions)), partial(own_files.look_for, root))
+        comparison = Comparison(tree, iter(base), self._reader, self._notices, full=not below)
         own, rows = self._written(comparison.entries())
         self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
         layers = below
