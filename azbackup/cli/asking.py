@@ -1,7 +1,8 @@
-"""Whether a question stands on the terminal, so that what comes next begins on a line of its own."""
+"""Questions on a terminal, and whether one stands there: what comes next begins on a line of its own."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,23 @@ def question(text: str) -> Iterator[None]:
     _open.append(text)
     yield
     _open.clear()
+
+
+def is_attended(args: argparse.Namespace) -> bool:
+    """Whether somebody sits there who can be asked, and answers."""
+    streams = (sys.stdin, sys.stderr)
+    return not args.json and all(stream is not None and stream.isatty() for stream in streams)
+
+
+def agrees(text: str, *, unless_told: bool) -> bool:
+    """Asks a question that ends with [y/N] or [Y/n]: an empty answer means what is `unless_told`; none at all is no."""
+    with question(text):
+        write(sys.stderr, text)
+        answer = sys.stdin.readline()
+    if not answer:
+        write(sys.stderr, "\n")
+        return False
+    return answer.strip().lower() in ("y", "yes") or (unless_told and not answer.strip())
 
 
 def leave_question() -> None:

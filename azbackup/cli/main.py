@@ -27,11 +27,11 @@ from azbackup.cli.output.watching import watch
 from azbackup.cli.partitions import nothing_stored, partitions_command
 from azbackup.cli.session import Session, Vault, open_vault
 from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested
-from azbackup.cli.status import DAMAGE_HINT, THAWS_GO_ON, print_error, print_traceback, show_bug, show_damages
+from azbackup.cli.status import print_error, print_traceback, show_bug, show_damages
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.cli.told import Told
 from azbackup.cli.unlock import key_of_backup, key_that_exists
-from azbackup.errors import AzbackupError, Damaged, Status
+from azbackup.errors import AzbackupError, Status
 from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
 from azbackup.storage.local.lock import only_one
@@ -96,7 +96,7 @@ def _tell(told: Told, status: Status, interrupts: Interrupts) -> None:
 
 def _say_interrupted(show: LineProgress) -> None:
     show.close()
-    print_error(show, Status.INTERRUPTED, "interrupted", _GO_ON + show.thawing)
+    print_error(show, Status.INTERRUPTED, "interrupted", _GO_ON)
 
 
 def _status_of(
@@ -233,10 +233,7 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     session = _opened(args, show, started)
     from azbackup.cli.restore import restore_command
 
-    try:
-        return restore_command(session, selection, destination, prices)
-    except Damaged as error:
-        raise Damaged(error.message, f"{error.hint or DAMAGE_HINT}; {THAWS_GO_ON}") from error
+    return restore_command(session, selection, destination, prices)
 
 
 def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:

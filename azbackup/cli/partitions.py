@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 
-from azbackup.cli.asking import question
+from azbackup.cli.asking import agrees
 from azbackup.cli.output.partition_table import is_too_old, partition_lines, partition_values
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
@@ -95,24 +95,13 @@ def _names_text(names: list[str]) -> str:
 # --- a new one
 
 
-def is_attended(args: argparse.Namespace) -> bool:
-    """Whether somebody sits there who can be asked, and answers."""
-    streams = (sys.stdin, sys.stderr)
-    return not args.json and all(stream is not None and stream.isatty() for stream in streams)
-
-
 def confirm_new(vault: Vault, show: LineProgress) -> None:
     """Asks whether a partition that is not there is to be made. Raises NothingStored for any answer but yes."""
     names = other_partitions(vault)
     there = f"There are: {_names_text(names)}\n" if names else "It would be the first one.\n" if names == [] else ""
     show.close()
     write(sys.stderr, f'There is no partition "{vault.partition}" in {vault.place}.\n{there}')
-    with question("new"):
-        write(sys.stderr, f'Make a new vault "{vault.partition}"? [y/N] ')
-        answer = sys.stdin.readline()
-    if not answer:
-        write(sys.stderr, "\n")
-    if answer.strip().lower() not in ("y", "yes"):
+    if not agrees(f'Make a new vault "{vault.partition}"? [y/N] ', unless_told=False):
         raise NothingStored(f"no vault {vault.partition} was made", "check --partition; answer y to make a new one")
     write(sys.stderr, "Choose its password. Whoever loses it loses the backup.\n")
 

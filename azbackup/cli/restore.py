@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
+from azbackup.cli.asking import agrees, is_attended
 from azbackup.cli.options.streams import streams
 from azbackup.cli.output.again import again_text, meant_text
 from azbackup.cli.output.plan_report import (
@@ -18,14 +21,15 @@ from azbackup.cli.output.plan_report import (
     pending_text,
     plan_lines,
     plan_values,
+    question_text,
     staged_text,
     start_text,
     waiting_text,
 )
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import count_text, size_text, time_text, write
+from azbackup.cli.output.text import clean_lines, count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
-from azbackup.cli.status import outcome_status
+from azbackup.cli.status import DAMAGE_HINT, outcome_status
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.rules import kept_rules
 from azbackup.commands.restore.estimate import Estimate
@@ -34,7 +38,7 @@ from azbackup.commands.restore.run import Restore
 from azbackup.commands.restore.slip import Slip
 from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
-from azbackup.errors import Status, UsageError
+from azbackup.errors import AzbackupError, Damaged, Status, Unavailable, UsageError
 from azbackup.format.model import Snapshot
 from azbackup.memory import keep_freed_spans
 from azbackup.packs.layout import PackLayout
@@ -49,14 +53,36 @@ from azbackup.storage.prices import Prices
 
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
+_ASK_ABOVE = 1.0
 
 
 def restore_command(session: Session, selection: Selection, destination: bytes | None, prices: Prices) -> Status:
     """restore.py, where it restores."""
+    states = PackStates(session.vault.blobs, session.vault.staging, session.vault.partition)
+    try:
+        return _restore(session, selection, destination, prices, states)
+    except Damaged as error:
+        session.show.thawing = ""
+        raise Damaged(error.message, f"{error.hint or DAMAGE_HINT}; {_coming_text(states)}") from error
+
+
+def _coming_text(states: PackStates) -> str:
+    """Whether packs still thaw, where the run ended before it could say so."""
+    try:
+        states.refresh(packs_too=True)
+    except Unavailable:
+        return "packs that were asked for go on thawing"
+    if not (count := states.coming()):
+        return "no pack is on its way out of the archive"
+    return f"{count_text(count, 'pack')} thawing: run the same command again when that is mended"
+
+
+def _restore(
+    session: Session, selection: Selection, destination: bytes | None, prices: Prices, states: PackStates
+) -> Status:
     args, show, vault = session.args, session.show, session.vault
     partition, catalog = open_catalog(session)
     keep_freed_spans()
-    states = PackStates(vault.blobs, vault.staging, vault.partition)
     if args.discard_thawed:
         return _discard(catalog, ThawRequests(states, vault.staging, ""), show, force=args.force)
     chosen = _chosen(session, catalog)
@@ -82,10 +108,13 @@ def restore_command(session: Session, selection: Selection, destination: bytes |
         by_directory=args.by_directory,
         wait=_waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
+        agree=_asker(args, show),
+        thaws=lambda pending, asking: _note_thaws(show, pending, asking),
         slip=_slip(args),
     )
     outcome = _run(args, request, (partition, catalog, thaw, show))
     show.close()
+    show.thawing = ""  # the summary says it
     _summary(session, outcome, show.again)
     return _status(show, outcome, plan_only=args.plan or args.dry_run)
 
@@ -190,8 +219,6 @@ def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | N
 
 def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> None:
     """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
-    if any(line.state in ("archived", "pending") for line in plan.packs):
-        show.thawing = "; packs that were asked for go on thawing, and are not asked for again"
     if show.json:
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
@@ -204,17 +231,49 @@ def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> 
         show.note(text)
 
 
+def _asker(args: argparse.Namespace, show: LineProgress) -> Callable[[Estimate], None] | None:
+    """Asks whoever sits at the terminal whether a restore may cost what it does; None where nobody does."""
+    limit = _ASK_ABOVE if args.ask_above is None else args.ask_above
+    if not is_attended(args):
+        return None
+
+    def agree(plan: Estimate) -> None:
+        if plan.price <= limit or plan.goes_on:
+            return
+        show.close()
+        write(sys.stderr, clean_lines(question_text(plan)))
+        if not agrees("Go on? [Y/n] ", unless_told=True):
+            raise AzbackupError(
+                "nothing was thawed, paid or restored",
+                "--include restores a part; --ask-above AMOUNT asks only about more than that",
+            )
+
+    return agree
+
+
+def _note_thaws(show: LineProgress, pending: Pending | None, asking: int) -> None:
+    """Keeps what is on its way, for a run that ends before its time."""
+    show.pending = None if pending is None else msgspec.to_builtins(pending)
+    parts = [] if pending is None else [pending_text(pending, 0, time.time())]
+    if asking:
+        parts.append(f"{count_text(asking, 'pack')} being asked for, so that some may thaw")
+    show.thawing = "; ".join(parts)
+
+
 def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
     args, seconds, requests = session.args, session.seconds, session.requests
-    values = {**outcome_values(outcome, again), "requests": requests, "seconds": round(seconds, 3)}
+    plan_only = args.plan or args.dry_run
+    values = {**outcome_values(outcome, "" if plan_only else again), "requests": requests, "seconds": round(seconds, 3)}
     pending = []
     if outcome.pending_files:
         state = pending_text(outcome.pending, outcome.later_packs, time.time())
         pending.append(f"{count_text(outcome.pending_files, 'file')} not restored yet: {state}")
         if outcome.refused is None:
             pending.append(f"to go on later, run again: {again}")
+    elif outcome.problems and not plan_only:
+        pending.append(f"to go on when that is mended, run again: {again}")
     lines = [text] if (text := staged_text(outcome)) else []
-    if not (args.plan or args.dry_run):
+    if not plan_only:
         lines.append(f"{done_text(outcome)}; {requests:,} requests, {time_text(seconds)}")
     session.show.summary(values, *lines, urgent=pending)
 

@@ -14,7 +14,6 @@ from azbackup.cli.output.text import clean, clean_lines, write
 from azbackup.errors import Status
 
 DAMAGE_HINT = "keep the storage as it is; see docs/operations.md, damaged storage"
-THAWS_GO_ON = "packs that were asked for go on thawing: run the same command again when that is mended"
 _NAMED_DAMAGE = 20
 # What to do about an error that does not say so itself.
 _HINTS = {
@@ -28,12 +27,16 @@ def print_error(show: LineProgress, status: Status, message: str, hint: str) -> 
     leave_question()
     show.tell_rest()
     hint = pinned(hint or _HINTS.get(status, "see --help"), show.again)
+    if show.thawing:
+        hint = f"{hint}; {show.thawing}"
     if show.heard is not None:
         show.heard.error(message, hint)
     write(sys.stderr, f"{show.mark(Level.ERROR)}{show.program}: {clean(message)}\n")
     write(sys.stderr, f"{show.mark(Level.NOTICE)}hint: {clean(hint)}\n")
     if show.json:
-        show.event("error", status=int(status), message=message, hint=hint)
+        show.event(
+            "error", status=int(status), message=message, hint=hint, again=show.again or None, pending=show.pending
+        )
 
 
 def print_traceback(error: BaseException, mark: str = "") -> None:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from azbackup.cli.asking import is_attended
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import write
-from azbackup.cli.partitions import confirm_new, is_attended, nothing_stored
+from azbackup.cli.partitions import confirm_new, nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
 from azbackup.cli.session import Vault, utc_now
 from azbackup.crypto.secret import Secret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import sys
@@ -14,6 +15,7 @@ from emulator.archive import ArchiveSimulator
 from tests.cli.conftest import Cli, next_second, summary
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import noise, small_files
+from tests.cli.test_lost_rows import lose
 from tests.cli.trees import describe, differences
 from tests.conftest import ScriptRunner, until
 
@@ -161,6 +163,38 @@ def test_json_says_what_is_pending(pended: Cli, tmp_path: Path) -> None:
     assert [json.loads(line) for line in result.stdout.splitlines()]
 
 
+def test_an_error_says_what_is_pending(pended: Cli, tmp_path: Path) -> None:
+    """A restore that ends early names what thaws, and since when; --json has that, and the command, as values."""
+    two_packs(pended, tmp_path)
+    pended.restore(tmp_path / "restored", expect=75)
+    result = pended.restore(tmp_path / "restored", "--max-cost", "0", "--json", expect=1)
+    assert re.search(r"; 2 packs \(.*\) thawing since 20", result.stderr.splitlines()[-1]), result
+    error = json.loads(result.stdout.splitlines()[-1])
+    assert (error["event"], error["pending"]["packs"], error["pending"]["since"] > 0) == ("error", 2, True)
+    assert "restore.py" in error["again"]
+
+
+def test_damage_that_ends_a_restore_says_what_still_thaws(
+    pended: Cli, archive: ArchiveSimulator, tmp_path: Path
+) -> None:
+    """13 before there is a plan: packs that were asked for earlier are counted; so is none."""
+    two_packs(pended, tmp_path)
+    pended.restore(tmp_path / "restored", expect=75)
+    lose(pended, lambda name: name.startswith("files-"))
+    from azure.storage.blob import ContainerClient
+
+    connection = pended.vault.endpoints.connection_string
+    with ContainerClient.from_connection_string(connection, pended.vault.container) as container:
+        for name in [name for name in container.list_blob_names() if "/packs/" not in name and "key" not in name]:
+            container.delete_blob(name)
+    nowhere = {"XDG_CACHE_HOME": str(tmp_path / "cache")}  # no row is remembered there
+    said = pended.restore(tmp_path / "restored", "--include", "later", env=nowhere, expect=13).stderr
+    assert "; 2 packs thawing: run again: " in said.splitlines()[-1]
+    archive.release()
+    said = pended.restore(tmp_path / "restored", "--include", "later", env=nowhere, expect=13).stderr
+    assert "; no pack is on its way out of the archive" in said.splitlines()[-1]
+
+
 def test_pack_that_is_missing(pended: Cli, archive: ArchiveSimulator, tmp_path: Path) -> None:
     """With one pack removed and one pending it is 13, and no hope is given for the files of the first."""
     source = two_packs(pended, tmp_path)
@@ -187,10 +221,12 @@ def test_an_interrupted_restore_names_the_command(
     source = two_packs(pended, tmp_path)
     process = pended.start("restore.py", tmp_path / "restored", "--wait", "--poll-interval", "0.1")
     until(lambda: are_thawing(archive, 2))
+    asked = len(archive.requests)
+    until(lambda: len(archive.requests) > asked + 5)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "go on thawing" in said
+    assert re.search(r"; 2 packs (\(.*\) thawing since 20|being asked for)", said), said
     line = said.partition("run again: ")[2].partition(": it goes on")[0]
     before = describe(source)
     (source / "later").unlink()

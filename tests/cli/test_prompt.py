@@ -29,7 +29,7 @@ def on_terminal(arguments: list[str], environment: dict[str, str], typed: list[s
         if not part:
             break
         shown += part
-        if shown.endswith((b"password: ", b"again: ", b"[y/N] ")) and typed:
+        if shown.endswith((b"password: ", b"again: ", b"[y/N] ", b"[Y/n] ")) and typed:
             line = typed.pop(0)
             os.write(terminal, (line if line == CTRL_C else f"{line}\n").encode())
     os.close(terminal)

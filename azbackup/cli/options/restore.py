@@ -42,6 +42,7 @@ _EXAMPLES = """examples:
 
 _OF_RESTORING = (
     *("--overwrite", "--delete", "--no-special-modes", "--check-existing", "--plan", "--dry-run", "--max-cost"),
+    "--ask-above",
     *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all", "--stdout", "--tar", "--by-directory"),
 )
 
@@ -213,6 +214,12 @@ def _planning(parser: argparse.ArgumentParser) -> None:
         type=amount,
         help="stop before anything is spent if the restore would cost more than AMOUNT",
     )
+    plan.add_argument(
+        "--ask-above",
+        metavar="AMOUNT",
+        type=amount,
+        help="on a terminal, ask before a restore that costs more than AMOUNT; default 1",
+    )
     add_prices(plan)
 
 
@@ -259,9 +266,11 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check_partitions(args: argparse.Namespace) -> None:
-    """Raises UsageError for what does not go with --partitions or --verify, or not without it."""
+def _check_companions(args: argparse.Namespace) -> None:
+    """Raises UsageError for what goes with --partitions, --verify or --find only, or not with them."""
     check_verifying(args)
+    if args.deleted and not args.find:
+        raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
     if args.partitions:
         if (args.source, args.host, args.snapshot, args.as_of, args.tag) != (None, None, None, None, []):
             raise UsageError(
@@ -303,9 +312,7 @@ def looks(args: argparse.Namespace) -> str:
         "--verify": args.verify,
     }
     look = next((flag for flag, value in given.items() if value), "")
-    if args.deleted and not args.find:
-        raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
-    _check_partitions(args)
+    _check_companions(args)
     if not look:
         _check_restoring(args)
         return ""

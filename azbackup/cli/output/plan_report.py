@@ -109,6 +109,19 @@ def start_text(plan: Estimate) -> str:
     )
 
 
+def question_text(plan: Estimate) -> str:
+    """What a restore takes at each priority, for whoever is asked whether it may cost that."""
+    rows = [
+        (name, hours_text(plan.hours[name]), money_text(total, plan.currency)) for name, total in plan.total.items()
+    ]
+    if plan.priority == "mixed":
+        rows.append(("mixed", hours_text(plan.longest), f"{money_text(plan.price, plan.currency)} at most"))
+    lines = [f"It takes, at the prices of {plan.prices}:"]
+    for name, hours, price in rows:
+        lines.append(f"  {name:<9} {hours:>12} {price:>14}{'   as asked for' if name == plan.priority else ''}")
+    return "\n".join(lines) + "\n"
+
+
 # --- what is pending
 
 
@@ -145,7 +158,7 @@ def outcome_values(outcome: RestoreResult, again: str) -> dict[str, Any]:
         "pending": msgspec.to_builtins(outcome.pending) if outcome.pending else None,
         "staged_copies": copies,
         "staged_size": size,
-        "again": again if outcome.pending_files else None,
+        "again": (again or None) if outcome.pending_files or outcome.problems else None,
     }
 
 

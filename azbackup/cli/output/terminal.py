@@ -45,7 +45,8 @@ class LineProgress:
         self.heard: Heard | None = None  # what keeps what is said, where somebody is told of the end
         self.journal = False  # whether stderr is systemd's journal
         self.is_known: Callable[[str], bool] = lambda _: False  # whether damage was settled: then it is passed over
-        self.thawing = ""  # what to say of packs that were asked for, when the run ends before its time
+        self.thawing = ""  # what to say of packs that are on their way, when the run ends before its time
+        self.pending: dict[str, Any] | None = None  # the same for programs
 
     @property
     def traffic(self) -> Traffic | None:

@@ -54,7 +54,7 @@ def check_room(room: Room | None) -> None:
 
 
 def check_estimate(plan: Estimate, request: RestoreRequest) -> None:
-    """Stops what costs too much or could never end. Raises AzbackupError, UsageError."""
+    """Stops what costs too much, could never end, or is not agreed to. Raises AzbackupError, UsageError."""
     limit, thaw = request.max_cost, request.thaw
     if limit is not None and plan.price > limit:
         raise AzbackupError(
@@ -67,3 +67,5 @@ def check_estimate(plan: Estimate, request: RestoreRequest) -> None:
             f"--high-budget is smaller than the largest pack ({largest:,} bytes), so that pack could never be thawed",
             f"give at least {largest / 1024**3:.4f}, or --priority mixed",
         )
+    if request.agree is not None:
+        request.agree(plan)

@@ -129,6 +129,11 @@ class Estimate:
         """Hours at most at the priority that was asked for; mixed counts as standard, its upper bound."""
         return self.hours["high" if self.priority == "high" else "standard"]
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether all that has to thaw was asked for, and agreed to, by an earlier run."""
+        return not self.cost.get("thaw") and any(line.state in ("pending", "thawed") for line in self.packs)
+
     def by_state(self) -> dict[tuple[str, str], tuple[int, int]]:
         """(packs, their bytes) in each state and tier."""
         found: dict[tuple[str, str], tuple[int, int]] = {}

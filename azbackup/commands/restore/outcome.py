@@ -32,8 +32,9 @@ class RestoreRequest:
     come back. `force`: even where there seems to be too little room.
     `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
     `slip`: the destination as it was typed, which may be a path that was meant.
-    `tell` hears the plan before anything is done, `by_directory` with what each top directory takes. `now` is the
-    clock, Unix seconds.
+    `tell` hears the plan before anything is done, `by_directory` with what each top directory takes; `agree` once more
+    before anything is thawed or written: it may raise AzbackupError. `thaws` hears what is on its way whenever that
+    changes, and how many packs are being asked for. `now` is the clock, Unix seconds.
     """
 
     snapshots: Chosen
@@ -53,6 +54,8 @@ class RestoreRequest:
     force: bool = False
     by_directory: bool = False
     tell: Callable[[Estimate], None] | None = None
+    agree: Callable[[Estimate], None] | None = None
+    thaws: Callable[[Pending | None, int], None] | None = None
     slip: Slip | None = None
     wait: Callable[[Pending | None, Thawing], None] | None = None
 
@@ -88,16 +91,27 @@ class RestoreResult:
 class Recorder:
     """Counts for the result what becomes of each path, and tells the progress. Called from the run's own thread."""
 
-    def __init__(self, progress: Progress, policy: str = "") -> None:
-        """`policy` is what happens to what is in the way: with `never` each path that was kept is a problem."""
+    def __init__(
+        self, progress: Progress, policy: str = "", thaws: Callable[[Pending | None, int], None] | None = None
+    ) -> None:
+        """`policy` is what happens to what is in the way: with `never` each path that was kept is a problem.
+
+        `thaws` hears what is on its way, and how many packs are being asked for.
+        """
         self.progress = progress
         self.result = RestoreResult()
         self.damages = 0
         self._names_kept = policy == "never"
+        self._thaws = thaws
 
     def note(self, message: str) -> None:
         """Tells the user something that changes nothing."""
         self.progress.note(message)
+
+    def thaws(self, pending: Pending | None, asking: int = 0) -> None:
+        """This is on its way now, and so many more packs are being asked for."""
+        if self._thaws is not None:
+            self._thaws(pending, asking)
 
     def already(self, entry: Entry) -> None:
         """The file was there, and right."""

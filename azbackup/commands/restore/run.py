@@ -44,7 +44,7 @@ class Restore:
         self._keys = partition.keys
         self._catalog = catalog
         self._thaw = thaw
-        self._recorder = Recorder(progress, request.policy)
+        self._recorder = Recorder(progress, request.policy, request.thaws)
         catalog.records.report = self._recorder.damaged  # of what is damaged nothing is known: see `_remove`
 
     def run(self) -> RestoreResult:
@@ -109,6 +109,7 @@ class Restore:
         if self._request.destination is not None:
             plan.estimate = replace(plan.estimate, room=find_room(plan, self._request.destination, existing))
         self._recorder.result.estimate = plan.estimate
+        self._recorder.thaws(self._thaw.states.pending(plan.packs))
         if self._request.tell is not None:
             self._request.tell(plan.estimate)
         if self._request.dry_run:

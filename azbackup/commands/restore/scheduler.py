@@ -33,6 +33,9 @@ class Listener(Protocol):
     def note(self, message: str) -> None:
         """Tells the user something that changes nothing."""
 
+    def thaws(self, pending: Pending | None, asking: int = 0) -> None:
+        """This is on its way now, and so many more packs are being asked for."""
+
 
 class Fetches(Protocol):
     """What restores files whose packs can all be read: see fetcher and stream."""
@@ -86,7 +89,7 @@ class Scheduler:
         refused: Unavailable | None = None
         while todo:
             try:
-                self._ask(self._needed(todo))
+                self._ask(self._needed(todo), listener)
             except Unavailable as error:
                 if wait is None or not error.passing:
                     refused = error
@@ -112,7 +115,7 @@ class Scheduler:
             self._look_again(listener, packs_too=bool(put_off), stays=wait is not None)
         return Waiting(todo, self._pending, self._later_packs, refused) if todo else Waiting()
 
-    def _ask(self, needed: list[PackLayout]) -> None:
+    def _ask(self, needed: list[PackLayout], listener: Listener) -> None:
         """Asks for what is archived, after leaving the mark that keeps others from removing the copies."""
         states, options, now = self._thaw.states, self._options, self._now()
         asks, later = self._thaw.asks(needed, options, now)
@@ -121,8 +124,11 @@ class Scheduler:
         if copies and now - self._marked_at > _MARK_AGAIN_SECONDS:
             self._thaw.claim()
             self._marked_at = now
+        if asks:
+            listener.thaws(self._pending, len(asks))
         self._thaw.ask(asks, in_place=options.in_place)
         self._pending = states.pending(needed)
+        listener.thaws(self._pending)
 
     def _look_again(self, listener: Listener, *, packs_too: bool, stays: bool) -> None:
         try:

@@ -45,7 +45,7 @@ class StreamRestore:
         self._keys = partition.keys
         self._catalog = catalog
         self._thaw = thaw
-        self._recorder = Recorder(progress)
+        self._recorder = Recorder(progress, thaws=request.thaws)
         catalog.records.report = self._recorder.damaged
 
     def run(self, writer: Writer) -> RestoreResult:
@@ -56,6 +56,7 @@ class StreamRestore:
         standing = Standing(request, target, None, _nothing_stands)
         plan = Planner(request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
         result.estimate = plan.estimate
+        self._recorder.thaws(self._thaw.states.pending(plan.packs))
         if request.tell is not None:
             request.tell(plan.estimate)
         if not request.plan_only:

@@ -178,6 +178,11 @@ class PackStates:
         size = sum(pack.record.size for pack, _ in thaws)
         return Pending(len(thaws), size, min(filter(None, since), default=0.0), max(until, default=0.0))
 
+    def coming(self) -> int:
+        """How many packs of the partition are on their way, whoever asked for them, as the last listings show."""
+        copies = {name for name, copy in self.staged.items() if is_coming(copy)}
+        return len(copies | {name for name, info in self.listed.items() if info.pending})
+
     def priority(self, pack: PackLayout) -> str:
         """The priority that a pack was asked for with, '' when it was not."""
         name = self.name_of(pack)

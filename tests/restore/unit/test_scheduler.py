@@ -67,6 +67,9 @@ class Run:
         """Noted."""
         self.notes.append(message)
 
+    def thaws(self, *_: object) -> None:
+        """Not of interest here."""
+
     def failed(self, entry: Entry, why: str) -> None:
         """Not expected here."""
         raise AssertionError((entry, why))
