@@ -91,8 +91,10 @@ class Interrupts:
         words.join(_WORDS_SECONDS)
         os._exit(Status.INTERRUPTED)
 
-    def _raise(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed and not self._is_over:
+    def _raise(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_over and number != _WAKE:  # it came while this thread let signals through
+            self._leave()
+        elif self._armed and not self._is_over:
             self._armed = False
             raise KeyboardInterrupt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from azbackup.cli.output.terminal import LineProgress
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from azbackup.cli.telling.teller import Teller
 
 # What a script may be asked for instead of its main work.
-_MODES = ("partitions", "snapshots", "list", "find", "discard_thawed")
+_MODES = ("partitions", "snapshots", "list", "find", "diff", "verify", "repair", "report", "discard_thawed")
 
 
 class Told:
@@ -35,7 +36,8 @@ class Told:
         }
         metrics = getattr(args, "metrics", None)
         dry = getattr(args, "dry_run", False) or getattr(args, "plan", False)
-        if dry or not (any(hooks.values()) or args.ping or metrics):
+        supervised = os.environ.get("NOTIFY_SOCKET")
+        if dry or not (any(hooks.values()) or args.ping or metrics or supervised):
             return
         from azbackup.cli.telling.teller import Listeners, Teller
 

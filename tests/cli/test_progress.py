@@ -270,6 +270,6 @@ def test_quiet_runs_load_nothing_of_it(vault: Vault, tree: Path, run_script: Scr
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import")}
         assert "azbackup.cli.output.terminal" in loaded
         assert not {name for name in loaded if name.split(".")[0] == "rich"}
-        shows = ("figures", "phrases", "clock", "screen", "drawing", "reports", "stops")
+        shows = ("figures", "phrases", "clock", "screen", "drawing", "reports", "stops", "notify")
         assert not loaded & {f"azbackup.cli.output.{name}" for name in (*shows, "heard")}
         assert not {name for name in loaded if name.startswith("azbackup.cli.telling")}

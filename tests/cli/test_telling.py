@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -263,3 +264,32 @@ def test_other_scripts_tell_too(cli: Cli, tmp_path: Path) -> None:
     changed = ("change_password.py", "--new-password", "another")
     cli(*changed, *hooks(tmp_path))
     assert variables(tmp_path, "success")["AZBACKUP_SCRIPT"] == "change_password.py"
+
+
+def test_systemd_is_told(cli: Cli, tmp_path: Path) -> None:
+    """READY at once, then what the run does, a sign of life while something moves, and how it ended."""
+    source = make(tmp_path / "source", "a")
+    (source / "large").write_bytes(os.urandom(4 << 20))
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address)
+        receiver.settimeout(60)
+        supervised = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}
+        process = cli.start("backup.py", "--limit-upload", "2048", source, env=supervised)
+        told = [receiver.recv(4096).decode()]
+        while "EXTEND_TIMEOUT_USEC" not in told[-1]:
+            told.append(receiver.recv(4096).decode())
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert told[0] == "READY=1"
+    assert any(text.startswith(("STATUS=backing up", "STATUS=sending the last packs")) for text in told)
+    assert "WATCHDOG=1" in told
+    assert f"STATUS=snapshot 1 of {source}" in told[-1]
+    assert len(stderr.splitlines()) == 1, "progress is for systemd alone"
+
+
+def test_systemd_is_not_there(cli: Cli, tmp_path: Path) -> None:
+    """A socket that is gone costs nothing."""
+    source = make(tmp_path / "source", "a")
+    result = cli("backup.py", source, env={"NOTIFY_SOCKET": str(tmp_path / "gone"), "WATCHDOG_USEC": "odd"})
+    assert len(result.stderr.splitlines()) == 1

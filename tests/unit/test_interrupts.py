@@ -82,3 +82,11 @@ def test_an_interrupt_is_held_until_what_was_begun_is_known() -> None:
     begun = "with held(): signal.raise_signal(_WAKE); print('begun')"
     assert ended(begun, "print('never')") == (130, "begun\ntold\n", "")
     assert ended("with held(): pass", "os.kill(os.getpid(), signal.SIGTERM); signal.pause()") == (130, "told\n", "")
+
+
+def test_a_signal_while_others_are_told() -> None:
+    """It ends the process with the run's own status, also where it comes while a command is started."""
+    over = "interrupts.over(lambda: os.write(1, b'left\\n') and os._exit(3))"
+    kill = "os.kill(os.getpid(), signal.SIGTERM)"
+    assert ended(over, kill, "signal.pause()") == (3, "left\n", "")
+    assert ended(over, f"with held(), as_usual(): {kill}", "signal.pause()") == (3, "left\n", "")

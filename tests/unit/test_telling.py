@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
+from azbackup.cli.output.figures import Figures, Speeds
 from azbackup.cli.output.heard import Heard
+from azbackup.cli.output.notify import Notifying
 from azbackup.cli.telling.hook import Hook
 from azbackup.cli.telling.metrics import metrics_text
 from azbackup.cli.telling.outcome import Kind, Outcome, kind_of
 from azbackup.cli.telling.ping import Ping, body_of, signal_of
 from azbackup.errors import Status
+from azbackup.packs.thaw.states import Thawing
+from azbackup.progress import Traffic
 from tests.conftest import until
 
 
@@ -102,3 +108,30 @@ def test_metrics_of_odd_names() -> None:
     text = metrics_text(odd, metrics_text(odd, ""))
     [line] = [line for line in text.splitlines() if line.startswith("azbackup_snapshot_number")]
     assert r'source="/a \"b\" }\n\\ \\udcff"} 1' in line
+
+
+def test_the_watchdog_is_fed_by_what_moves(tmp_path: Path) -> None:
+    """A run in which nothing moves is not fed; one that waits for thaws, or for an answer, is."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.setblocking(False)
+        traffic = Traffic(lambda: 0.0)
+        figures, speeds = Figures(traffic), Speeds(traffic)
+        view = Notifying({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}, None)
+
+        def is_fed(now: float) -> bool:
+            view.show(figures, speeds, now)
+            told = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    told.append(receiver.recv(4096))
+            return b"WATCHDOG=1" in told
+
+        assert is_fed(10.0), "it has begun"
+        assert not is_fed(20.0)
+        figures.count("read", 1)
+        assert not is_fed(10.5), "half the time has not passed"
+        assert is_fed(30.0)
+        assert not is_fed(40.0)
+        figures.thawing = Thawing(0, 1, 0, 1, 0.0, 0.0)
+        assert is_fed(50.0)

@@ -40,10 +40,12 @@ class View(Protocol):
 class Clock:
     """The thread."""
 
-    def __init__(self, figures: Figures, speeds: Speeds, view: View) -> None:
+    def __init__(self, figures: Figures, speeds: Speeds, view: View, *, counts: bool) -> None:
+        """`counts`: somebody looks, for whom it is worth to count what is ahead."""
         self.figures = figures
         self.speeds = speeds
         self.view = view
+        self._counts = counts
         self._count: Callable[[Forecast], None] | None = None
         self._count_at = math.inf
         self._begun = threading.Event()
@@ -66,8 +68,9 @@ class Clock:
 
     def count_ahead(self, count: Callable[[Forecast], None]) -> None:
         """Has what is ahead counted, unless the run is over before that would help."""
-        self._count = count
-        self._count_at = time.monotonic() + _SHORT_SECONDS
+        if self._counts:
+            self._count = count
+            self._count_at = time.monotonic() + _SHORT_SECONDS
 
     def end(self) -> None:
         """Nothing is shown any more."""

@@ -17,25 +17,31 @@ def watch(show: LineProgress, args: argparse.Namespace, environ: Mapping[str, st
     how = args.progress
     if how == "auto":
         how = _usual(args, environ)
-    if how == "none":
+    supervised = bool(environ.get("NOTIFY_SOCKET"))
+    if how == "none" and not supervised:
         return
     from azbackup.cli.output.clock import Clock, View
     from azbackup.cli.output.figures import Figures, Speeds
     from azbackup.progress import Traffic
 
-    view: View
+    view: View | None = None
     if how == "drawn":
         from azbackup.cli.output.screen import Screen
         from azbackup.cli.output.stops import hide_before_stopping
 
         view = Screen(sys.stderr)
         hide_before_stopping(view.hide)
-    else:
+    elif how != "none":
         from azbackup.cli.output import reports
 
         view = reports.events(show.event, sys.stderr) if how == "json" else reports.lines(show.program, sys.stderr)
+    if view is None or supervised:
+        from azbackup.cli.output.notify import Notifying, notify
+
+        view = Notifying(environ, view)
+        notify(environ, "READY=1")
     traffic = Traffic(time.monotonic)
-    show.clock = Clock(Figures(traffic), Speeds(traffic), view)
+    show.clock = Clock(Figures(traffic), Speeds(traffic), view, counts=how != "none")
 
 
 def _usual(args: argparse.Namespace, environ: Mapping[str, str]) -> str:

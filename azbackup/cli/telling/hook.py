@@ -9,7 +9,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 
-from azbackup.cli.interrupts import as_usual
+from azbackup.cli.interrupts import as_usual, held
 from azbackup.cli.output.text import time_text
 from azbackup.cli.telling.outcome import Outcome
 
@@ -29,7 +29,7 @@ class Hook:
         """
         facts = json.dumps(outcome.values()).encode() + b"\n"
         try:
-            with as_usual():  # the user's own command line, as the user's own shell would run it
+            with held(), as_usual():  # the user's own command line, as the user's own shell would run it
                 self._process = subprocess.Popen(  # noqa: S602
                     self._command,
                     shell=True,

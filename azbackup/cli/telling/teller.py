@@ -66,6 +66,11 @@ class Teller:
         )
         most = _HURRIED_SECONDS if status == Status.INTERRUPTED else _SECONDS
         until = time.monotonic() + most
+        if os.environ.get("NOTIFY_SOCKET"):
+            from azbackup.cli.output.notify import notify, status_line  # under systemd only
+
+            signs = ("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={int(2 * most * 1e6)}")
+            notify(os.environ, status_line(outcome.message), *signs)
         said = [write_metrics(self._metrics, outcome)] if self._metrics else []
         if self._ping is not None:
             self._ping.send_end(outcome)
