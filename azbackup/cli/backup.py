@@ -23,6 +23,9 @@ from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Packed, Prices, backup_cost
 
+_MEETING_SECONDS = 0.1
+_DOUBLINGS = 6
+
 
 def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool) -> Status:
     """backup.py, once the vault is open; `fresh` where this run made the key."""
@@ -35,7 +38,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     args = session.args
     more = (os.fsencode(cache), rules, asked.stream, args.allow_empty, tuple(dict.fromkeys(args.tag)), args.note or "")
     job = Job(source, host_name(args), fresh, args.reread, *more)
-    clock = Clock(time.time_ns, _stamp)
+    clock = Clock(time.time_ns, _stamp, _pause)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
     run = new_run(partition, clock, session.args.tier, _journal(vault, source))
@@ -53,6 +56,11 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
 
 def _stamp() -> str:
     return stamp(time.time(), os.urandom(8))
+
+
+def _pause(times: int) -> None:
+    """Lets runs that met part: some 400 ms, twice as long each time, up to some seconds."""
+    time.sleep(_MEETING_SECONDS * 2 ** min(times, _DOUBLINGS) * (1 + os.urandom(1)[0] / 128))
 
 
 def _journal(vault: Vault, source: bytes) -> Journal | None:

@@ -16,10 +16,14 @@ from azbackup.storage.local.journal import Journal
 
 @dataclass(frozen=True)
 class Clock:
-    """Where time and names come from: Unix nanoseconds, and fresh ids of packs and runs."""
+    """Where time and names come from: Unix nanoseconds, and fresh ids of packs and runs.
+
+    `pause` lets a moment pass, a longer one the more often it was needed already.
+    """
 
     now_ns: Callable[[], int]
     new_stamp: Callable[[], str]
+    pause: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True)

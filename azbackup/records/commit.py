@@ -8,7 +8,7 @@ that finds its number taken first completes the other run's commit from the stor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -19,6 +19,8 @@ from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.payloads import decode_snapshot, encode_snapshot
 from azbackup.records.copies import USELESS_COPIES
 from azbackup.records.record_store import RecordStore
+
+_TRIES = 4  # numbers that are found taken before a listing says which there are
 
 
 class RunCopies:
@@ -40,12 +42,18 @@ class RunCopies:
 
 
 def commit(
-    records: RecordStore, before: list[SealedRecord], copies: RunCopies, snapshot: Snapshot, after: int
+    records: RecordStore,
+    before: list[SealedRecord],
+    copies: RunCopies,
+    snapshot: Snapshot,
+    after: int,
+    pause: Callable[[int], None] = lambda _: None,
 ) -> Snapshot:
     """Writes the last records of a run, `before`, and its snapshot; returns the snapshot as it was stored.
 
     It gets the first free number past `after`: creating the copy under that number is what reserves it. Then all rows,
-    in as few transactions as hold them.
+    in as few transactions as hold them. `pause` is called with how often a number was found taken: whoever took it has
+    its rows soon, and runs that commit at the same moment should not do so again.
     """
     copies.put(before)
     finished = msgspec.structs.replace(snapshot, copies=copies.count, number=after + 1)
@@ -57,25 +65,31 @@ def commit(
             break
         except Exists:
             taken += 1
-            following = _finish_commits(records, finished.number, alone=taken == 1)
+            pause(taken)
+            committed = records.snapshot_numbers(finished.number)
+            if finished.number not in committed:
+                pause(taken + 1)
+                committed = records.snapshot_numbers(finished.number)
+            following = _finish_commits(records, finished.number, committed, sure=taken > _TRIES)
             finished = msgspec.structs.replace(finished, number=following)
     _insert(records, before, row)
     return finished
 
 
-def _finish_commits(records: RecordStore, first: int, *, alone: bool) -> int:
-    """Finishes the commit of a number that is taken, and unless it is `alone` of all that are taken behind it.
+def _finish_commits(records: RecordStore, first: int, committed: set[int], *, sure: bool) -> int:
+    """Finishes the commits of a number that is taken, and of those behind it, that have no row yet; the next free one.
 
-    Returns the next number that is free. One listing says which are taken; of those that cannot be used no more than
+    The `committed` have one; if `sure` a listing says which have a copy. Of those that cannot be used no more than
     USELESS_COPIES are looked at: whoever can create blobs makes as many as they like.
     """
-    numbers = {first} if alone else {first} | records.copies.snapshot_numbers()
+    numbers = committed | {first} | (records.copies.snapshot_numbers() if sure else set())
     number, useless, passed = first, 0, 0
     while number in numbers:
-        if useless < USELESS_COPIES:
-            useless += not finish_commit(records, number)
-        else:
-            passed += 1
+        if number not in committed:
+            if useless < USELESS_COPIES:
+                useless += not finish_commit(records, number)
+            else:
+                passed += 1
         number += 1
     if passed:
         records.report(f"{passed:,} more snapshots before {number} have a copy, and were passed over")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
 from azbackup.format import compression
-from azbackup.format.labels import RECORD_BYTES, SNAPSHOT_PREFIX
+from azbackup.format.labels import RECORD_BYTES, SNAPSHOT_PREFIX, is_snapshot, number_of, snapshot_name
 from azbackup.format.model import SealedRecord
 from azbackup.records.copies import USELESS_COPIES, Copies
 from azbackup.storage.protocols import BlobStore, RowStore
@@ -58,6 +58,12 @@ class RecordStore:
     def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
         return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
+
+    def snapshot_numbers(self, first: int) -> set[int]:
+        """The numbers from `first` on that a snapshot's row has, genuine or not; nothing but names is read."""
+        assert self._table is not None, "a lost table is rebuilt before anything is written"
+        names = self._table.versions(snapshot_name(first), SNAPSHOT_PREFIX[:-1] + ".")
+        return {number_of(name, SNAPSHOT_PREFIX) for name, _ in names if is_snapshot(name)}
 
     def open(self, row: SealedRecord) -> bytes:
         """A row's payload; its copy's where the row does not open. Raises Damaged if neither does."""

@@ -216,7 +216,9 @@ class Backup:
             tags=list(self._job.tags),
             note=self._job.note,
         )
-        finished = commit(self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after)
+        finished = commit(
+            self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after, self._run.clock.pause
+        )
         self._store.committed()
         return finished
 
