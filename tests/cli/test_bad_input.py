@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shlex
 import socket
 import stat
@@ -21,7 +20,7 @@ from tests.cli.conftest import Cli, check_error, check_secrets, hook
 from tests.cli.stored import fingerprint
 from tests.cli.test_incremental import small_files
 from tests.cli.trees import describe, differences, make_socket
-from tests.conftest import PASSWORD, REPOSITORY, ScriptResult
+from tests.conftest import PASSWORD, ScriptResult
 
 SCRIPTS = ["backup.py", "restore.py", "change_password.py"]
 OTHER_KEY = base64.b64encode(bytes(range(64))).decode()
@@ -387,16 +386,6 @@ def test_help(cli: Cli, script: str) -> None:
     assert f"{script} --help-all" in result.stdout
     for status in ("0", "1", "2", "3", "10", "11", "12", "13", "14", "75", "130"):
         assert f" {status} " in result.stdout
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_all_options_are_in_the_readme(cli: Cli, script: str) -> None:
-    """Each that --help-all names has its row, or its word, in README.md; of a secret's three ways the first."""
-    options = set(re.findall(r"(?<![\w-])--[a-z-]+[a-z]", cli(script, "--help-all", env={"COLUMNS": "200"}).stdout))
-    options -= {each for each in options if each.removesuffix("-file").removesuffix("-command") in options - {each}}
-    readme = (REPOSITORY / "README.md").read_text()
-    assert len(options) > 20
-    assert [each for each in sorted(options) if not re.search(rf"{each}(?![\w-])", readme)] == []
 
 
 def test_secrets_of_a_command_line_are_not_repeated(cli: Cli, tree: Path, closed_port: int) -> None:

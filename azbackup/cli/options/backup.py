@@ -7,10 +7,10 @@ from azbackup.cli.options.exclude import add_exclusions
 from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import add_words
 
-_EVERY_DAY = (
-    *("--account", "--accesskey", "--partition", "--password", "--exclude", "--tier", "--dry-run", "--quiet"),
-    "--profile",
-)
+_EVERY_DAY = {
+    "every day": ("--account", "--accesskey", "--partition", "--password"),
+    "what, and how": ("--exclude", "--tier", "--dry-run", "--quiet", "--profile"),
+}
 
 _EXAMPLES = """examples:
   python backup.py --account mystorage --accesskey KEY --password SECRET \\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from azbackup.cli.options.common import Parser, add_password, script_parser
 
-_EVERY_DAY = ("--account", "--accesskey", "--partition", "--old-password", "--new-password", "--profile")
+_EVERY_DAY = {"every day": ("--account", "--accesskey", "--partition", "--old-password", "--new-password", "--profile")}
 
 _EXAMPLES = """examples:
   python change_password.py --account mystorage --accesskey KEY \\

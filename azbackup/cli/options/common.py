@@ -7,7 +7,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from azbackup.cli.options.help import STATUSES, LongHelp, short_help
@@ -66,7 +67,7 @@ class Parser(argparse.ArgumentParser):
     """Takes options between and after the positional arguments too (DESTINATION --wait PATH); errors as everywhere."""
 
     refuses: Callable[[Mistake], Exception] | None = None
-    everyday: Sequence[str] = ()
+    everyday: Mapping[str, Sequence[str]] = MappingProxyType({})
     places = ""  # the arguments that are no options, as usage shows them
 
     def format_help(self) -> str:
@@ -123,7 +124,13 @@ def script_parser(program: str, description: str, examples: str) -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--help-all", action=LongHelp, nargs=0, help="show every option, and end")
-    parser.add_argument("--version", action="version", version=f"azbackup {VERSION}")
+    parser.add_argument("--version", action="version", version=f"azbackup {VERSION}", help="show the version, and end")
+    parser.add_argument(
+        "--print-completion",
+        metavar="SHELL",
+        choices=("bash", "zsh"),
+        help="print what bash or zsh reads to complete the options of all three scripts, and end (docs/operations.md)",
+    )
     _add_where(parser)
     _add_profiles(parser)
     _add_network(parser)

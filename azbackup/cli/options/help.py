@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _COLUMNS = 80
@@ -29,15 +29,17 @@ class LongHelp(argparse.Action):
         parser.exit()
 
 
-def short_help(parser: argparse.ArgumentParser, everyday: Sequence[str], places: str) -> str:
-    """The help of one screen: `everyday` are the options that it has, in their order, `places` what follows."""
+def short_help(parser: argparse.ArgumentParser, everyday: Mapping[str, Sequence[str]], places: str) -> str:
+    """The help of one screen: `everyday` are the options that it has, by heading, `places` what follows them."""
     formatter = argparse.RawDescriptionHelpFormatter(parser.prog, max_help_position=_FLAG_COLUMNS, width=_COLUMNS)
     actions = parser._option_string_actions  # noqa: SLF001
     arguments = [each for each in parser._actions if not each.option_strings]  # noqa: SLF001
     formatter.add_text(parser.description)
-    formatter.start_section("every day")
-    formatter.add_arguments([*arguments, *(actions[flag] for flag in everyday)])
-    formatter.end_section()
+    for heading, flags in everyday.items():
+        formatter.start_section(heading)
+        formatter.add_arguments([*arguments, *(actions[flag] for flag in flags)])
+        formatter.end_section()
+        arguments = []
     formatter.add_text(parser.epilog)
     head = f"usage: {parser.prog} [option ...] {places}".rstrip()
     return f"{head}\n\n{formatter.format_help()}\nAll options: {parser.prog} --help-all\n"

@@ -23,10 +23,11 @@ from azbackup.cli.options.words import moment, tag
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
 
-_EVERY_DAY = (
-    *("--account", "--accesskey", "--partition", "--password", "--partitions", "--snapshots", "--list", "--find"),
-    *("--snapshot", "--plan", "--dry-run", "--wait", "--profile"),
-)
+_EVERY_DAY = {
+    "every day": ("--account", "--accesskey", "--partition", "--password"),
+    "look, and thaw nothing": ("--partitions", "--snapshots", "--list", "--find", "--plan", "--dry-run"),
+    "what, and how": ("--snapshot", "--wait", "--profile"),
+}
 
 _EXAMPLES = """examples:
   python restore.py --account mystorage --accesskey KEY --password SECRET \\
@@ -34,8 +35,6 @@ _EXAMPLES = """examples:
   python restore.py ... --plan               # how long, and how much?
   python restore.py ... --wait DIR           # stay until all has thawed
   python restore.py ... DIR letters/2024     # a part
-  python restore.py ... --snapshots          # which are there?
-  python restore.py ... --list letters       # what is in the latest one?
   python restore.py ... --find 'thesis*'     # which snapshots have it?
 
 """
@@ -92,9 +91,7 @@ def restore_parser() -> Parser:
     parser.everyday, parser.places = _EVERY_DAY, "[DESTINATION [PATH ...]]"
     add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
     parser.add_argument("destination", nargs="?", help="the directory to restore into")
-    parser.add_argument(
-        "paths", nargs="*", metavar="path", help="restore only these paths, relative to the source or absolute"
-    )
+    parser.add_argument("paths", nargs="*", metavar="path", help="only these paths, relative to the source or absolute")
     _looking(parser)
     parser.add_argument(
         "--max-age",
@@ -198,7 +195,7 @@ def _planning(parser: argparse.ArgumentParser) -> None:
     plan.add_argument(
         "--plan",
         action="store_true",
-        help="restore nothing: show the packs, bytes, hours, requests and money that it takes",
+        help="restore nothing: show the hours and the money that it takes",
     )
     plan.add_argument(
         "--by-directory", action="store_true", help="with --plan: what each top directory takes, if restored alone"
@@ -206,7 +203,7 @@ def _planning(parser: argparse.ArgumentParser) -> None:
     plan.add_argument(
         "--dry-run",
         action="store_true",
-        help="restore nothing: list the files that would be restored, and show the plan",
+        help="restore nothing: list the files, and show the plan",
     )
     plan.add_argument(
         "--max-cost",
@@ -246,9 +243,7 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
         help="copy (default) leaves the archived packs as they are; in-place is for credentials that cannot copy, and "
         "pays the early-deletion fee",
     )
-    thaw.add_argument(
-        "--wait", action="store_true", help="stay and go on while packs thaw, instead of ending with status 75"
-    )
+    thaw.add_argument("--wait", action="store_true", help="stay until everything has thawed, instead of ending with 75")
     thaw.add_argument(
         "--poll-interval",
         metavar="SECONDS",
