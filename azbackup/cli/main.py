@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from azbackup.cli.command_line import arguments
 from azbackup.cli.interrupts import Interrupts
+from azbackup.cli.options.backup import is_repair
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks, second_snapshot
@@ -156,6 +157,10 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
+    if is_repair(args):
+        from azbackup.cli.repair import repair_command
+
+        return repair_command(args, show)
     stream = stream_of(args)
     asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream)
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]

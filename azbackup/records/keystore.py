@@ -170,6 +170,19 @@ class Keystore:
             self._copies.put(opened.record)
         return True
 
+    def mend(self, opened: Opened) -> bool:
+        """The record that opened is in its row and in a copy again; whether something was written.
+
+        A row that says something else is replaced as it was read: it opens nothing.
+        """
+        row = self._row()
+        values = to_values(opened.record)
+        if row is None:
+            self._rows.insert_plain(KEY_NAME, values)
+        elif row.values != values:
+            self._rows.replace_plain(KEY_NAME, values, row.etag)
+        return self.ensure_copy(opened) or row is None or row.values != values
+
     def insert_row(self, opened: Opened) -> None:
         """Puts the row back where only copies were left."""
         self._rows.insert_plain(KEY_NAME, to_values(opened.record))

@@ -150,6 +150,20 @@ class RecordStore:
         """The same of a payload that was compressed already."""
         return SealedRecord(name, seal_record(self._keys, self._partition, name, frame))
 
+    def mend(self, row: SealedRecord) -> None:
+        """Puts a record that opens where a row of its name is missing, or does not open; one that opens stays.
+
+        Raises Changed where somebody else does so at the same time, Unavailable where the credentials may not.
+        """
+        assert self._table is not None, "a lost table is rebuilt before anything is mended"
+        for there in self._table.range(row.name, row.name + "!"):
+            try:
+                self.open_sealed(there)
+            except Damaged:
+                self._table.replace(there, row.sealed)
+            return
+        self._table.insert([row])
+
     def insert(self, rows: Sequence[SealedRecord]) -> None:
         """Inserts the rows, whose copies are there. Raises Exists if one of the names is taken by other bytes."""
         assert self._table is not None, "a lost table is rebuilt before anything is written"

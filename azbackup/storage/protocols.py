@@ -90,6 +90,12 @@ class RowStore(Protocol):
         Gives the versions, by name, of those that it created.
         """
 
+    def replace(self, old: SealedRecord, sealed: bytes) -> None:
+        """Puts other bytes in the place of a row that still has the old one's version.
+
+        Raises Changed if it has another one by now. For a repair alone: the old bytes are of no use to anybody.
+        """
+
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """(name, version) of the rows with first <= name < last, in the order of their names; no contents travel."""
 

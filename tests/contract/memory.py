@@ -206,6 +206,15 @@ class MemoryRows:
             self.table.rows.update({(self.partition, row.name): row.sealed for row in new})
             return {row.name: md5_of(row.sealed).hex() for row in new}
 
+    def replace(self, old: SealedRecord, sealed: bytes) -> None:
+        """Replaces a row of the old one's version."""
+        with self.table.lock:
+            there = self.get(old.name)
+            if md5_of(there).hex() == old.version:
+                self.table.rows[self.partition, old.name] = sealed
+            elif there != sealed:
+                raise Changed(f"row {old.name} was changed meanwhile", code="UpdateConditionNotSatisfied")
+
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """(name, version) of the rows with first <= name < last; another one whenever a row has other bytes."""
         return ((row.name, row.version) for row in self.range(first, last))

@@ -240,3 +240,26 @@ def test_the_key_is_no_record(stores: Stores) -> None:
     rows.insert([SealedRecord("files-a", b"x")])
     for prefix in ("files-", "pack-", "snapshot-"):
         assert "key" not in names(rows, prefix, prefix[:-1] + ".")
+
+
+def test_a_row_is_replaced_as_it_was_read(stores: Stores) -> None:
+    """Other bytes, also fewer of them, take its place; a second answer to the same request is a success."""
+    rows = stores.rows("user1")
+    rows.insert([SealedRecord("files-a", b"x" * (PROPERTY_BYTES + 1))])
+    [old] = rows.range("files-", "files.")
+    for _ in range(2):
+        rows.replace(old, b"right")
+    assert rows.get("files-a") == b"right"
+    [new] = rows.range("files-", "files.")
+    assert new.version not in ("", old.version)
+
+
+def test_a_row_that_changed_meanwhile_is_not_replaced(stores: Stores) -> None:
+    """Whoever read an older one gets Changed, and the row stays."""
+    rows = stores.rows("user1")
+    rows.insert([SealedRecord("files-a", b"one")])
+    [old] = rows.range("files-", "files.")
+    rows.replace(old, b"two")
+    with pytest.raises(Changed):
+        rows.replace(old, b"three")
+    assert rows.get("files-a") == b"two"

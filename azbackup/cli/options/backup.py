@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+
 from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
 from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import add_words
+from azbackup.errors import UsageError
 
 _EVERY_DAY = {
     "every day": ("--account", "--accesskey", "--partition", "--password"),
@@ -65,6 +68,7 @@ def backup_parser() -> Parser:
     parser.add_argument(
         "--dry-run", action="store_true", help="store nothing: name what would be stored, what left out, and the price"
     )
+    _add_repair(parser)
     program = parser.add_argument_group("from a program instead of a directory")
     program.add_argument(
         "--stdin-name", metavar="NAME", help="back up stdin, as the file NAME of the source /stdin/NAME"
@@ -78,3 +82,27 @@ def backup_parser() -> Parser:
         "directories", metavar="directory", nargs="*", help="a directory to back up; each is a source of its own"
     )
     return parser
+
+
+def _add_repair(parser: Parser) -> None:
+    mend = parser.add_argument_group("what is damaged")
+    mend.add_argument(
+        "--repair",
+        action="store_true",
+        help="verify, say what will be done, and mend it: rows and copies from each other, and what the directories "
+        "still have of what is lost; --dry-run only says it",
+    )
+    mend.add_argument(
+        "--settle",
+        action="store_true",
+        help="with --repair: acknowledge what cannot be mended, so that no run ends with 13 for it any more",
+    )
+
+
+def is_repair(args: argparse.Namespace) -> bool:
+    """Whether a repair was asked for. Raises UsageError for what does not go with it, or not without it."""
+    if args.settle and not args.repair:
+        raise UsageError("--settle goes with --repair only", "backup.py --repair --settle; restore.py --verify looks")
+    if args.repair and (args.stdin_name is not None or args.stdin_command is not None):
+        raise UsageError("--repair and --stdin-name do not go together", "what a program prints cannot be read again")
+    return bool(args.repair)

@@ -108,8 +108,10 @@ def verification_text(found: Verification) -> str:
         f"{count_text(len(found.snapshots), 'snapshot')}, {count_text(found.packs, 'sound pack')} "
         f"({size_text(found.size)}), {found.chunks:,} chunks, {count_text(found.records, 'record')}"
     )
-    settled = f"; {known:,} settled before" if known else ""
-    return f"{what}: {count_text(damages, 'damage') if damages else 'all that they need is there'}{settled}"
+    settled = f", {known:,} that were settled" if known else ""
+    if damages:
+        return f"{what}: {count_text(damages, 'damage')}{settled.replace(', ', ', and ', 1)}"
+    return f"{what}: {'nothing is damaged but' + settled[1:] if known else 'all that they need is there'}"
 
 
 def result_text(result: Verified) -> str:

@@ -69,7 +69,7 @@ class Findings:
     """What was found so far."""
 
     def __init__(self, settled: Settled) -> None:
-        self._settled = settled
+        self.settled = settled
         self._texts: set[tuple[What, str]] = set()
         self.groups: dict[What, Group] = {}
 
@@ -80,7 +80,7 @@ class Findings:
         group = self.groups.setdefault(what, Group(what))
         group.count += 1
         group.size += size
-        group.known += what not in REPAIRED and self._settled.has(subject)
+        group.known += what not in REPAIRED and self.settled.has(subject)
         if len(group.first) < _KEPT:
             self._texts.add((what, text))
             group.first.append(Finding(subject, text, size))

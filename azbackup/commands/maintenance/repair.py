@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from azbackup.errors import Damaged, Exists
-from azbackup.format.labels import FILES_PREFIX, PACK_PREFIX, SNAPSHOT_PREFIX
+from azbackup.format.labels import FILES_PREFIX, PACK_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX, VERIFIED_PREFIX
 from azbackup.progress import Progress
 from azbackup.records.keystore import Keystore, Opened
 from azbackup.records.record_store import RecordStore
 
 # What a record points to has its row first; the key's row comes last, so that a killed rebuild is begun again.
-_ORDER = (PACK_PREFIX, FILES_PREFIX, SNAPSHOT_PREFIX)
+_ORDER = (PACK_PREFIX, FILES_PREFIX, VERIFIED_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX)
 
 
 def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, progress: Progress) -> int:

@@ -6,6 +6,7 @@ too. Only the layers of sources that are touched are read once more.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -26,17 +27,24 @@ class LostEntry(NamedTuple):
 
 
 class TouchedFile(NamedTuple):
-    """A file that cannot be restored whole, and the snapshots that have it so."""
+    """A file that cannot be restored whole, and the snapshots that have it so.
+
+    `subject` names its contents, whatever the path: what is acknowledged where they are lost for good.
+    """
 
     source: Source
     path: bytes
     size: int
     snapshots: list[int]
+    subject: str
 
     def __str__(self) -> str:
         """In words."""
         where = os.fsdecode(self.source.path.rstrip(b"/") + b"/" + self.path)
         return f"{where} on {self.source.host}, {spans_text(self.snapshots)}"
+
+
+_Says = dict[bytes, "LostEntry | None"]  # what a layer says of a path: None for nothing that is lost
 
 
 def spans_text(numbers: Iterable[int]) -> str:
@@ -60,9 +68,9 @@ def users_text(snapshots: list[Snapshot], run: str) -> str:
 
 def touched_files(catalog: Catalog, snapshots: list[Snapshot], lost: list[LostEntry]) -> list[TouchedFile]:
     """The files that are touched, by source and path."""
-    by_run: dict[str, dict[bytes, int]] = {}
+    by_run: dict[str, dict[bytes, LostEntry]] = {}
     for entry in lost:
-        by_run.setdefault(entry.run, {})[entry.path] = entry.size
+        by_run.setdefault(entry.run, {})[entry.path] = entry
     by_source: dict[Source, list[Snapshot]] = {}
     for snapshot in snapshots:
         by_source.setdefault(source_of(snapshot), []).append(snapshot)
@@ -75,32 +83,38 @@ def touched_files(catalog: Catalog, snapshots: list[Snapshot], lost: list[LostEn
 
 
 def _of_source(
-    catalog: Catalog, source: Source, snapshots: list[Snapshot], lost: dict[str, dict[bytes, int]]
+    catalog: Catalog, source: Source, snapshots: list[Snapshot], lost: dict[str, dict[bytes, LostEntry]]
 ) -> list[TouchedFile]:
     paths = {path for its in lost.values() for path in its}
-    says: dict[str, dict[bytes, int]] = {}  # by run: what its layer says of the paths, -1 for nothing that is lost
-    having: dict[bytes, list[int]] = {}
+    says: dict[str, _Says] = {}
+    having: dict[tuple[bytes, str], list[int]] = {}  # by path and subject
     sizes: dict[bytes, int] = {}
     for snapshot in snapshots:
         if not any(layer.run in lost for layer in snapshot.layers):
             continue
-        state: dict[bytes, int] = {}
+        state: _Says = {}
         for layer in _read(catalog, snapshot, paths, lost, says):
             state.update(layer)
-        for path, size in state.items():
-            if size >= 0:
-                having.setdefault(path, []).append(snapshot.number)
-                sizes[path] = size
-    return [TouchedFile(source, path, sizes[path], numbers) for path, numbers in sorted(having.items())]
+        for path, entry in state.items():
+            if entry is not None:
+                having.setdefault((path, _subject(entry)), []).append(snapshot.number)
+                sizes[path] = entry.size
+    return [
+        TouchedFile(source, path, sizes[path], numbers, subject) for (path, subject), numbers in sorted(having.items())
+    ]
+
+
+def _subject(entry: LostEntry) -> str:
+    return "contents-" + hashlib.blake2b(entry.chunks, digest_size=8).hexdigest()
 
 
 def _read(
     catalog: Catalog,
     snapshot: Snapshot,
     paths: set[bytes],
-    lost: dict[str, dict[bytes, int]],
-    says: dict[str, dict[bytes, int]],
-) -> list[dict[bytes, int]]:
+    lost: dict[str, dict[bytes, LostEntry]],
+    says: dict[str, _Says],
+) -> list[_Says]:
     """What the layers of a snapshot say of some paths; layers that were read before are not read again."""
     if any(layer.run not in says for layer in snapshot.layers):
         for layer, items in zip(snapshot.layers, catalog.layers(snapshot.layers), strict=True):
@@ -109,6 +123,6 @@ def _read(
             its = lost.get(layer.run, {})
             entries = (item for item in items if not isinstance(item, Hole) and item.path in paths)
             says[layer.run] = {
-                entry.path: its.get(entry.path, -1) if entry.kind == Kind.FILE else -1 for entry in entries
+                entry.path: its.get(entry.path) if entry.kind == Kind.FILE else None for entry in entries
             }
     return [says[layer.run] for layer in snapshot.layers]

@@ -202,7 +202,7 @@ class Verify:
         self._records.report = lambda _: None  # said before
         self._found.touched = touched_files(self._catalog, self._found.snapshots, lost)
         for file in self._found.touched:
-            self._findings.add(What.CHUNKS, "", str(file), file.size)
+            self._findings.add(What.CHUNKS, file.subject, str(file), file.size)
         if self._layers.more_lost:
             text = f"and {self._layers.more_lost:,} more files"
             self._findings.add(What.CHUNKS, "", text)

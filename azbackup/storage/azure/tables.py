@@ -85,18 +85,21 @@ class AzureRows:
     def replace_plain(self, name: str, values: dict[str, RowValue], etag: str) -> None:
         """Replaces the row under its ETag. Raises Changed unless the new values are there: an answer was lost."""
         try:
-            self._call(
-                f"row {name}",
-                lambda: self._client.update_entity(
-                    self._keyed(name, values),
-                    mode=UpdateMode.REPLACE,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                ),
-            )
+            self._replace(name, values, etag)
         except Changed:
             if self.get_plain(name).values != values:
                 raise
+
+    def _replace(self, name: str, values: dict[str, Any], etag: str) -> None:
+        self._call(
+            f"row {name}",
+            lambda: self._client.update_entity(
+                self._keyed(name, values),
+                mode=UpdateMode.REPLACE,
+                etag=etag,
+                match_condition=MatchConditions.IfNotModified,
+            ),
+        )
 
     # --- records
 
@@ -148,6 +151,14 @@ class AzureRows:
         if there != row.sealed:
             raise Exists(f"row {row.name} exists already")
         return True
+
+    def replace(self, old: SealedRecord, sealed: bytes) -> None:
+        """Replaces a row under its ETag. Raises Changed unless the new bytes are there: an answer was lost."""
+        try:
+            self._replace(old.name, dict(to_properties(sealed)), old.version)
+        except Changed:
+            if self.get(old.name) != sealed:
+                raise
 
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """(name, ETag) of the rows with first <= name < last; none where there is no table."""

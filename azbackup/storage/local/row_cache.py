@@ -231,6 +231,11 @@ class CachedRows:
         self._cache.put([SealedRecord(row.name, row.sealed, versions.get(row.name, "")) for row in rows])
         return versions
 
+    def replace(self, old: SealedRecord, sealed: bytes) -> None:
+        """Replaces the row in the table, and forgets the old one."""
+        self._cache.drop([old.name])
+        self._rows.replace(old, sealed)
+
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """Yields the names and versions that the table has."""
         return self._rows.versions(first, last)
