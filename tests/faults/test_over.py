@@ -479,6 +479,29 @@ def test_times_that_are_coarse(world: World, to: Path, monkeypatch: pytest.Monke
     assert [(to / name).lstat().st_ino for name in ("a", "b", "l")] == before
 
 
+@pytest.mark.parametrize("second", [TIME + 300_000_000, TIME // (2 * 10**9) * 2 * 10**9])
+def test_contents_tell_where_times_are_coarse(
+    world: World, to: Path, monkeypatch: pytest.MonkeyPatch, second: int
+) -> None:
+    """Versions of one size whose times are one there, also where the second has just that one: the second comes."""
+    put(world.source / "a", "FIRST", when=TIME + 100_000_000)
+    put(world.source / "same", "same", when=TIME)
+    world.backup()
+    put(world.source / "a", "SECON", when=second)
+    world.backup()
+    utime, step = os.utime, 2 * 10**9
+
+    def coarse(where: Any, ns: tuple[int, int], **named: Any) -> None:
+        utime(where, ns=tuple(each // step * step for each in ns), **named)
+
+    monkeypatch.setattr(os, "utime", coarse)
+    world.restore(to, 1)
+    before = inodes(to, "same")
+    over(world, to)
+    assert (to / "a").read_text() == "SECON"
+    assert inodes(to, "same") == before
+
+
 def test_times_that_are_not_taken(world: World, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no time can be set contents tell what is right: a sound file stays, another one is written."""
     put(world.source / "a", "good")

@@ -22,6 +22,8 @@ from azbackup.format.model import Entry, Kind
 from azbackup.records.patterns import IGNORE_FILE
 
 _COARSEST_NS = 2 * 10**9  # FAT keeps even seconds
+_SECOND_NS = 10**9
+_PROBE_NS = _SECOND_NS + 500_000_000  # a time that only fine clocks can hold
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Standing:
         # Nothing to look at, entry by entry, in an empty directory.
         self._existing = None if existing is None or existing.is_empty() else existing
         self._root = existing
+        self._coarse: dict[int, bool] = {}  # devices, and whether their times are whole seconds
         self.spared = 0  # paths that the snapshot does not have because a rule of its backup left them out
         self.replaced: set[bytes] = set()  # what is of another kind, and removed for what is restored
         self.differing: list[
@@ -144,19 +147,33 @@ class Standing:
         self.replaced.add(entry.path)
 
     def _is_right(self, entry: Entry, status: os.stat_result, lengths: Sequence[int]) -> bool:
-        """Whether kind, size, target and time are right, the time as far as it can be held there."""
+        """Whether kind, size, target and time are right, the time as far as it can be held there.
+
+        A time that is coarse there says little: other contents have the same. Then a file's contents tell.
+        """
         assert self._existing is not None
-        if not is_right(entry, status):
+        exact = is_right(entry, status)
+        if not exact:
             if not is_right(entry, status, any_time=True):
                 return False
             held = self._existing.held_time(entry.path, entry.mtime_ns)
             if held is not None and held != status.st_mtime_ns and abs(held - entry.mtime_ns) <= _COARSEST_NS:
                 return False
-            if held != status.st_mtime_ns and entry.kind == Kind.FILE:
-                return self.holds(entry, lengths)  # no time is taken there: what it is its contents tell
         if entry.kind == Kind.SYMLINK:
             return self._existing.target(entry.path) == entry.target
-        return entry.kind != Kind.FILE or not self._request.check_existing or self.holds(entry, lengths)
+        if entry.kind != Kind.FILE:
+            return True
+        told = exact and not self._request.check_existing and not self._is_coarse(entry.path, status)
+        return told or self.holds(entry, lengths)
+
+    def _is_coarse(self, path: bytes, status: os.stat_result) -> bool:
+        """Whether a time is one that the file system there gives to other moments as well."""
+        assert self._existing is not None
+        if status.st_mtime_ns % _SECOND_NS:
+            return False
+        if status.st_dev not in self._coarse:
+            self._coarse[status.st_dev] = self._existing.held_time(path, _PROBE_NS) != _PROBE_NS
+        return self._coarse[status.st_dev]
 
     # --- what the snapshot does not have
 
