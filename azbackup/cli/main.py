@@ -233,12 +233,13 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
         return look_command(session, wanted)
     prices = load_prices(args.prices, args.region)
     selection = _selection(args, args.paths)
+    first = [matcher("--first", [pattern]) for pattern in args.first]
     destination = absolute_path(args.destination, "destination") if args.destination is not None else None
     show.prepare()
     session = _opened(args, show, started)
-    from azbackup.cli.restore import restore_command
+    from azbackup.cli.restore import Wish, restore_command
 
-    return restore_command(session, selection, destination, prices)
+    return restore_command(session, Wish(selection, first, destination, prices))
 
 
 def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:

@@ -7,13 +7,15 @@ import hmac
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from azbackup.cli.asking import agrees, is_attended
-from azbackup.cli.options.streams import streams
+from azbackup.cli.in_place import own_places
+from azbackup.cli.options.places import place, stream
 from azbackup.cli.output.again import again_text, meant_text
 from azbackup.cli.output.plan_report import (
     done_text,
@@ -24,11 +26,13 @@ from azbackup.cli.output.plan_report import (
     question_text,
     staged_text,
     start_text,
+    thawed_text,
     waiting_text,
 )
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clean_lines, count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
+from azbackup.cli.sources import each_source
 from azbackup.cli.status import DAMAGE_HINT, outcome_status
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.rules import kept_rules
@@ -36,6 +40,7 @@ from azbackup.commands.restore.estimate import Estimate
 from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.run import Restore
 from azbackup.commands.restore.slip import Slip
+from azbackup.commands.restore.thaw_only import ThawOnly
 from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import AzbackupError, Damaged, Status, Unavailable, UsageError
@@ -47,7 +52,7 @@ from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, Pending, Thawing
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
-from azbackup.records.selection import Selection
+from azbackup.records.selection import Matcher, Selection
 from azbackup.records.snapshots import latest_of_each_source, source_of, sources_text
 from azbackup.storage.prices import Prices
 
@@ -56,11 +61,20 @@ _LAST_POLL_SECONDS = 900.0
 _ASK_ABOVE = 1.0
 
 
-def restore_command(session: Session, selection: Selection, destination: bytes | None, prices: Prices) -> Status:
+class Wish(NamedTuple):
+    """What the command line asks for: what is restored, what of it first, where to (None: see the options), prices."""
+
+    selection: Selection
+    first: Sequence[Matcher]
+    destination: bytes | None
+    prices: Prices
+
+
+def restore_command(session: Session, wish: Wish) -> Status:
     """restore.py, where it restores."""
     states = PackStates(session.vault.blobs, session.vault.staging, session.vault.partition)
     try:
-        return _restore(session, selection, destination, prices, states)
+        return _restore_all(session, wish, states)
     except Damaged as error:
         session.show.thawing = ""
         raise Damaged(error.message, f"{error.hint or DAMAGE_HINT}; {_coming_text(states)}") from error
@@ -77,9 +91,8 @@ def _coming_text(states: PackStates) -> str:
     return f"{count_text(count, 'pack')} thawing: run the same command again when that is mended"
 
 
-def _restore(
-    session: Session, selection: Selection, destination: bytes | None, prices: Prices, states: PackStates
-) -> Status:
+def _restore_all(session: Session, wish: Wish, states: PackStates) -> Status:
+    """Restores into the one destination, or each source to its own place."""
     args, show, vault = session.args, session.show, session.vault
     partition, catalog = open_catalog(session)
     keep_freed_spans()
@@ -88,19 +101,39 @@ def _restore(
     chosen = _chosen(session, catalog)
     show.again = again_text(sys.orig_argv, _unpinned(args, chosen))
     _note_empty(show, chosen, catalog)
-    thaw = ThawRequests(states, vault.staging, _mark(partition.keys, destination, args, chosen))
+    if not args.in_place:
+        return _restore(session, (partition, catalog, states), chosen, wish)
+    places = own_places(chosen)
+
+    def restore(where: bytes) -> Status:
+        fresh = PackStates(vault.blobs, vault.staging, vault.partition)
+        return _restore(session, (partition, catalog, fresh), places[where], wish._replace(destination=where))
+
+    return each_source(list(places), restore, show, goes_on=lambda: True, verbose=args.verbose >= 2)
+
+
+def _restore(session: Session, parts: tuple[Partition, Catalog, PackStates], chosen: Chosen, wish: Wish) -> Status:
+    """Restores snapshots into one destination, or whatever stands for one."""
+    args, show, vault = session.args, session.show, session.vault
+    partition, catalog, states = parts
+    own = _mark(partition.keys, wish.destination, args, chosen, place(args))
+    thawed = _mark(partition.keys, None, args, chosen, "--thaw-only")
+    thaw = ThawRequests(states, vault.staging, own, "" if args.thaw_only else thawed)
     request = RestoreRequest(
         snapshots=chosen,
-        destination=destination,
-        selection=selection,
+        destination=wish.destination,
+        selection=wish.selection,
         thaw=ThawOptions(args.priority, int(args.high_budget * 1024**3), args.thaw == "in-place"),
-        prices=prices,
+        prices=wish.prices,
         now=time.time,
         overwrite=args.overwrite,
         check_existing=args.check_existing,
         delete=args.delete,
         spares={prefix: partial(Exclusions, kept_rules(snapshot.rules)) for snapshot, prefix in chosen},
         privileges=not args.no_special_modes,
+        owners=args.owners or "number",
+        sets_aside=args.in_place and args.overwrite is None,
+        first=wish.first,
         max_cost=args.max_cost,
         plan_only=args.plan or args.dry_run,
         dry_run=args.dry_run,
@@ -122,8 +155,10 @@ def _restore(
 def _run(
     args: argparse.Namespace, request: RestoreRequest, parts: tuple[Partition, Catalog, ThawRequests, LineProgress]
 ) -> RestoreResult:
-    """Restores into the destination, or into a stream."""
-    if not streams(args):
+    """Restores into the destination or into a stream, or only thaws."""
+    if args.thaw_only:
+        return ThawOnly(request, *parts[1:]).run()
+    if not stream(args):
         return Restore(request, *parts).run()
     from azbackup.cli.stream_restore import run_stream  # which loads tarfile
     from azbackup.commands.restore.stream import StreamRestore
@@ -157,14 +192,15 @@ def _note_empty(show: LineProgress, chosen: Chosen, catalog: Catalog) -> None:
             )
 
 
-def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace, chosen: Chosen) -> str:
+def _mark(keys: Keys, destination: bytes | None, args: argparse.Namespace, chosen: Chosen, flag: str) -> str:
     """The name of a restore's mark: the same for the same request from any host, and telling nothing.
 
     Two restores of different snapshots into one place are two: neither removes the copies that the other waits for.
+    `flag` is the option that stands for a destination.
     """
     words = [*args.paths, "--include", *args.include, "--exclude", *args.exclude]
-    if streams(args):
-        words += [streams(args), args.tar or ""]
+    if flag not in ("", "--in-place"):
+        words += [flag, args.tar or "" if flag == "--tar" else ""]
     text = repr((destination, words, [snapshot.number for snapshot, _ in chosen])).encode("utf-8", "surrogateescape")
     return hmac.digest(keys.record_key.reveal(), b"restore\0" + text, "sha256")[:8].hex()
 
@@ -267,14 +303,16 @@ def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
     pending = []
     if outcome.pending_files:
         state = pending_text(outcome.pending, outcome.later_packs, time.time())
-        pending.append(f"{count_text(outcome.pending_files, 'file')} not restored yet: {state}")
+        yet = "cannot be read yet" if args.thaw_only else "not restored yet"
+        pending.append(f"{count_text(outcome.pending_files, 'file')} {yet}: {state}")
         if outcome.refused is None:
             pending.append(f"to go on later, run again: {again}")
     elif outcome.problems and not plan_only:
         pending.append(f"to go on when that is mended, run again: {again}")
     lines = [text] if (text := staged_text(outcome)) else []
     if not plan_only:
-        lines.append(f"{done_text(outcome)}; {requests:,} requests, {time_text(seconds)}")
+        done = thawed_text(outcome) if args.thaw_only else done_text(outcome)
+        lines.append(f"{done}; {requests:,} requests, {time_text(seconds)}")
     session.show.summary(values, *lines, urgent=pending)
 
 

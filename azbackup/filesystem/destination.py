@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from azbackup.errors import AzbackupError
+from azbackup.filesystem.aside import Aside, remove
 from azbackup.filesystem.batches import Batches
 from azbackup.filesystem.directories import Directories, Unwritable, split
 from azbackup.filesystem.existing import PIN_FLAGS, Existing
@@ -29,13 +30,17 @@ _ZEROS = bytes(_HOLE)
 _NOBODY = (0, 0)  # the device and inode of what has not appeared
 
 
-def open_destination(path: bytes | None, *, privileges: bool = True) -> Destination:
-    """The directory, made when it is not there. Raises AzbackupError if it cannot be made or written to."""
+def open_destination(path: bytes | None, *, privileges: bool = True, owners: bool = True) -> Destination:
+    """The directory, made when it is not there. Raises AzbackupError if it cannot be made or written to.
+
+    `owners`: whether they are set, where that may be done.
+    """
     assert path is not None, "only a plan has no destination"
     shown = os.fsdecode(path)
     try:
         made = _make_root(path)
-        destination = Destination(path, owner=os.geteuid() == 0, made=made, privileges=privileges)
+        owner = owners and os.geteuid() == 0
+        destination = Destination(path, owner=owner, made=made, privileges=privileges)
     except (FileExistsError, NotADirectoryError):
         raise AzbackupError(f"the destination is not a directory: {shown}", "give a directory") from None
     except OSError as error:
@@ -84,6 +89,7 @@ class Destination:
         self.existing = Existing(self._directories, self._metadata, self._temporaries)
         self.resuming = Resuming(self._temporaries)
         self.replaced: set[bytes] = set()  # what is there of another kind, and makes room
+        self.aside: Aside | None = None  # where what makes room is kept
         self._leaders: dict[bytes, tuple[int, int]] = {}  # files that appeared and may get more names
         self._privileges = privileges
         self._batches = Batches(self.sync)
@@ -100,7 +106,7 @@ class Destination:
                 pass
         except OSError:
             pass  # a disk that is full or broken: what is not on it does not appear
-        for path in self._temporaries.paths():
+        for path in list(self._temporaries.all):
             if self._batches.failed:
                 self._temporaries.discard(path)
             else:
@@ -248,9 +254,18 @@ class Destination:
 
     # --- removing, only where it was asked for
 
+    def set_aside(self) -> None:
+        """From now on what makes room is kept."""
+        self.aside = Aside(self._directories)
+
     def _make_room(self, path: bytes) -> None:
-        """Removes what is of another kind than what is going to be there."""
-        if path in self.replaced:
+        """Removes what is of another kind than what is going to be there, or sets aside whatever differs from it."""
+        if self.aside is not None:
+            new = None if path in self.replaced else self._temporaries.all.get(path)
+            if new is not None or path in self.replaced:
+                self.replaced.discard(path)
+                self.aside.keep(path, new)
+        elif path in self.replaced:
             self.replaced.discard(path)
             for found in [found.path for found in self.existing.below(path)][::-1]:
                 self.remove(found)
@@ -258,17 +273,7 @@ class Destination:
 
     def remove(self, path: bytes) -> bool:
         """Removes a file or an empty directory; whether it was there, and could be removed."""
-        parent, name = split(path)
-        try:
-            directory = self._directories.at(parent, make=False)
-            if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                self._directories.forget(path)
-                os.rmdir(name, dir_fd=directory)
-            else:
-                os.unlink(name, dir_fd=directory)
-        except (OSError, Unwritable):
-            return False
-        return True
+        return remove(self._directories, path)
 
 
 def with_pin(name: bytes, directory: int, act: Callable[[bytes, os.stat_result], None]) -> None:

@@ -104,21 +104,17 @@ def _is_held(name: str, directory: int) -> bool:
 
 
 class Temporaries:
-    """The temporaries of one run, by the path that each is to appear under. Few stay open."""
+    """The temporaries of one run. `all` has them by the path that each is to appear under; few stay open."""
 
     def __init__(self, directories: Directories) -> None:
         self._directories = directories
         self._hold = Hold(directories.root)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most = max(2, min(_OPEN_FILES, descriptors // 8))
-        self._all: dict[bytes, Temporary] = {}
+        self.all: dict[bytes, Temporary] = {}
         self._open: OrderedDict[bytes, Temporary] = OrderedDict()  # the least recently opened first
         self._alone: bool | None = None  # not known yet
         self.leftovers = Leftovers()
-
-    def paths(self) -> list[bytes]:
-        """What is on its way."""
-        return list(self._all)
 
     def clean(self, directory: int) -> None:
         """Removes what killed runs left in a directory, unless another run holds the root. Before anything is made."""
@@ -132,7 +128,7 @@ class Temporaries:
         known = self._open.get(path)
         if known is not None:
             return known
-        temporary = self._all.get(path)
+        temporary = self.all.get(path)
         if temporary is None:
             temporary = self._new(path, _create, self.leftovers.name(path))
         else:
@@ -153,17 +149,17 @@ class Temporaries:
             if not held:
                 _unlink_if_there(name, directory)
             return None
-        self._all[path] = Temporary(parent, final, name, _identity(os.fstat(descriptor)), descriptor)
-        self._keep_open(path, self._all[path])
+        self.all[path] = Temporary(parent, final, name, _identity(os.fstat(descriptor)), descriptor)
+        self._keep_open(path, self.all[path])
         return descriptor
 
     def leave(self, path: bytes) -> None:
         """What there is of a large file stays for the next run; of any other nothing."""
-        if self._all[path].temporary != self.leftovers.name(path):
+        if self.all[path].temporary != self.leftovers.name(path):
             self.discard(path)
             return
         self.close(path)
-        del self._all[path]
+        del self.all[path]
 
     def _keep_open(self, path: bytes, temporary: Temporary) -> None:
         self._open[path] = temporary
@@ -216,7 +212,7 @@ class Temporaries:
 
     def seal(self, path: bytes) -> int:
         """Closes the temporary of a file that is complete; the device that it is on."""
-        temporary = self._all[path]
+        temporary = self.all[path]
         status = os.fstat(temporary.descriptor)
         temporary.identity = _identity(status)
         temporary.sealed = (status.st_uid, status.st_ctime_ns)
@@ -225,20 +221,20 @@ class Temporaries:
 
     def appear(self, path: bytes) -> tuple[int, int]:
         """The temporary gets its name; its device and inode. Raises Unwritable, and then it is gone."""
-        temporary = self._all[path]
+        temporary = self.all[path]
         try:
             self._rename(temporary)
         except BaseException:
             self.discard(path)
             raise
-        del self._all[path]
+        del self.all[path]
         self._directories.added(temporary.parent, temporary.name)
         return temporary.identity
 
     def discard(self, path: bytes) -> None:
         """Removes the temporary of what will not be finished."""
         self.close(path)
-        temporary = self._all.pop(path, None)
+        temporary = self.all.pop(path, None)
         if temporary is not None:
             try:
                 _unlink_if_there(temporary.temporary, self._directories.at(temporary.parent, make=False))
@@ -260,7 +256,7 @@ class Temporaries:
             if temporary.temporary != known or temporary.descriptor >= 0:  # else it may be another run's
                 _unlink_if_there(temporary.temporary, self._directories.at(parent))
             raise
-        self._all[path] = temporary
+        self.all[path] = temporary
         return temporary
 
     def _open_again(self, temporary: Temporary) -> None:

@@ -16,7 +16,7 @@ from azbackup.cli.options.common import (
     script_parser,
 )
 from azbackup.cli.options.mistakes import NO_PARTITION
-from azbackup.cli.options.streams import add_streams, check_streams, streams
+from azbackup.cli.options.places import add_places, check_place, place
 from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.verify import add_verifying, check_verifying
 from azbackup.cli.options.words import moment, tag
@@ -43,6 +43,7 @@ _OF_RESTORING = (
     *("--overwrite", "--delete", "--no-special-modes", "--check-existing", "--plan", "--dry-run", "--max-cost"),
     "--ask-above",
     *("--wait", "--poll-interval", "--discard-thawed", "--force", "--all", "--stdout", "--tar", "--by-directory"),
+    *("--in-place", "--thaw-only", "--owners", "--first"),
 )
 
 
@@ -102,7 +103,7 @@ def restore_parser() -> Parser:
     parser.not_required("partition")  # with --partitions, which names them
     _naming(parser)
     _selecting(parser)
-    add_streams(parser)
+    add_places(parser)
     _overwriting(parser)
     _planning(parser)
     _thawing(parser)
@@ -184,6 +185,12 @@ def _overwriting(parser: argparse.ArgumentParser) -> None:
         help="leave out what grants privileges: setuid and setgid, devices, attributes of security and trusted",
     )
     what.add_argument(
+        "--owners",
+        choices=("name", "number", "none"),
+        help="which owner a file gets, where root restores: whoever has the stored name here, else the number; the "
+        "stored number (default); or none, so that all is root's",
+    )
+    what.add_argument(
         "--check-existing",
         action="store_true",
         help="also compare the contents of files that have the right size and time",
@@ -243,6 +250,14 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
         help="copy (default) leaves the archived packs as they are; in-place is for credentials that cannot copy, and "
         "pays the early-deletion fee",
     )
+    thaw.add_argument(
+        "--first",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="thaw and restore what matches PATTERN (gitignore syntax) before all else; may be given several times, in "
+        "the order of need",
+    )
     thaw.add_argument("--wait", action="store_true", help="stay until everything has thawed, instead of ending with 75")
     thaw.add_argument(
         "--poll-interval",
@@ -281,10 +296,10 @@ def _check_restoring(args: argparse.Namespace) -> None:
     """Raises UsageError for what a restore lacks, or what does not go with it."""
     if args.by_directory and not args.plan:
         raise UsageError("--by-directory goes with --plan only", "add --plan: it restores nothing")
-    if streams(args):
-        check_streams(args)
+    if place(args):
+        check_place(args)
     elif args.destination is None and not (args.plan or args.discard_thawed):
-        raise UsageError("no destination is given", "give the directory to restore into, or --plan")
+        raise UsageError("no destination is given", "give the directory to restore into, --in-place, or --plan")
 
 
 def second_snapshot(args: argparse.Namespace) -> int | None:
@@ -319,7 +334,7 @@ def _check_looking(args: argparse.Namespace, look: str) -> None:
     """Raises UsageError for what does not go with an option that only looks."""
     for flag in _OF_RESTORING:
         value = getattr(args, flag[2:].replace("-", "_"))
-        if value is not None and value is not False:  # 0 is a --max-cost
+        if value is not None and value is not False and value != []:  # 0 is a --max-cost
             raise UsageError(f"{look} and {flag} do not go together", f"{look} restores nothing: leave {flag} out")
     if look == "--diff" and (args.snapshot is not None or args.null):
         raise UsageError("--snapshot and --null do not go with --diff", "restore.py --diff 3 7")

@@ -175,6 +175,15 @@ def staged_text(outcome: RestoreResult) -> str:
     )
 
 
+def thawed_text(outcome: RestoreResult) -> str:
+    """How far a run is that only thaws."""
+    plan = outcome.estimate
+    files, size = (plan.files, plan.size) if plan is not None else (0, 0)
+    if outcome.pending_files:
+        return f"{files - outcome.pending_files:,} of {count_text(files, 'file')} can be read"
+    return f"all packs can be read: {count_text(files, 'file')}, {size_text(size)}; restore within seven days"
+
+
 def done_text(outcome: RestoreResult) -> str:
     """Counts the files that were restored, and those that were not."""
     parts = [f"restored {count_text(outcome.files, 'file')}, {size_text(outcome.size)}"]
@@ -182,6 +191,7 @@ def done_text(outcome: RestoreResult) -> str:
         [f"{outcome.already:,} {'was' if outcome.already == 1 else 'were'} there already"] if outcome.already else []
     )
     parts += [f"{outcome.kept:,} kept as found"] if outcome.kept else []
+    parts += [f"{outcome.set_aside:,} kept as .before-restore"] if outcome.set_aside else []
     parts += [f"{outcome.pending_files:,} not yet"] if outcome.pending_files else []
     parts += [f"{outcome.problems:,} could not be restored"] if outcome.problems else []
     return ", ".join(parts)

@@ -30,7 +30,8 @@ class WantedFile:
     """A file that is to be restored: its pieces, and how many of them are still to come.
 
     `failed`: it could not be restored, `lost` if that is for its contents. `put_off`: one of its packs could not be
-    read after all, so that it waits for the next round; `moved` if another pack is to be read instead.
+    read after all, so that it waits for the next round; `moved` if another pack is to be read instead. Files of a lower
+    `rank` are thawed and written before others.
     """
 
     entry: Entry
@@ -42,6 +43,7 @@ class WantedFile:
     lost: bool = False
     put_off: bool = False
     moved: bool = False
+    rank: int = 0
 
 
 Wanted = dict[int, list[tuple[WantedFile, int]]]  # by chunk of a pack: the files it is for, and where in them

@@ -5,7 +5,8 @@ Promises that every path which could not be restored is counted once and named, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from azbackup.commands.restore.estimate import Estimate
@@ -18,8 +19,10 @@ from azbackup.format.model import Entry
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.states import Pending, Staged, Thawing
 from azbackup.progress import Progress
-from azbackup.records.selection import Selection
+from azbackup.records.selection import Matcher, Selection
 from azbackup.storage.prices import Prices
+
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class RestoreRequest:
     `overwrite` is a policy, None for the default one in a directory that holds nothing else. `delete`: what the
     restored part has and the snapshot has not is removed, but for what the rules of its backup left out: that is stored
     nowhere. `spares` makes a filter of those rules for each prefix. `privileges`: setuid bits, devices and the like
-    come back. `force`: even where there seems to be too little room.
+    come back. `owners`: by their number here, their name, or none. `sets_aside`: what differs is kept beside what is
+    restored. `first`: files that match the first of these are thawed and written first, then the next, then the others.
+    `force`: even where there seems to be too little room.
     `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
     `slip`: the destination as it was typed, which may be a path that was meant.
     `tell` hears the plan before anything is done, `by_directory` with what each top directory takes; `agree` once more
@@ -49,6 +54,9 @@ class RestoreRequest:
     delete: bool = False
     spares: Mapping[bytes, Callable[[], Filter]] = field(default_factory=dict)
     privileges: bool = True
+    owners: str = "number"
+    sets_aside: bool = False
+    first: Sequence[Matcher] = ()
     plan_only: bool = False
     dry_run: bool = False
     force: bool = False
@@ -60,6 +68,11 @@ class RestoreRequest:
     wait: Callable[[Pending | None, Thawing], None] | None = None
 
     @property
+    def cautious(self) -> bool:
+        """Whether what is in the way stops the run."""
+        return self.overwrite is None and not self.delete and not self.sets_aside
+
+    @property
     def policy(self) -> str:
         """What happens to a file that is in the way."""
         return self.overwrite or "if-changed"
@@ -69,6 +82,7 @@ class RestoreRequest:
 class RestoreResult:
     """What a run did.
 
+    `set_aside` counts what was kept beside what was restored.
     `already` counts files that were there and right, `kept` those that the policy left as they were, `problems` paths
     that could not be restored. `pending` is what still thaws; `refused` why Azure would not thaw; `staged` the copies
     that lie in the staging container, for which `others` restores wait too.
@@ -78,6 +92,7 @@ class RestoreResult:
     size: int = 0
     already: int = 0
     kept: int = 0
+    set_aside: int = 0
     problems: int = 0
     pending: Pending | None = None
     pending_files: int = 0
@@ -128,6 +143,14 @@ class Recorder:
         self.result.kept += 1
         if self._names_kept:
             self.failed(entry, "differs from the snapshot, and was left as it is (--overwrite never)")
+
+    def set_aside(self, paths: Sequence[bytes]) -> None:
+        """These were kept, under new names, beside what was restored."""
+        self.result.set_aside += len(paths)
+        if paths:
+            more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
+            names = ", ".join(map(os.fsdecode, paths[:_NAMED]))
+            self.note(f"what differed is kept beside what was restored: {names}{more}")
 
     def done(self, entry: Entry) -> None:
         """The file is there."""

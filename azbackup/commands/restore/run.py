@@ -18,7 +18,9 @@ from azbackup.commands.restore.checks import check_differing, check_estimate, ch
 from azbackup.commands.restore.fetcher import Fetcher, WantedFile
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
+from azbackup.commands.restore.owners import owners_of_sources, take_local_numbers
 from azbackup.commands.restore.planner import Plan, Planner
+from azbackup.commands.restore.precedence import put_first
 from azbackup.commands.restore.room import find_room
 from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.standing import Standing
@@ -56,11 +58,15 @@ class Restore:
         target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there, slips=slips)
         if slip is not None:
             slip.check(slips & target.paths)
+        if request.owners == "name":
+            owners = owners_of_sources(snapshot for snapshot, _ in request.snapshots)
+            if unknown := take_local_numbers(target.entries, owners):
+                self._recorder.note(unknown)
         destination = self._existing(target)
         try:
             plan = self._plan(target, destination)
             if not request.plan_only:
-                if request.overwrite is None and not request.delete:
+                if request.cautious:
                     check_differing(plan.differing, self._recorder)
                 if not request.force:
                     check_room(plan.estimate.room)
@@ -80,7 +86,13 @@ class Restore:
     # --- what is there, and what is to do
 
     def _open(self) -> Destination:
-        return open_destination(self._request.destination, privileges=self._request.privileges)
+        request = self._request
+        destination = open_destination(
+            request.destination, privileges=request.privileges, owners=request.owners != "none"
+        )
+        if request.sets_aside:
+            destination.set_aside()
+        return destination
 
     def _existing(self, target: Target) -> Destination | None:
         """The destination if it is there already. Raises AzbackupError if it may not be restored into."""
@@ -88,7 +100,7 @@ class Restore:
         if path is None or not os.path.lexists(path):
             return None
         destination = self._open()
-        if self._request.overwrite is None and not self._request.delete:
+        if self._request.cautious:
             foreign = already_holds(path, target.may_hold)
             if foreign is not None:
                 destination.close()
@@ -108,6 +120,7 @@ class Restore:
         plan = Planner(self._request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
         if self._request.destination is not None:
             plan.estimate = replace(plan.estimate, room=find_room(plan, self._request.destination, existing))
+        put_first(plan.files, target, self._request.first)
         self._recorder.result.estimate = plan.estimate
         self._recorder.thaws(self._thaw.states.pending(plan.packs))
         if self._request.tell is not None:
@@ -123,7 +136,8 @@ class Restore:
         lines += [("remove", path) for path in sorted({*plan.extras, *plan.replaced})]
         for what, path in lines:
             older = " by an older one" if differing.get(path) else ""
-            self._recorder.note(f"would {what} {os.fsdecode(path)}{older}")
+            kept = ", and keep what is there" if self._request.sets_aside and what == "replace" else ""
+            self._recorder.note(f"would {what} {os.fsdecode(path)}{older}{kept}")
 
     # --- doing it
 
@@ -146,6 +160,8 @@ class Restore:
                 attempt(entry, partial(to.finish_directory, entry))
         for note in to.notes:
             self._recorder.note(note)
+        if to.aside is not None:
+            self._recorder.set_aside(to.aside.paths)
         to.sync()
         if not waiting:
             leave(self._thaw, self._recorder, self._request.now())

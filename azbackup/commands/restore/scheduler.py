@@ -7,7 +7,8 @@ refuses ends the asking but not the restoring; and that a restore which stays su
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Protocol
 
 from azbackup.commands.restore.fetcher import WantedFile
@@ -86,10 +87,13 @@ class Scheduler:
         `whole`: nothing is restored before all of it can be.
         """
         retried = False
+        last = max((file.rank for file in todo), default=0)
         refused: Unavailable | None = None
         while todo:
+            todo = sorted(todo, key=lambda file: file.rank)
             try:
-                self._ask(self._needed(todo), listener)
+                urgent = len(self._needed([file for file in todo if file.rank < last]))
+                self._ask(self._needed(todo), listener, urgent)
             except Unavailable as error:
                 if wait is None or not error.passing:
                     refused = error
@@ -98,7 +102,7 @@ class Scheduler:
             now, todo = self._sort(todo, listener)
             if whole and todo:
                 now, todo = [], sorted([*now, *todo], key=lambda file: order(file.entry.path))
-            put_off = self._fetcher.run(now, self._packs) if now or not whole else []
+            put_off = self._fetch(now, whole=whole)
             todo += put_off
             for note in self._thaw.notes():
                 listener.note(note)
@@ -115,10 +119,17 @@ class Scheduler:
             self._look_again(listener, packs_too=bool(put_off), stays=wait is not None)
         return Waiting(todo, self._pending, self._later_packs, refused) if todo else Waiting()
 
-    def _ask(self, needed: list[PackLayout], listener: Listener) -> None:
+    def _fetch(self, now: list[WantedFile], *, whole: bool) -> list[WantedFile]:
+        """Restores files, those of a lower rank first; gives back what could not be read after all."""
+        if whole or len({file.rank for file in now}) < 2:
+            return self._fetcher.run(now, self._packs) if now or not whole else []
+        groups = groupby(now, key=lambda file: file.rank)
+        return [file for _, group in groups for file in self._fetcher.run(list(group), self._packs)]
+
+    def _ask(self, needed: list[PackLayout], listener: Listener, urgent: int) -> None:
         """Asks for what is archived, after leaving the mark that keeps others from removing the copies."""
         states, options, now = self._thaw.states, self._options, self._now()
-        asks, later = self._thaw.asks(needed, options, now)
+        asks, later = self._thaw.asks(needed, replace(options, urgent=urgent), now)
         self._pending, self._later_packs = states.pending(needed), len(later)
         copies = states.has_copies(needed) or bool(asks and not options.in_place)
         if copies and now - self._marked_at > _MARK_AGAIN_SECONDS:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from azbackup.commands.restore.checks import Differing
 from azbackup.commands.restore.outcome import RestoreRequest
 from azbackup.commands.restore.tree import Target
+from azbackup.filesystem.aside import is_kept
 from azbackup.filesystem.directories import Unwritable
 from azbackup.filesystem.existing import Existing, Identify
 from azbackup.filesystem.overwrite import Decision, decision, is_right
@@ -142,7 +143,7 @@ class Standing:
             return None
 
     def _replace(self, entry: Entry, why: str) -> None:
-        if not self._request.delete:
+        if not (self._request.delete or self._request.sets_aside):
             raise Unwritable(why)
         self.replaced.add(entry.path)
 
@@ -205,7 +206,8 @@ class Standing:
                 scanned.skip = True
                 continue
             entry = scanned.entry or Entry(path, int(Kind.FIFO))
-            known = self._target.may_hold(path) or is_temporary(path.rpartition(b"/")[2])
+            name = path.rpartition(b"/")[2]
+            known = self._target.may_hold(path) or is_temporary(name) or is_kept(name)
             if known or path == top or not _is_below(path, top) or not self._target.means(path, entry.kind):
                 continue
             if scanned.left_out or unruled.holds(path):

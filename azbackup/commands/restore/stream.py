@@ -16,13 +16,14 @@ from azbackup.commands.restore.checks import check_estimate
 from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
+from azbackup.commands.restore.owners import Owners, owners_of_sources
 from azbackup.commands.restore.planner import Plan, Planner
 from azbackup.commands.restore.run import leave
 from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.sequence import WINDOW_BYTES, OrderedReader
 from azbackup.commands.restore.standing import Standing
 from azbackup.commands.restore.tree import SOURCE_BITS, Target, target_entries
-from azbackup.commands.restore.writers import Owners, Writer
+from azbackup.commands.restore.writers import Writer
 from azbackup.errors import AzbackupError, Damaged, Unavailable
 from azbackup.filesystem.outputs import Closed
 from azbackup.format.model import ChunkId, Entry
@@ -70,7 +71,8 @@ class StreamRestore:
         request, result = self._request, self._recorder.result
         self._recorder.progress.stage("restoring", len(plan.files), plan.estimate.size, plan.estimate.read_bytes)
         reader = OrderedReader(self._thaw.states.read, PackReader(self._keys), self._thaw.reject)
-        sender = _Sender(writer, reader, self._recorder, _owners(request))
+        owners = owners_of_sources(snapshot for snapshot, _ in request.snapshots)
+        sender = _Sender(writer, reader, self._recorder, owners)
         sender.expect(target.entries, plan)
         scheduler = Scheduler(self._thaw, sender, plan.packs, request.thaw, request.now)
         try:
@@ -194,12 +196,6 @@ class _Sender:
 
 def _shown(entry: Entry) -> str:
     return entry.path.decode("utf-8", "surrogateescape")
-
-
-def _owners(request: RestoreRequest) -> list[Owners]:
-    """The names of each source's users and groups, in the order of the sources' numbers in the entries' devices."""
-    ordered = sorted((snapshot for snapshot, _ in request.snapshots), key=lambda snapshot: snapshot.number)
-    return [Owners(snapshot.users, snapshot.groups) for snapshot in ordered]
 
 
 def _nothing_stands(_: bytes) -> ChunkId:

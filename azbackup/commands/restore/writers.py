@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
+from azbackup.commands.restore.owners import Owners
 from azbackup.errors import UsageError
 from azbackup.filesystem.outputs import Output
 from azbackup.format.model import Entry, Kind
@@ -29,13 +30,6 @@ _TYPES = {
 _SECOND = 10**9
 _MOST_DEVICE = 8**7 - 1
 _PRIVILEGED = stat.S_ISUID | stat.S_ISGID
-
-
-class Owners(NamedTuple):
-    """The names of users and groups, by number."""
-
-    users: Mapping[int, str]
-    groups: Mapping[int, str]
 
 
 class Writer(Protocol):

@@ -25,11 +25,15 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class ThawOptions:
-    """How to thaw: priority standard, high or mixed; `budget` bytes an hour at high; in place instead of by copy."""
+    """How to thaw: priority standard, high or mixed; `budget` bytes an hour at high; in place instead of by copy.
+
+    `urgent`: so many of the packs, as they are needed, come first at mixed priority, whatever their sizes.
+    """
 
     priority: str = "standard"
     budget: int = HIGH_BUDGET
     in_place: bool = False
+    urgent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ def choose_requests(
     later: list[PackLayout] = []
     if options.priority == "mixed":
         first = {pack.pack_id: place for place, pack in enumerate(archived)}
-        archived.sort(key=lambda pack: (pack.record.size, first[pack.pack_id]))
+        urgent = {pack.pack_id for pack, _, _ in needed[: options.urgent]}
+        archived.sort(key=lambda pack: (0 if pack.pack_id in urgent else pack.record.size, first[pack.pack_id]))
     for pack in archived:
         if pack.record.size <= left:
             left -= pack.record.size

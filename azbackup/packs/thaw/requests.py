@@ -39,11 +39,15 @@ class Discarded:
 class ThawRequests:
     """What one restore asks of the staging container, by the `states` that the listings show."""
 
-    def __init__(self, states: PackStates, staging: ThawStore, mark: str) -> None:
-        """`mark` names this restore among others: the same for the same request from any host, and telling nothing."""
+    def __init__(self, states: PackStates, staging: ThawStore, mark: str, heir_of: str = "") -> None:
+        """`mark` names this restore among others: the same for the same request from any host, and telling nothing.
+
+        `heir_of` is the mark of a run that only thawed, for this restore: it goes with its own.
+        """
         self.states = states
         self._staging = staging
         self._mark = states.mark_prefix + mark
+        self._heir_of = states.mark_prefix + heir_of
         self._claimed = False
         self._notes: list[str] = []
         self._told_of_strangers = False
@@ -141,8 +145,11 @@ class ThawRequests:
             return 0
         if self._claimed or self._mark in self.states.marked:
             self._staging.delete(self._mark)
+        if self._heir_of in self.states.marked:
+            self._staging.delete(self._heir_of)
         self.states.list_staging()
-        self.states.marked.pop(self._mark, None)
+        for mark in (self._mark, self._heir_of):
+            self.states.marked.pop(mark, None)
         others = len(self._waiting(now))
         if not others:
             self.discard()

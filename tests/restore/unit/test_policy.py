@@ -55,6 +55,12 @@ def test_mixed_takes_the_smallest_first() -> None:
     assert (asked(asks), later) == ({"b": "high", "c": "high", "d": "standard", "a": "standard"}, [])
 
 
+def test_mixed_takes_what_is_urgent_before_what_is_small() -> None:
+    """The first so many of those that are needed come before the smallest, in their order."""
+    asks, _ = choose_requests(archived(a=20, c=30, b=10), ThawOptions("mixed", budget=30, urgent=2), 0)
+    assert asked(asks) == {"a": "high", "b": "high", "c": "standard"}
+
+
 def test_pending_is_raised_by_high_alone() -> None:
     """A pending standard thaw is raised when high is asked for, within the budget; high ones stay as they are."""
     needed = [(pack("a", 10), State.PENDING, "standard"), (pack("b", 10), State.PENDING, "high")]

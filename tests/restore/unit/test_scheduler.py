@@ -120,3 +120,17 @@ def test_refusal_that_does_not_matter() -> None:
     run.staging.mark = refuse  # type: ignore[method-assign]
     assert run.scheduler.run(run.todo, run, None) == Waiting()
     assert run.restored == [b"0"]
+
+
+def test_first_come_first() -> None:
+    """Files of a lower rank are asked for and restored before the others, whatever their place in the plan is."""
+    run = Run("archive", "archive", "hot", "hot")
+    for file, rank in zip(run.todo, (1, 0, 1, 0), strict=True):
+        file.rank = rank
+    asked: list[str] = []
+    ask = run.staging.thaw
+    run.staging.thaw = lambda name, priority: asked.append(name) or ask(name, priority)  # type: ignore[method-assign,func-returns-value]
+    run.world.packs[0].record.size = run.world.packs[1].record.size = 10
+    run.scheduler._options = ThawOptions("high", budget=10)
+    assert len(run.scheduler.run(run.todo, run, None).files) == 2
+    assert (asked, run.restored) == (["user/packs/p1"], [b"3", b"2"])
