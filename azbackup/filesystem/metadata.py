@@ -7,6 +7,7 @@ entry's and no others, and what could not be set never opens a file to more peop
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -123,11 +124,12 @@ class MetadataWriter:
         """`owner`: whether uid and gid are set (only root may). `privileges`: whether what grants them comes back."""
         self._owner = owner
         self._privileges = privileges
+        self._groups = {os.getegid(), *os.getgroups()}  # that this user may give to files
         self.notes = Notes()
 
     def describe(self, entry: Entry, where: int | bytes, *, bare: bool = False) -> None:
         """Sets what an entry says, and takes away attributes that it does not have; one that is `bare` has none."""
-        owned = not self._owner or self._try(entry, "owner", lambda: os.chown(where, entry.uid, entry.gid))
+        owned = self._take(entry, where)
         bits = self._set_xattrs(entry, where, bare=bare)
         if entry.kind != Kind.SYMLINK:
             mode = self.mode(entry, None if self._owner and owned else _owner_of(where))
@@ -136,6 +138,23 @@ class MetadataWriter:
             self._try(entry, "mode", lambda: os.chmod(where, mode & bits))
         times = (entry.mtime_ns, entry.mtime_ns)
         self._try(entry, "time", lambda: os.utime(where, ns=times))
+
+    def _take(self, entry: Entry, where: int | bytes) -> bool:
+        """Whether what was made is owned as it can be: by root as the entry says, by others in their groups.
+
+        A directory gives its group to what is made in it, where it has setgid: people whom the entry never meant.
+        """
+        if self._owner:
+            return self._try(entry, "owner", lambda: os.chown(where, entry.uid, entry.gid))
+        given = _owner_of(where)[1]
+        for group in (entry.gid, os.getegid()):
+            if group != given and group in self._groups:
+                with contextlib.suppress(OSError):
+                    os.chown(where, -1, group)
+                    break
+            if group == given:
+                break
+        return True
 
     def mode(self, entry: Entry, owner: tuple[int, int] | None) -> int:
         """The mode that an entry gets; `owner`: user and group of what it gets it on, None if they are the entry's."""
@@ -147,6 +166,8 @@ class MetadataWriter:
     def is_right(self, entry: Entry, status: os.stat_result, where: int | bytes) -> bool:
         """Whether mode, owner and attributes are what an entry says, as far as they would be set here."""
         if self._owner and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+            return False
+        if entry.gid in self._groups and status.st_gid != entry.gid and status.st_uid == os.geteuid():
             return False
         if entry.kind != Kind.SYMLINK and stat.S_IMODE(status.st_mode) != self.mode(
             entry, (status.st_uid, status.st_gid)

@@ -165,6 +165,34 @@ def test_odd_acls_give_nothing(value: bytes) -> None:
     assert group_bits(value) == 0
 
 
+# --- groups
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has groups to choose from")
+@pytest.mark.parametrize(("member", "group"), [(True, NOBODY), (False, 0)])
+def test_no_group_is_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, member: bool, group: int) -> None:
+    """In a directory with setgid a file gets the entry's group, or its user's own, but not that of the directory."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chown(shared, 0, STRANGER)
+    shared.chmod(0o2777)
+    monkeypatch.setattr(os, "getgroups", lambda: [NOBODY, STRANGER] if member else [STRANGER])
+    entries = [
+        Entry(b"d", int(Kind.DIRECTORY), mtime_ns=TIME, mode=0o770, gid=NOBODY),
+        file(b"d/f", mode=0o660, gid=NOBODY),
+        file(b"f", mode=0o660, gid=NOBODY),
+        Entry(b"p", int(Kind.FIFO), mtime_ns=TIME, mode=0o660, gid=NOBODY),
+    ]
+    for _ in range(2):
+        assert restored(shared, *entries) == []
+        assert {(shared / os.fsdecode(entry.path)).stat().st_gid for entry in entries} == {group}
+    status = (shared / "f").stat()
+    assert MetadataWriter(owner=False).is_right(entries[2], status, os.fsencode(shared / "f"))
+    os.chown(shared / "f", 0, STRANGER)
+    status = (shared / "f").stat()
+    assert MetadataWriter(owner=False).is_right(entries[2], status, os.fsencode(shared / "f")) is not member
+
+
 # --- privileges
 
 
