@@ -31,6 +31,8 @@ USELESS_COPIES = 100  # of snapshots: no more that do not open are read in a run
 _AHEAD = 3  # copies that are read while one is looked at
 _ASKED = 8  # copies of snapshots that are asked for one by one; then a listing says which there are
 
+_AHEAD = 4  # copies that are read ahead where all are read, each of at most 16 MiB
+
 
 class Copies:
     """The copies of one partition's records, read as if they were rows."""
@@ -92,6 +94,18 @@ class Copies:
         for name in sorted(records):
             if first <= name < last:
                 yield SealedRecord(name, records[name][0])
+
+    def every(self, *, snapshots: bool) -> Iterator[SealedRecord]:
+        """The records in all copies of snapshots, or in all others, as they come; a few copies are read ahead."""
+        listed = self._blobs.listed(self._prefix + (SNAPSHOT_PREFIX if snapshots else ""))
+        names = ((info.name.removeprefix(self._prefix), info.size) for info in listed)
+        wanted = (
+            partial(self._listed, name, size)
+            for name, size in names
+            if snapshots or not name.startswith((SNAPSHOT_PREFIX, KEY_COPY_PREFIX))
+        )
+        for data in ahead(wanted, _AHEAD):
+            yield from self._records(data)
 
     def of_run(self, run: RunId | str, count: int) -> list[SealedRecord]:
         """Reads the records in a run's copies 1 to `count`. Raises Missing if one is not there, Damaged."""

@@ -59,6 +59,11 @@ class RecordStore:
         """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
         return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
 
+    def names(self) -> set[str]:
+        """The names of all rows, of whatever kind; nothing else of them is read."""
+        assert self._table is not None, "a lost table is rebuilt before anything is written"
+        return {name for name, _ in self._table.versions("", "~")}
+
     def snapshot_numbers(self, first: int) -> set[int]:
         """The numbers from `first` on that a snapshot's row has, genuine or not; nothing but names is read."""
         assert self._table is not None, "a lost table is rebuilt before anything is written"

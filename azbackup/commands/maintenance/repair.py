@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from azbackup.errors import Damaged, Exists
-from azbackup.format.labels import FILES_PREFIX, PACK_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX, VERIFIED_PREFIX
+from azbackup.format.batches import batches
+from azbackup.format.model import SealedRecord
 from azbackup.progress import Progress
 from azbackup.records.keystore import Keystore, Opened
 from azbackup.records.record_store import RecordStore
 
-# What a record points to has its row first; the key's row comes last, so that a killed rebuild is begun again.
-_ORDER = (PACK_PREFIX, FILES_PREFIX, VERIFIED_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX)
+_GROUP_BYTES = 4 * 1024 * 1024  # of rows that are inserted together
 
 
 def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, progress: Progress) -> int:
     """Inserts the rows; how many. A copy that does not open is reported as damage and left out."""
     count = rebuild_rows(records)
-    keystore.insert_row(opened)
+    keystore.insert_row(opened)  # last, so that a killed rebuild is begun again
     progress.note(f"the table had lost this partition: {count} rows were rebuilt from their copies")
     return count
 
 
 def rebuild_rows(records: RecordStore) -> int:
-    """Inserts a row for every record that has a copy, those that are there already included; how many there are then.
+    """Inserts a row for every record that has a copy and no row; how many rows there are then.
 
-    A copy that does not open is reported as damage and left out.
+    Copies are read once, as they come; of several of a record the first that opens counts. A record of which none opens
+    is reported as damage and left out.
     """
-    count = 0
-    for prefix in _ORDER:
-        for name in records.copies.names(prefix):
-            try:
-                records.insert([records.copied(name)])
-                count += 1
-            except (Damaged, Exists) as error:
-                records.report(error.message)
-    return count
+    there = records.names()
+    unusable: set[str] = set()
+    for snapshots in (False, True):  # what a record points to has its row first
+        rows = (row for row in records.copies.every(snapshots=snapshots) if row.name not in there)
+        for group in batches(_sound(records, rows, unusable), lambda row: len(row.sealed), _GROUP_BYTES):
+            there.update(_insert(records, group))
+    for name in sorted(unusable - there):
+        records.report(f"record {name} has no copy that opens")
+    return len(there)
+
+
+def _sound(records: RecordStore, rows: Iterable[SealedRecord], unusable: set[str]) -> Iterator[SealedRecord]:
+    """The rows that open; the names of the others are `unusable`."""
+    for row in rows:
+        try:
+            records.open_sealed(row)
+        except Damaged:
+            unusable.add(row.name)
+        else:
+            yield row
+
+
+def _insert(records: RecordStore, rows: list[SealedRecord]) -> Iterator[str]:
+    """Inserts rows, each name once; gives the names that are there then. What is there with other bytes is reported."""
+    rows = list({row.name: row for row in reversed(rows)}.values())[::-1]
+    try:
+        records.insert(rows)
+    except Exists as error:
+        if len(rows) == 1:
+            records.report(error.message)
+            return
+        for row in rows:
+            yield from _insert(records, [row])
+    else:
+        yield from (row.name for row in rows)
