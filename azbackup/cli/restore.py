@@ -139,7 +139,7 @@ def _restore(session: Session, parts: tuple[Partition, Catalog, PackStates], cho
         dry_run=args.dry_run,
         force=args.force,
         by_directory=args.by_directory,
-        wait=_waiter(args.poll_interval, show) if args.wait else None,
+        wait=waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, plan),
         agree=_asker(args, show),
         thaws=lambda pending, asking: _note_thaws(show, pending, asking),
@@ -231,7 +231,7 @@ def _prefix(snapshot: Snapshot, *, by_host: bool) -> bytes:
     return os.fsencode(snapshot.host.replace("/", "_")) + b"/" + path if by_host else path
 
 
-def _waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | None, Thawing], None]:
+def waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | None, Thawing], None]:
     """Sleeps between two looks at what thaws, longer each time unless an interval was given.
 
     A line says what changed: nobody reads the same one ninety times. Where it is drawn, it need not be said at all.

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.text import count_text, time_text
@@ -25,7 +26,7 @@ from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.maintenance.findings import Findings, Group, What
 from azbackup.commands.maintenance.verify import Verification, Verify
-from azbackup.errors import Exists, Status, Unavailable
+from azbackup.errors import AzbackupError, Exists, Status, Unavailable
 from azbackup.format.labels import stamp
 from azbackup.format.verdicts import Verified
 from azbackup.packs.run import Clock
@@ -34,6 +35,10 @@ from azbackup.records.partition import Partition
 from azbackup.records.settlements import read_settled
 from azbackup.records.verified import Newest, keep_result, newest_results
 
+if TYPE_CHECKING:
+    from azbackup.cli.drill import Drilling
+
+_REPAIR_FIRST = "backup.py --repair puts its rows back"
 _FIRST = 20  # lines of a result that are kept
 _DAY = 86400.0
 
@@ -46,15 +51,45 @@ def verify_command(session: Session) -> Status:
     partition, catalog = open_catalog(session)
     found = verified(session, partition, catalog)
     before = newest_results(partition.records)
+    drilling = _drill(session, partition, catalog, found)
     show.close()
     show_groups(session, found.findings.ordered())
     result = _result(found, started_ns)
     _keep(session, partition, result)
-    _note_drill(session, before)
     figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
     line = f"{verification_text(found)}; {session.requests:,} requests, {time_text(session.seconds)}"
-    show.summary({**verification_values(found), **figures}, line + "; contents were not read")
-    return tell_damage(session, found.findings)
+    if drilling is None:
+        _note_drill(session, before)
+        show.summary({**verification_values(found), **figures}, line + "; contents were not read")
+        return tell_damage(session, found.findings)
+    return _end_drill(session, found, drilling, line)
+
+
+def _drill(session: Session, partition: Partition, catalog: Catalog, found: Verification) -> Drilling | None:
+    """With --read-data: opens packs, and adds what is found."""
+    if not session.args.read_data:
+        return None
+    if not session.key.in_table:
+        raise AzbackupError("the table has lost this partition: a drill has no place for its result", _REPAIR_FIRST)
+    from azbackup.cli.drill import drill
+
+    return drill(session, partition, catalog, found)
+
+
+def _end_drill(session: Session, found: Verification, drilling: Drilling, line: str) -> Status:
+    from azbackup.cli.drill import drill_values, end_text
+
+    pending = []
+    if drilling.pending:
+        pending = [
+            f"not all packs are open yet: {drilling.pending}",
+            f"to go on later, run again: {session.show.again}",
+        ]
+    lines = [line] if drilling.planned or drilling.pending else [line, end_text(drilling)]
+    figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
+    session.show.summary({**verification_values(found), **drill_values(drilling), **figures}, *lines, urgent=pending)
+    status = tell_damage(session, found.findings)
+    return Status.THAWING if drilling.pending and status is Status.DONE else status
 
 
 def clock() -> Clock:

@@ -19,6 +19,7 @@ from azbackup.format.labels import SETTLED_PREFIX, VERIFIED_PREFIX, check_stamp
 from azbackup.format.model import Name, Size
 
 _Text = Annotated[str, Meta(max_length=4096)]
+PROVEN = 20_000  # packs that one record of a drill names
 SUBJECTS = 10_000  # of one settlement
 
 
@@ -28,6 +29,8 @@ class Verified(msgspec.Struct, omit_defaults=True):
     `damages` were found that nobody had settled, `known` that somebody had; `first` says some of them in words.
     A drill, which is a verification that `read` contents, also says what it opened: `read_packs`, `read_bytes`, of the
     `sample_packs` that it chose; how long the packs took to come online (`thaw_seconds`) and to be read, and its bill.
+    One that waits for thaws is `pending`: `drill` is the stamp that it began under, `wish` what was asked for, `proven`
+    are packs that were opened so far. All its records together say how far it is.
     """
 
     started_ns: int
@@ -47,6 +50,10 @@ class Verified(msgspec.Struct, omit_defaults=True):
     read_seconds: float = 0.0
     cost: float = 0.0
     currency: Name = ""
+    drill: Name = ""
+    wish: Name = ""
+    pending: bool = False
+    proven: Annotated[list[Name], Meta(max_length=PROVEN)] = []
 
 
 class Settlement(msgspec.Struct, omit_defaults=True):

@@ -18,7 +18,7 @@ from azbackup.cli.options.common import (
 from azbackup.cli.options.mistakes import NO_PARTITION
 from azbackup.cli.options.places import add_places, check_place, place
 from azbackup.cli.options.telling import add_metrics
-from azbackup.cli.options.verify import add_verifying, check_verifying
+from azbackup.cli.options.verify import OF_DRILLS, add_verifying, check_verifying, is_drill
 from azbackup.cli.options.words import moment, tag
 from azbackup.errors import UsageError
 from azbackup.filesystem.overwrite import POLICIES
@@ -334,7 +334,8 @@ def _check_looking(args: argparse.Namespace, look: str) -> None:
     """Raises UsageError for what does not go with an option that only looks."""
     for flag in _OF_RESTORING:
         value = getattr(args, flag[2:].replace("-", "_"))
-        if value is not None and value is not False and value != []:  # 0 is a --max-cost
+        allowed = flag in OF_DRILLS and is_drill(args)
+        if value is not None and value is not False and value != [] and not allowed:  # 0 is a --max-cost
             raise UsageError(f"{look} and {flag} do not go together", f"{look} restores nothing: leave {flag} out")
     if look == "--diff" and (args.snapshot is not None or args.null):
         raise UsageError("--snapshot and --null do not go with --diff", "restore.py --diff 3 7")

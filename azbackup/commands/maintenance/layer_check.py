@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from azbackup.commands.maintenance.findings import Findings, What
-from azbackup.commands.maintenance.sieve import Sieve
 from azbackup.commands.maintenance.touched import LostEntry, users_text
 from azbackup.errors import Damaged
 from azbackup.format.labels import FILES_PREFIX, files_name
@@ -23,6 +22,13 @@ from azbackup.records.layer_rows import layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
 
 _LOST_ENTRIES = 100_000  # that are named
+
+
+class Holds(Protocol):
+    """A set of chunk ids."""
+
+    def has_all(self, ids: bytes) -> bool:
+        """Whether all ids of a concatenation are in it."""
 
 
 class _Used(NamedTuple):
@@ -40,7 +46,7 @@ class LayerCheck:
         records: RecordStore,
         findings: Findings,
         seen: Callable[[SealedRecord], None],
-        sound: Sieve,
+        sound: Holds,
         progress: Progress,
     ) -> None:
         """`seen` hears each row; `sound` has the chunks of all sound packs."""

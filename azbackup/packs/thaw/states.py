@@ -148,7 +148,11 @@ class PackStates:
 
     def name_of(self, pack: PackLayout) -> str:
         """The blob name of a pack, which its thawed copy has too."""
-        return self._prefix + pack.pack_id
+        return self.name_of_id(pack.pack_id)
+
+    def name_of_id(self, pack_id: PackId) -> str:
+        """The same of a pack's id."""
+        return self._prefix + pack_id
 
     def info(self, pack: PackLayout) -> BlobInfo | None:
         """The pack's line in the listing."""
