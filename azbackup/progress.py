@@ -14,6 +14,10 @@ from typing import Literal, Protocol
 Work = Literal["read", "saved", "stored", "written"]
 
 
+# The stage of a run that waits for another one to end.
+WAITING = "waiting for another backup"
+
+
 class Forecast:
     """What a backup has ahead of it, while it is counted: files, their bytes, and those of them that are to be read.
 

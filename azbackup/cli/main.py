@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from azbackup.cli.command_line import arguments
 from azbackup.cli.interrupts import Interrupts
+from azbackup.cli.lock_wait import LockWait
 from azbackup.cli.options.backup import is_repair
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
@@ -174,7 +175,10 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
 
     def back_up(source: bytes) -> Status:
         # The lock comes before anything is asked: another run of this source is told of at once.
-        with only_one(vault.local_file("lock", os.fsdecode(source)), os.fsdecode(source)):
+        name = os.fsdecode(source)
+        patience = LockWait(args.lock_wait or 0.0, name, show)
+        with only_one(vault.local_file("lock", name), name, patience):
+            patience.end()
             if first:
                 session, fresh = first[0].next(time.monotonic()), False
             else:

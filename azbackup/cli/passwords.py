@@ -152,10 +152,14 @@ def _from_file(path: str) -> Secret:
 
 
 def _check_file(path: str, status: os.stat_result) -> None:
-    """UsageError for a file that another user can read, or could have written. A pipe is whoever's it is (sudo)."""
+    """UsageError for a file that another user can read, or could have written. A pipe is whoever's it is (sudo).
+
+    systemd hands a credential over to a user by an access list, which shows as the group's right to read.
+    """
     if not stat.S_ISREG(status.st_mode):
         return
-    if status.st_mode & 0o077:
+    handed_over = os.path.dirname(os.path.realpath(path)) == os.environ.get("CREDENTIALS_DIRECTORY")
+    if status.st_mode & (0o037 if handed_over else 0o077):
         raise UsageError(f"the password file can be read by others: {path}", f"run: chmod 600 {shlex.quote(path)}")
     if status.st_uid not in (0, os.geteuid()):
         raise UsageError(

@@ -72,3 +72,23 @@ def test_identities_do_not_run_together() -> None:
     """Parts cannot be moved from one to the next; names need not be UTF-8."""
     assert digest("a", "bc") != digest("ab", "c")
     assert len(digest("\udcff")) == 32
+
+
+def test_waiting(tmp_path: Path) -> None:
+    """Whoever is patient looks again until the lock is free, or as often as they like."""
+    path = tmp_path / "x.lock"
+    with path.open("w") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        looks = []
+
+        def wait() -> bool:
+            looks.append(1)
+            if len(looks) == 3:
+                fcntl.flock(holder, fcntl.LOCK_UN)
+            return True
+
+        with only_one(path, "s", wait):
+            assert len(looks) == 3
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(AlreadyRunning), only_one(path, "s", lambda: False):
+            pass

@@ -6,6 +6,7 @@ import argparse
 
 from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
+from azbackup.cli.options.limits import add_limits
 from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import add_words
 from azbackup.errors import UsageError
@@ -61,6 +62,7 @@ def backup_parser() -> Parser:
         action="store_true",
         help="refuse to make a new partition (10): for cron and timers, where a mistyped one would become a new vault",
     )
+    add_limits(parser)
     add_exclusions(parser)
     add_prices(parser)
     add_problems(parser)

@@ -56,6 +56,14 @@ def age(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def duration(text: str) -> float:
+    """The seconds that a text like 10m means. Raises ArgumentTypeError for another text."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|min|h|d)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give a number with s, m, h or d, like 10m")
+    return float(found[1]) * {"s": 1.0, "m": 60.0, **_SECONDS}[found[2]]
+
+
 # Empty ones are refused where they are used, with a better hint.
 _SAY_SO_THEMSELVES = {
     *("directories", "destination", "paths", "source", "accesskey", "sas_token", "connection_string"),

@@ -17,6 +17,7 @@ from azbackup.cli.output.clock import View
 from azbackup.cli.output.figures import Figures, Speeds
 from azbackup.cli.output.phrases import line_text
 from azbackup.cli.output.text import clean, write
+from azbackup.progress import WAITING
 
 _STATUS_SECONDS = 5.0
 _MOST_BYTES = 1000  # of a status
@@ -82,7 +83,8 @@ class Notifying:
             self._moved,
             (figures.stage, figures.files, figures.read, figures.written, traffic.sent, traffic.received),
         )
-        return self._moved != before or figures.thawing is not None or traffic.silence() > 0
+        waits = figures.thawing is not None or figures.stage == WAITING or traffic.silence() > 0
+        return waits or self._moved != before
 
     def above(self, text: str) -> None:
         """Writes lines where they belong."""

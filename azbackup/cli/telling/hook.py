@@ -7,11 +7,14 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping
 
 from azbackup.cli.interrupts import as_usual, held
 from azbackup.cli.output.text import time_text
 from azbackup.cli.telling.outcome import Outcome
+
+_START_SECONDS = 1.0
 
 
 class Hook:
@@ -21,6 +24,7 @@ class Hook:
         self._option = option
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
+        self._starts = threading.Lock()
 
     def run(self, outcome: Outcome, environ: Mapping[str, str], seconds: float) -> str:
         """Runs it for so many seconds at most; returns what is to be said of it, '' if it ended with 0.
@@ -29,7 +33,7 @@ class Hook:
         """
         facts = json.dumps(outcome.values()).encode() + b"\n"
         try:
-            with held(), as_usual():  # the user's own command line, as the user's own shell would run it
+            with held(), self._starts, as_usual():  # the user's own command line, as the user's own shell would run it
                 self._process = subprocess.Popen(  # noqa: S602
                     self._command,
                     shell=True,
@@ -59,6 +63,8 @@ class Hook:
 
     def stop(self) -> None:
         """Kills it, if it runs."""
+        if self._starts.acquire(timeout=_START_SECONDS):  # one that is being started is known by then
+            self._starts.release()
         process = self._process
         if process is not None and process.returncode is None:
             with contextlib.suppress(OSError):
