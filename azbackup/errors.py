@@ -28,6 +28,7 @@ PASSING = frozenset(
         *("", "ServerBusy", "InternalError", "OperationTimedOut", "TooManyRequests"),
         *("EgressIsOverAccountLimit", "IngressIsOverAccountLimit", "OperationsPerSecondIsOverAccountLimit"),
         *("ContainerBeingDeleted", "TableBeingDeleted", "AccountBeingCreated"),
+        "Md5Mismatch",  # what was sent went bad on its way
     }
 )
 

@@ -7,9 +7,10 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from azbackup.errors import AzbackupError, Damaged, Missing
@@ -88,6 +89,7 @@ class Fetcher:
         self._destination = destination
         self._listener = listener
         self._reject = reject
+        self._read_twice: set[PackId] = set()  # packs of which a span did not open at first
         self._asked: set[PackId] = set()  # packs that `reject` was asked about
         self._rejected: set[PackId] = set()  # those of them whose copy was at fault, in this round
         self._ready: dict[bytes, WantedFile] = {}  # complete, and not on the disk yet
@@ -146,7 +148,7 @@ class Fetcher:
             for each in wanted:
                 self._put_off(each)
         else:
-            for (chunk, plain), each in zip(self._reader.chunks(pack, span, data), wanted, strict=True):
+            for (chunk, plain), each in zip(self._opened(pack, span, data), wanted, strict=True):
                 if isinstance(plain, Damaged) and self._is_rejected(pack):
                     self._put_off(each)
                 elif isinstance(plain, Damaged):
@@ -156,6 +158,20 @@ class Fetcher:
                     self._look_elsewhere(packs, (number, chunk), each, plain.message)
                 else:
                     self._write_chunk(plain, each)
+
+    def _opened(self, pack: PackLayout, span: Span, data: bytes) -> Iterator[tuple[int, Plain | AzbackupError]]:
+        """The chunks of a span. Where one does not open the span is read once more, once for each pack.
+
+        What went bad on its way is sound where it is stored.
+        """
+        for place, (chunk, plain) in enumerate(self._reader.chunks(pack, span, data)):
+            if isinstance(plain, Damaged) and data and pack.pack_id not in self._read_twice:
+                self._read_twice.add(pack.pack_id)
+                again = self._read(pack, span)
+                if again and again != data:
+                    yield from islice(self._reader.chunks(pack, span, again), place, None)
+                    return
+            yield chunk, plain
 
     def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
         for file, _ in wanted:
