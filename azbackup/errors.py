@@ -3,6 +3,7 @@
     AzbackupError                1   failed: the message says what, the hint what to do
     ├── UsageError               2   an option, a name or a key that cannot be right
     ├── Emptied                  3   the source is empty where there were files: no snapshot was made
+    ├── Overtaken                1   retention removed what a long backup counted on: run again
     ├── NothingStored           10   the partition holds no backup
     ├── AlreadyRunning          11   another backup of this source runs on this host
     ├── WrongPassword           12   the key record is sound, the password does not open it
@@ -71,6 +72,10 @@ class Emptied(AzbackupError):
     """The source is empty, or another file system with hardly anything in it, where there were files."""
 
     status = Status.INCOMPLETE
+
+
+class Overtaken(AzbackupError):
+    """Retention removed what a backup counted on while it ran; another run knows, and needs little."""
 
 
 class NothingStored(AzbackupError):

@@ -138,9 +138,12 @@ def main(dump: Path, name: str, source: bytes, destination: Path, password: byte
     id_key, chunk_key = hkdf(data_key, b"azbackup/1 chunk-id"), hkdf(data_key, b"azbackup/1 chunk")
     record_key = hkdf(data_key, b"azbackup/1 record")
     records = {name: open_record(rows, name, record_key, partition) for name in rows if name != "key"}
-    # Sections 5.3 and 6.1: the source's latest snapshot; numbers have no gaps.
+    # Sections 5.3 and 6.1: the source's latest snapshot; a gap in the numbers was retired.
     snapshots = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
-    check(sorted(snapshots) == [*range(1, len(snapshots) + 1)], "a snapshot is missing")
+    ranges = [each for name in records if name.startswith("retired-") for each in records[name].get("numbers", ())]
+    retired = {number for first, last in ranges for number in range(first, last + 1)}
+    snapshots = {number: each for number, each in snapshots.items() if number not in retired}
+    check(set(range(1, max(snapshots, default=0) + 1)) <= snapshots.keys() | retired, "a snapshot is missing")
     latest = max((number for number, each in snapshots.items() if each["source"] == source), default=0)
     check(latest > 0, "there is no snapshot of this source")
     # Sections 6.2 and 6.3: its layers, one over the other.

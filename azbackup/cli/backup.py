@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 from azbackup.cli.output.text import count_text, money_text, size_text, time_text
 from azbackup.cli.partitions import other_partitions, where_text
@@ -13,7 +14,7 @@ from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
-from azbackup.errors import Status
+from azbackup.errors import Overtaken, Status
 from azbackup.format.labels import stamp
 from azbackup.format.model import Snapshot
 from azbackup.packs.run import Clock, new_run
@@ -42,7 +43,15 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
     run = new_run(partition, clock, session.args.tier, _journal(vault, source))
-    snapshot = Backup(job, partition, catalog, run, show).run()
+    try:
+        snapshot = Backup(job, partition, catalog, run, show).run()
+    except Overtaken as error:
+        if job.stream is not None:
+            raise
+        show.note(f"{error.message}; it begins again, and uses what was stored")
+        job = replace(job, fresh=False)
+        run = new_run(partition, clock, session.args.tier, _journal(vault, source))
+        snapshot = Backup(job, partition, Catalog(partition.records, seen.number()), run, show).run()
     seen.note(snapshot.number)
     if partition.records.lost_rows and session.key.in_table:
         rebuild_rows(partition.records)

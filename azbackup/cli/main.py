@@ -20,6 +20,7 @@ from azbackup.cli.options.backup import is_repair
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks, second_snapshot
+from azbackup.cli.options.retention import keeps
 from azbackup.cli.output.again import GO_ON
 from azbackup.cli.output.levels import Level, is_journal
 from azbackup.cli.output.problem_file import open_problem_file
@@ -28,7 +29,7 @@ from azbackup.cli.output.terminal import JsonProgress, LineProgress
 from azbackup.cli.output.watching import watch
 from azbackup.cli.partitions import nothing_stored, partitions_command
 from azbackup.cli.session import Session, Vault, open_vault
-from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested
+from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested, worst
 from azbackup.cli.status import print_error, print_traceback, show_bug, show_damages
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.cli.told import Told
@@ -164,6 +165,9 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
         return repair_command(args, show)
     stream = stream_of(args)
     asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream)
+    rules = keeps(args)
+    if args.retention_only or args.forget:
+        return _retain(_opened(args, show, started), asked)
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]
     tell_nested(sources, show)
     tell_misplaced(sources, asked.rules, show)
@@ -187,9 +191,18 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
                 first.append(session)
             from azbackup.cli.backup import backup_command
 
-            return backup_command(session, source, asked, fresh=fresh)
+            status = backup_command(session, source, asked, fresh=fresh)
+            if not rules or status not in (Status.DONE, Status.INCOMPLETE):
+                return status
+            return worst([status, _retain(session.next(time.monotonic()), asked, source)])
 
     return each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
+
+
+def _retain(session: Session, asked: Asked, source: bytes | None = None) -> Status:
+    from azbackup.cli.retention import retention_command
+
+    return retention_command(session, asked.prices, source)
 
 
 def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources: list[bytes], asked: Asked) -> Status:
@@ -203,7 +216,8 @@ def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources
     from azbackup.cli.dry_run import dry_run_command
 
     def look(source: bytes) -> Status:
-        return dry_run_command(args, show, session, source, asked)
+        status = dry_run_command(args, show, session, source, asked)
+        return worst([status, _retain(session, asked, source)]) if session is not None and keeps(args) else status
 
     return each_source(sources, look, show, goes_on=lambda: True, verbose=args.verbose >= 2)
 

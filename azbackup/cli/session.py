@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
     from azbackup.storage.azure.partitions import AzurePartitions
+    from azbackup.storage.azure.removal import AzureRemoval
     from azbackup.storage.azure.staging import AzureStaging
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.local.row_cache import CachedRows
@@ -109,6 +110,13 @@ class Vault:
         from azbackup.storage.azure.staging import AzureStaging
 
         return AzureStaging(self.account, self.container)
+
+    @cached_property
+    def removal(self) -> AzureRemoval:
+        """What deletes, for retention."""
+        from azbackup.storage.azure.removal import AzureRemoval
+
+        return AzureRemoval(self.account, self.container, self.table, self.partition)
 
     @cached_property
     def partitions(self) -> AzurePartitions:

@@ -73,6 +73,7 @@ RULES = 10_000  # of a snapshot
 NAME_CHARACTERS = 1024  # of a host, a user, a group, a tag
 TAGS = 100  # of a snapshot
 NOTE_CHARACTERS = 4096  # of a snapshot's note
+RETIRED = 50_000  # ranges of numbers, snapshots or packs of one retired record
 
 # --- the costs that a key record may ask for, checked before any work is done
 KDF_NAME = "argon2id"
@@ -86,6 +87,7 @@ KEY_NAME = "key"
 PACK_PREFIX = "pack-"
 FILES_PREFIX = "files-"
 SNAPSHOT_PREFIX = "snapshot-"
+RETIRED_PREFIX = "retired-"
 KEY_COPY_PREFIX = "key-"
 VERIFIED_PREFIX = "verified-"
 SETTLED_PREFIX = "settled-"
@@ -145,6 +147,11 @@ def copy_name(run_id: str, number: int) -> str:
 def snapshot_name(number: int) -> str:
     """`snapshot-NNNNNNNN`; numbers start at 1."""
     return f"{SNAPSHOT_PREFIX}{number:08d}"
+
+
+def retired_name(number: int) -> str:
+    """`retired-NNNNNNNN`; numbers start at 1."""
+    return f"{RETIRED_PREFIX}{number:08d}"
 
 
 def key_copy_name(generation: int) -> str:

@@ -84,6 +84,18 @@ class ChunkStore:
         """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
         return not chunks or self._chunks().issuperset(split_ids(chunks))
 
+    def lost(self, catalog: Catalog, rows: list[SealedRecord]) -> int:
+        """How many of the chunks that this run counts on are in no pack any more, as a new catalog has it.
+
+        `rows` are those of packs that `finish` gave.
+        """
+        if self._known is None:
+            return 0
+        there = KnownChunks(self._partition, catalog).ids
+        for row in rows:
+            there.update(decode_pack(row.name, self._partition.records.open_sealed(row))[1].chunk_ids())
+        return len(self._known - there)
+
     def finish(self) -> list[SealedRecord]:
         """Everything is uploaded; the pack records that are to be committed with the rest."""
         self._seal(self._compressor.finish())

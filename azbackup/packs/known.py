@@ -2,9 +2,9 @@
 
     pack records -> packs as the container lists them -> ids of the chunks that a backup may count on
 
-Promises that a chunk counts only where a pack that holds it is there with the size and the MD5 of its record. "Not
-there" is never taken for "nothing was ever stored": a record without its pack is damage, unless all of its chunks are
-in other packs, where an earlier run stored them again.
+Promises that a chunk counts only where a pack that holds it is there with the size and the MD5 of its record, and is
+not condemned: retention is going to delete that one. "Not there" is never taken for "nothing was ever stored": a record
+without its pack is damage, unless all of its chunks are in other packs, where an earlier run stored them again.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ class KnownChunks:
         """Reads the pack records, then lists the packs: one that another run adds meanwhile precedes its record."""
         recorded = [(pack_id, record.size, record.md5, record.ids) for pack_id, record in catalog.packs()]
         there = {info.name: info for info in partition.blobs.listed(pack_blob(partition.name, ""))}
-        self.packs: set[PackId] = {pack_id for pack_id, *_ in recorded}
+        condemned = catalog.retired.condemned
+        self.packs: set[PackId] = {pack_id for pack_id, *_ in recorded} | condemned.keys()
         self.ids: set[ChunkId] = set()
         doubtful: list[tuple[PackId, str, bytes]] = []
         for pack_id, size, md5, ids in recorded:
+            if pack_id in condemned:
+                continue
             fault = fault_of(there.get(pack_blob(partition.name, pack_id)), size, md5)
             if fault:
                 doubtful.append((pack_id, fault, ids))

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from azbackup.errors import Damaged
-from azbackup.format.labels import PACK_PREFIX, SNAPSHOT_PREFIX, snapshot_name
+from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX, retired_name, snapshot_name
 from azbackup.format.layers import Item, State, merge, read_entries
 from azbackup.format.model import Layer, PackId, PackRecord, Snapshot
 from azbackup.format.payloads import decode_pack, decode_snapshot
+from azbackup.format.retirement import Retired, Retirement, decode_retirement
 from azbackup.records.layer_rows import Rows, layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
 
@@ -28,35 +29,76 @@ class Catalog:
         self.records = records
         self.newest = 0  # the highest snapshot number found
         self._seen = seen
+        self._retired: Retired | None = None
+        self.standing: list[Snapshot] = []  # all that have a record still, retired or not
 
     # --- snapshots
 
     def snapshots(self) -> list[Snapshot]:
-        """All snapshots by number. A number that is missing is read from its copy, or reported as damage."""
-        found = {each.number: each for each in self._decoded(SNAPSHOT_PREFIX, decode_snapshot)}
-        expected = max(max(found, default=0), self._seen)
-        if len(found) < expected:  # one listing, however many are missing: a number in a name costs nothing
-            lost = sorted(self.records.copies.snapshot_numbers() - found.keys())
-            self._recover_snapshots([number for number in lost if number <= expected], found)
-            self._report_gaps(found, expected)
-        self.newest = max(found, default=0)
-        return [found[number] for number in sorted(found)]
+        """All snapshots by number, but those that were retired.
 
-    def _report_gaps(self, found: dict[int, Snapshot], expected: int) -> None:
-        """A line for each run of numbers up to the expected one that no snapshot has."""
-        before = 0
-        for number in [*sorted(found), expected + 1]:
-            first, last = before + 1, number - 1
-            if first <= last:
-                which = snapshot_name(first) + (f" to {snapshot_name(last)}" if first < last else "")
-                text = f"{which}: missing, row and copy"
-                if last > max(found, default=0):
-                    text += (
-                        f"; this machine stored snapshots up to {self._seen}; those after {max(found, default=0)} are "
-                        "no longer in the storage (deleted, or the storage was rolled back)"
-                    )
-                self.records.report(text)
-            before = number
+        A number that is missing is read from its copy, or reported as damage.
+        """
+        found, retired = self._read()
+        expected = max(max(found, default=0), self._seen)
+        if any(retired.gaps(found, expected)):
+            retired = self._with_copies(retired)
+        if any(retired.gaps(found, expected)):  # one listing, however many: a number in a name costs nothing
+            lost = sorted(self.records.copies.snapshot_numbers() - found.keys())
+            wanted = [number for number in lost if number <= expected and not retired.has(number)]
+            self._recover_snapshots(wanted, found)
+            self._report_gaps(found, expected, retired)
+        self.newest = max(max(found, default=0), retired.highest)
+        self._retired = retired
+        self.standing = [found[number] for number in sorted(found)]
+        return [found[number] for number in sorted(found) if not retired.has(number)]
+
+    @property
+    def retired(self) -> Retired:
+        """What retention took away, as it was when it was read first."""
+        if self._retired is None:
+            self._retired = self._read()[1]
+        return self._retired
+
+    def _read(self) -> tuple[dict[int, Snapshot], Retired]:
+        """The snapshots that have a row, by number, and all retired records."""
+        found: dict[int, Snapshot] = {}
+        records: list[Retirement] = []
+        for row in self.records.neighbours(RETIRED_PREFIX, SNAPSHOT_PREFIX):
+            try:
+                if row.name.startswith(SNAPSHOT_PREFIX):
+                    snapshot = decode_snapshot(row.name, self.records.open(row))
+                    found[snapshot.number] = snapshot
+                elif row.name.startswith(RETIRED_PREFIX):
+                    records.append(decode_retirement(row.name, self.records.open(row)))
+            except Damaged as error:
+                self.records.report(error.message)
+        return found, Retired(records)
+
+    def _with_copies(self, retired: Retired) -> Retired:
+        """The same with the records that only their copies still tell of."""
+        records = list(retired.records)
+        known = {retired_name(record.number) for record in records}
+        for name in self.records.copies.names(RETIRED_PREFIX):
+            if name not in known:
+                try:
+                    records.append(decode_retirement(name, self.records.missing(name)))
+                except Damaged as error:
+                    self.records.report(error.message)
+        return Retired(records)
+
+    def _report_gaps(self, found: dict[int, Snapshot], expected: int, retired: Retired) -> None:
+        """A line for each run of numbers up to the expected one that no snapshot has, and that were not retired."""
+        newest = max(found, default=0)
+        for first, last in retired.gaps(found, expected):
+            which = snapshot_name(first) + (f" to {snapshot_name(last)}" if first < last else "")
+            text = f"{which}: missing, row and copy"
+            if last > newest:
+                text += (
+                    f"; this machine stored snapshots up to {self._seen}; those after {newest} are "
+                    "no longer in the storage (deleted, or the storage was rolled back)"
+                )
+            self.records.report(text)
 
     def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
         """The records under a prefix; one that does not open, or is not what it should be, is reported as damage."""
@@ -109,8 +151,18 @@ class Catalog:
     # --- packs
 
     def packs(self) -> Iterator[tuple[PackId, PackRecord]]:
-        """Every pack record. One that cannot be used is reported as damage: its chunks are then unknown."""
-        return self._decoded(PACK_PREFIX, decode_pack)
+        """Every pack record, those of condemned packs last.
+
+        One that cannot be used is reported as damage: its chunks are then unknown.
+        """
+        condemned = self.retired.condemned
+        late: list[tuple[PackId, PackRecord]] = []
+        for pack_id, record in self._decoded(PACK_PREFIX, decode_pack):
+            if pack_id in condemned:
+                late.append((pack_id, record))
+            else:
+                yield pack_id, record
+        yield from late
 
     def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """Pack records that only their copies still tell of; asked for when a chunk has no pack."""

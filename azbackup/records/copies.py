@@ -17,6 +17,7 @@ from azbackup.format.framing import COPY_BYTES, SNAPSHOT_COPY_BYTES, frame, unfr
 from azbackup.format.labels import (
     FILES_PREFIX,
     KEY_COPY_PREFIX,
+    RETIRED_PREFIX,
     SNAPSHOT_PREFIX,
     copy_name,
     is_snapshot,
@@ -32,6 +33,9 @@ _AHEAD = 3  # copies that are read while one is looked at
 _ASKED = 8  # copies of snapshots that are asked for one by one; then a listing says which there are
 
 _AHEAD = 4  # copies that are read ahead where all are read, each of at most 16 MiB
+
+
+_ALONE = (SNAPSHOT_PREFIX, RETIRED_PREFIX)  # records whose copy has a blob of its own, under their name
 
 
 class Copies:
@@ -74,15 +78,11 @@ class Copies:
                 return []
             return [row.sealed for row in rows if row.name == name]
         run = name.removeprefix(FILES_PREFIX).rpartition("-")[0] + "-" if name.startswith(FILES_PREFIX) else ""
-        return self._under(run).get(name, [])
+        return self._under(run or _place(name)).get(name, [])
 
     def names(self, prefix: str) -> list[str]:
         """The names of the records that have a copy, under a prefix."""
-        return sorted(
-            name
-            for name in self._under(SNAPSHOT_PREFIX if prefix == SNAPSHOT_PREFIX else "")
-            if name.startswith(prefix)
-        )
+        return sorted(name for name in self._under(_place(prefix)) if name.startswith(prefix))
 
     def files_of(self, run: str) -> set[str]:
         """The names of a run's file records that have a copy."""
@@ -90,7 +90,7 @@ class Copies:
 
     def range(self, first: str, last: str) -> Iterator[SealedRecord]:
         """The records with first <= name < last, in the order of their names, as a table would give them."""
-        records = self._under(SNAPSHOT_PREFIX if first.startswith(SNAPSHOT_PREFIX) else "")
+        records = self._under(_place(first))
         for name in sorted(records):
             if first <= name < last:
                 yield SealedRecord(name, records[name][0])
@@ -120,7 +120,7 @@ class Copies:
             found: dict[str, list[bytes]] = {}
             for info in self._blobs.listed(self._prefix + prefix):
                 name = info.name.removeprefix(self._prefix)
-                if prefix or not name.startswith((SNAPSHOT_PREFIX, KEY_COPY_PREFIX)):
+                if prefix or not name.startswith((*_ALONE, KEY_COPY_PREFIX)):
                     for row in self._records(self._listed(name, info.size)):
                         found.setdefault(row.name, []).append(row.sealed)
             self._read[prefix] = found
@@ -193,3 +193,8 @@ class Copies:
             return unframe(data)
         except Damaged:
             return []  # what it held counts as missing; that is noticed and said where a record is looked for
+
+
+def _place(name: str) -> str:
+    """What the names of the blobs begin with that have the copies of records of such a name; '' for runs."""
+    return next((prefix for prefix in _ALONE if name.startswith(prefix)), "")

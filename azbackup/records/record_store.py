@@ -14,7 +14,15 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
 from azbackup.format import compression
-from azbackup.format.labels import RECORD_BYTES, SNAPSHOT_PREFIX, is_snapshot, number_of, snapshot_name
+from azbackup.format.labels import (
+    PACK_PREFIX,
+    RECORD_BYTES,
+    SNAPSHOT_PREFIX,
+    is_snapshot,
+    number_of,
+    pack_blob,
+    snapshot_name,
+)
 from azbackup.format.model import SealedRecord
 from azbackup.records.copies import USELESS_COPIES, Copies
 from azbackup.storage.protocols import BlobStore, RowStore
@@ -41,6 +49,7 @@ class RecordStore:
         """
         self.copies = Copies(blobs, partition, self._tell)
         self._table = rows
+        self._blobs = blobs
         self._keys = keys
         self._partition = partition
         self.report = report
@@ -69,6 +78,14 @@ class RecordStore:
         assert self._table is not None, "a lost table is rebuilt before anything is written"
         names = self._table.versions(snapshot_name(first), SNAPSHOT_PREFIX[:-1] + ".")
         return {number_of(name, SNAPSHOT_PREFIX) for name, _ in names if is_snapshot(name)}
+
+    def neighbours(self, first: str, last: str) -> Iterator[SealedRecord]:
+        """The rows of two prefixes, and of what lies between them in the table, by one query."""
+        if self._table is not None:
+            yield from self._table.range(first, last[:-1] + ".")
+        else:
+            for prefix in (first, last):
+                yield from self.copies.range(prefix, prefix[:-1] + ".")
 
     def open(self, row: SealedRecord) -> bytes:
         """A row's payload; its copy's where the row does not open. Raises Damaged if neither does."""
@@ -144,6 +161,11 @@ class RecordStore:
     def open_sealed(self, row: SealedRecord) -> bytes:
         """The payload of these very bytes. Raises Damaged if it does not decode."""
         return compression.decode_payload(open_record(self._keys, self._partition, row.name, row.sealed))
+
+    def stored_packs(self) -> set[str]:
+        """The names of the records that the packs which are there have, by one listing."""
+        prefix = pack_blob(self._partition, "")
+        return {PACK_PREFIX + name.removeprefix(prefix) for name in self._blobs.names(prefix)}
 
     # --- writing
 

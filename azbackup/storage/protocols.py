@@ -67,6 +67,19 @@ class BlobStore(Protocol):
         """The blobs under a prefix, in the order of their names; none where there is no container."""
 
 
+class Removal(Protocol):
+    """What deletes, of one container and one partition of a table: only retention has it. What is gone is a success."""
+
+    def check(self) -> None:
+        """Raises Unavailable if the credentials may not delete blobs and rows. Deletes nothing."""
+
+    def blobs(self, names: Sequence[str]) -> None:
+        """Deletes blobs by their full names."""
+
+    def rows(self, names: Sequence[str]) -> None:
+        """Deletes rows by their names."""
+
+
 class RowStore(Protocol):
     """One table, one partition of it."""
 

@@ -32,13 +32,15 @@ class Blob:
     md5: bytes
     pending: bool = False
     priority: str = ""
+    created: float = 0.0
 
 
 class MemoryBlobs:
-    """One container."""
+    """One container. `now` is the time at which blobs are made."""
 
     def __init__(self) -> None:
         self.blobs: dict[str, Blob] = {}
+        self.now = 0.0
         self.lock = threading.RLock()
 
     def put_new(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
@@ -49,7 +51,7 @@ class MemoryBlobs:
             there = self.blobs.get(name)
             if there is not None and there.data != data:
                 raise Exists(f"blob {name} exists already", code="BlobAlreadyExists")
-            self.blobs.setdefault(name, Blob(bytes(data), tier, md5))
+            self.blobs.setdefault(name, Blob(bytes(data), tier, md5, created=self.now))
 
     def put_first(self, name: str, data: bytes, tier: str, md5: bytes) -> None:
         """The same: this container is always there."""
@@ -77,7 +79,12 @@ class MemoryBlobs:
         """The blobs under a prefix, by name, as they were when the listing began."""
         with self.lock:
             found = [
-                BlobInfo(name, len(each.data), each.md5, each.tier, pending=each.pending, priority=each.priority)
+                BlobInfo(
+                    *(name, len(each.data), each.md5, each.tier),
+                    pending=each.pending,
+                    priority=each.priority,
+                    created=each.created,
+                )
                 for name, each in self.blobs.items()
                 if name.startswith(prefix)
             ]
@@ -225,3 +232,26 @@ class MemoryRows:
             names = sorted(name for owner, name in self.table.rows if owner == self.partition and first <= name < last)
             found = [(name, self.get(name)) for name in names]
         return iter([SealedRecord(name, sealed, md5_of(sealed).hex()) for name, sealed in found])
+
+
+class MemoryRemoval:
+    """What deletes, of a container and a partition of a table."""
+
+    def __init__(self, blobs: MemoryBlobs, rows: MemoryRows) -> None:
+        self._blobs = blobs
+        self._rows = rows
+
+    def check(self) -> None:
+        """It may."""
+
+    def blobs(self, names: Sequence[str]) -> None:
+        """Deletes blobs, those that are there."""
+        with self._blobs.lock:
+            for name in names:
+                self._blobs.blobs.pop(name, None)
+
+    def rows(self, names: Sequence[str]) -> None:
+        """Deletes rows, those that are there."""
+        with self._rows.table.lock:
+            for name in names:
+                self._rows.table.rows.pop((self._rows.partition, name), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from azbackup.commands.backup.run import Backup, Job
+from azbackup.commands.maintenance.keeping import Rules
 from azbackup.commands.maintenance.repair import rebuild_table
+from azbackup.commands.maintenance.retention import Outcome, Retention, Wish
 from azbackup.commands.restore.outcome import RestoreRequest
 from azbackup.commands.restore.run import Restore
 from azbackup.crypto.kdf import KdfCosts
@@ -41,7 +44,7 @@ from azbackup.records.selection import Selection
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.prices import load_prices
 from emulator.trees import differences
-from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
+from tests.contract.memory import MemoryBlobs, MemoryRemoval, MemoryRows, MemoryTable, MemoryThaw
 from tests.listener import Silent
 
 PARTITION = "user1"
@@ -51,6 +54,36 @@ _NOW_NS = 4_000_000_000_000_000_000
 _PRICES = load_prices(None)  # here: a user whom a test plays may not be able to read the checkout
 _CHEAP = KdfCosts(8192, 1, 1)  # the lowest costs that a key record may ask for
 _stamps = count(1)
+
+
+class OneByOne:
+    """What deletes one thing at a time: the operations that a kill may come between."""
+
+    def __init__(self, removal: MemoryRemoval) -> None:
+        self.check = removal.check
+        self.blob = lambda name: removal.blobs([name])
+        self.row = lambda name: removal.rows([name])
+
+
+class Apart:
+    """The same as the runs know it."""
+
+    def __init__(self, removal: Any) -> None:
+        self._removal = removal
+
+    def check(self) -> None:
+        """Ask."""
+        self._removal.check()
+
+    def blobs(self, names: Sequence[str]) -> None:
+        """Delete blobs."""
+        for name in names:
+            self._removal.blob(name)
+
+    def rows(self, names: Sequence[str]) -> None:
+        """Delete rows."""
+        for name in names:
+            self._removal.row(name)
 
 
 class Killed(BaseException):
@@ -131,6 +164,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.staging.packs = self.blobs
+        self.blobs.now = self.now_ns / 1e9
 
     def clone(self, journal: Path | None = None) -> World:
         """Return the same world, apart: what happens in one does not in the other."""
@@ -138,6 +172,7 @@ class World:
         found.blobs.blobs = {name: replace(blob) for name, blob in self.blobs.blobs.items()}
         found.staging.blobs = {name: replace(blob) for name, blob in self.staging.blobs.items()}
         found.table.rows = dict(self.table.rows)
+        found.now_ns, found.blobs.now = self.now_ns, self.blobs.now
         if journal is not None and self.journal is not None:
             shutil.copyfile(self.journal, journal)
         return found
@@ -169,6 +204,20 @@ class World:
             run._store._uploads._workers.stop()  # or a killed run's threads would wait for ever
             if journal is not None:
                 os.close(journal._file)
+
+    def pass_days(self, days: float) -> None:
+        """Let time go by, for the runs and for the service."""
+        self.now_ns += int(days * 86_400 * 10**9)
+        self.blobs.now += days * 86_400
+
+    def retain(self, fuse: Fuse | None = None, **wish: Any) -> Outcome:
+        """Run retention alone; `wish` is the request's. What it tells as damage is an error."""
+        fuse = fuse or Fuse()
+        catalog, partition = self.opened(fuse)
+        removal: Any = Fused(OneByOne(MemoryRemoval(self.blobs, MemoryRows(self.table, PARTITION))), fuse)
+        clock = Clock(lambda: self.now_ns, lambda: f"20261122T210800Z-{next(_stamps):016x}")
+        request = Wish(**{"rules": Rules(), "prices": _PRICES, "always": True, **wish})
+        return Retention(partition, catalog, Apart(removal), time.gmtime, clock).run(request, Silent())
 
     def opened(self, fuse: Fuse | None = None, show: Silent | None = None) -> tuple[Catalog, Partition]:
         """Open the partition; return its catalog and itself. `show` hears what was wrong with the key record."""

@@ -7,6 +7,7 @@ import argparse
 from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
 from azbackup.cli.options.exclude import add_exclusions
 from azbackup.cli.options.limits import add_limits
+from azbackup.cli.options.retention import add_retention
 from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import add_words
 from azbackup.errors import UsageError
@@ -67,6 +68,7 @@ def backup_parser() -> Parser:
     add_prices(parser)
     add_problems(parser)
     add_metrics(parser)
+    add_retention(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="store nothing: name what would be stored, what left out, and the price"
     )

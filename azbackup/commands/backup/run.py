@@ -29,7 +29,7 @@ from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.stream import Stream, StreamReading
 from azbackup.commands.backup.tally import Tally
-from azbackup.errors import AzbackupError, Damaged
+from azbackup.errors import AzbackupError, Damaged, Overtaken
 from azbackup.filesystem.mappings import mapped_for_writing
 from azbackup.filesystem.scanner import is_same_directory, open_source, scan
 from azbackup.format.entries import EntryWriter
@@ -44,6 +44,8 @@ from azbackup.records.partition import Partition
 from azbackup.records.record_store import compressed
 from azbackup.records.snapshots import Source, latest_by_source, source_of
 from azbackup.workers import beside
+
+_TRUSTED_NS = 12 * 3600 * 10**9  # far less than retention's grace period
 
 _NONE = "no snapshot was made; the earlier ones are as they were"
 
@@ -88,6 +90,7 @@ class Backup:
         self._records = partition.records
         self._run = run
         self._progress = progress
+        self._looked_ns = run.clock.now_ns()
         self._store = ChunkStore(partition, catalog, run, progress.count, fresh=job.fresh)
         self._notices = Notices(progress)
         mapped = Mapped(run.clock.now_ns(), beside(mapped_for_writing))
@@ -110,6 +113,8 @@ class Backup:
                 check_not_emptied(parent, read.tally.totals, elsewhere=read.elsewhere)
             self._progress.stage("sending the last packs")
             pack_rows = self._store.finish()
+            if why := self._overtaken(parent, pack_rows):
+                raise self._given_up(why, pack_rows)
             if stream is None:
                 self._check_still_there(root)
         finally:
@@ -117,7 +122,30 @@ class Backup:
                 os.close(root)
             else:
                 stream.close()
-        return self._commit(started, parent, read, pack_rows, after=snapshots[-1].number if snapshots else 0)
+        return self._commit(started, parent, read, pack_rows, after=self._catalog.newest)
+
+    def _overtaken(self, parent: Snapshot | None, pack_rows: list[SealedRecord]) -> str:
+        """Why this run may not count on what it counted on, '' if it may.
+
+        Retention waits days before it deletes what it condemned: a run that is shorter than that need not look. Whether
+        it is, the clock tells, which goes on while a machine sleeps.
+        """
+        before, self._looked_ns = self._looked_ns, self._run.clock.now_ns()
+        if 0 <= self._looked_ns - before < _TRUSTED_NS:
+            return ""
+        catalog = Catalog(self._records)
+        there = {snapshot.number for snapshot in catalog.snapshots()}
+        if parent is not None and parent.number not in there:
+            return f"snapshot {parent.number}, which it was compared with, was removed"
+        lost = self._store.lost(catalog, pack_rows)
+        return f"packs with {lost:,} chunks that it needs were removed, or are going to be" if lost else ""
+
+    def _given_up(self, why: str, pack_rows: list[SealedRecord]) -> Overtaken:
+        """The error of a run that was overtaken by retention; what it stored is recorded, for the next run."""
+        self._run.copies.put(pack_rows)
+        self._records.insert(pack_rows)
+        self._store.committed()
+        return Overtaken(f"no snapshot was made: while this backup ran {why}", "run it again: it uses what was stored")
 
     def _check_still_there(self, root: int) -> None:
         """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
@@ -220,6 +248,8 @@ class Backup:
             self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after, self._run.clock.pause
         )
         self._store.committed()
+        if why := self._overtaken(parent, pack_rows):
+            self._records.report(f"while snapshot {finished.number} was committed {why}: the next backup mends it")
         return finished
 
 

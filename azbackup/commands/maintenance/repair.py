@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from azbackup.errors import Damaged, Exists
 from azbackup.format.batches import batches
+from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX
 from azbackup.format.model import SealedRecord
 from azbackup.progress import Progress
 from azbackup.records.keystore import Keystore, Opened
@@ -26,12 +27,18 @@ def rebuild_rows(records: RecordStore) -> int:
     """Inserts a row for every record that has a copy and no row; how many rows there are then.
 
     Copies are read once, as they come; of several of a record the first that opens counts. A record of which none opens
-    is reported as damage and left out.
+    is reported as damage and left out. Where retention was at work it deleted the packs that are not there: a copy of
+    such a pack's record may be left among those of others.
     """
     there = records.names()
+    packs = records.stored_packs() if records.copies.names(RETIRED_PREFIX) else None
     unusable: set[str] = set()
     for snapshots in (False, True):  # what a record points to has its row first
-        rows = (row for row in records.copies.every(snapshots=snapshots) if row.name not in there)
+        rows = (
+            row
+            for row in records.copies.every(snapshots=snapshots)
+            if row.name not in there and (packs is None or not row.name.startswith(PACK_PREFIX) or row.name in packs)
+        )
         for group in batches(_sound(records, rows, unusable), lambda row: len(row.sealed), _GROUP_BYTES):
             there.update(_insert(records, group))
     for name in sorted(unusable - there):

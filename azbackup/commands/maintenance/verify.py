@@ -28,6 +28,7 @@ from azbackup.format.labels import (
     FILES_PREFIX,
     KEY_COPY_PREFIX,
     PACK_PREFIX,
+    RETIRED_PREFIX,
     SETTLED_PREFIX,
     SNAPSHOT_PREFIX,
     VERIFIED_PREFIX,
@@ -44,7 +45,7 @@ from azbackup.storage.protocols import BlobInfo
 
 _COMMIT_SECONDS = 3600.0  # within which a backup that has put its snapshot's copy puts the row, by far
 _LOST_ENTRIES = 100_000  # that are named
-_OTHER_PREFIXES = (SETTLED_PREFIX, VERIFIED_PREFIX)
+_OTHER_PREFIXES = (RETIRED_PREFIX, SETTLED_PREFIX, VERIFIED_PREFIX)
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""The options of backup.py that say which snapshots are kept."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from azbackup.cli.options.common import age, count
+from azbackup.cli.options.words import tag
+from azbackup.errors import UsageError
+
+if TYPE_CHECKING:
+    from azbackup.commands.maintenance.keeping import Rules
+
+_PERIODS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
+
+
+def numbers(text: str) -> range:
+    """The numbers that a text names: 7, or 3-9. Raises ArgumentTypeError for another text."""
+    first, dash, last = text.partition("-")
+    low = count(first)
+    high = count(last) if dash else low
+    if high < low:
+        raise argparse.ArgumentTypeError(f"{text}: the last number is below the first")
+    return range(low, high + 1)
+
+
+def add_retention(parser: argparse.ArgumentParser) -> None:
+    """Adds them."""
+    group = parser.add_argument_group("which snapshots are kept (without a rule: all)")
+    group.add_argument("--keep-last", metavar="N", type=count, default=0, help="keep the newest N")
+    for name, noun in _PERIODS.items():
+        text = f"keep the newest of each of the last N {noun} that have one"
+        group.add_argument(f"--keep-{name}", metavar="N", type=count, default=0, help=text)
+    group.add_argument(
+        "--keep-within",
+        metavar="AGE",
+        type=age,
+        default=0.0,
+        help="keep what is less than AGE older than the newest: 90d",
+    )
+    group.add_argument(
+        "--keep-tag", metavar="NAME", action="append", default=[], type=tag, help="keep what has this tag"
+    )
+    group.add_argument(
+        "--retention-only",
+        action="store_true",
+        help="make no backup; without a directory: for all sources. With --dry-run: show what would go, and why not",
+    )
+    group.add_argument(
+        "--forget",
+        metavar="N",
+        action="append",
+        default=[],
+        type=numbers,
+        help="remove snapshot N, or 3-9, whatever the rules say; makes no backup",
+    )
+    group.add_argument(
+        "--delete-early",
+        action="store_true",
+        help="delete packs that nothing needs before their early-deletion fee is past, and pay it",
+    )
+
+
+def keeps(args: argparse.Namespace) -> bool:
+    """Whether there is any rule. Raises UsageError for what does not go together."""
+    rules = any(
+        [args.keep_last, args.keep_within, args.keep_tag, *(getattr(args, f"keep_{name}") for name in _PERIODS)]
+    )
+    alone: Any = args.retention_only or args.forget
+    if args.forget and rules:
+        raise UsageError("--forget and --keep-... do not go together", "--forget takes numbers, whatever the rules say")
+    if args.delete_early and not (alone or rules):
+        raise UsageError("--delete-early goes with --keep-..., --forget or --retention-only", "backup.py --help-all")
+    if alone and (args.stdin_name or args.stdin_command):
+        raise UsageError("--retention-only and --forget make no backup", "leave out --stdin-name and --stdin-command")
+    return rules
+
+
+def retention_rules(args: argparse.Namespace) -> Rules:
+    """The rules that the options make."""
+    from azbackup.commands.maintenance.keeping import Rules  # which most runs do without
+
+    periods = {name: getattr(args, f"keep_{name}") for name in _PERIODS}
+    return Rules(args.keep_last, periods, args.keep_within, tuple(args.keep_tag))

@@ -1,0 +1,117 @@
+"""Deleting what retention took away, in the reverse of a backup's order: what points goes before what it points to.
+
+    packs:     rows -> blobs
+    snapshots: the pack records in the copies of their runs, copied -> file records -> those copies -> rows -> copies
+
+Promises that a kill between any two deletions leaves what a later run finds again: a retired record is deleted when all
+that it says is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from azbackup.errors import Damaged
+from azbackup.format.framing import COPY_BYTES, unframe
+from azbackup.format.labels import (
+    PACK_PREFIX,
+    files_name,
+    pack_blob,
+    record_blob,
+    retired_name,
+    snapshot_name,
+)
+from azbackup.format.model import PackId, RunId, SealedRecord, Snapshot
+from azbackup.packs.run import Clock
+from azbackup.records.catalog import Catalog
+from azbackup.records.commit import RunCopies
+from azbackup.records.partition import Partition
+from azbackup.storage.protocols import Removal
+
+
+class Burial:
+    """The deletions of one run."""
+
+    def __init__(self, partition: Partition, catalog: Catalog, removal: Removal, clock: Clock) -> None:
+        self._partition = partition
+        self._catalog = catalog
+        self._removal = removal
+        self._clock = clock
+
+    def packs(self, packs: Sequence[PackId]) -> None:
+        """Deletes packs: first their rows, so that none is missing that a row tells of."""
+        self._removal.rows([PACK_PREFIX + pack for pack in packs])
+        self._removal.blobs([pack_blob(self._partition.name, pack) for pack in packs])
+
+    # --- snapshots
+
+    def snapshots(self, is_due: Callable[[int], bool], packs: Collection[PackId]) -> int:
+        """Deletes the records of snapshots that are due, and the file records that no other one stands on; how many.
+
+        `packs` are those that there are: their records are kept.
+        """
+        due = [snapshot for snapshot in self._catalog.standing if is_due(snapshot.number)]
+        others = [snapshot for snapshot in self._catalog.standing if not is_due(snapshot.number)]
+        copied = {number for number in self._partition.records.copies.snapshot_numbers() if is_due(number)}
+        kept = {layer.run for snapshot in others for layer in snapshot.layers} | {each.run for each in others}
+        runs = {run: records for run, records in _runs(due).items() if run not in kept}
+        self._delete_runs(runs, {PACK_PREFIX + pack for pack in packs})
+        self._removal.rows([snapshot_name(snapshot.number) for snapshot in due])
+        names = [snapshot_name(number) for number in sorted(copied | {snapshot.number for snapshot in due})]
+        self._removal.blobs([record_blob(self._partition.name, name) for name in names])
+        return len(names)
+
+    def _delete_runs(self, runs: dict[str, int], rows: Collection[str]) -> None:
+        """Deletes the file records of some runs, by run: how many, and the copies, but for what others need of them."""
+        if not runs:
+            return
+        copies, needed = self._copies_of(runs, rows)
+        if needed:
+            RunCopies(self._partition.records, RunId(self._clock.new_stamp())).put(needed)
+        self._removal.rows([files_name(run, number) for run in sorted(runs) for number in range(1, runs[run] + 1)])
+        self._removal.blobs(copies)
+
+    def _copies_of(self, runs: Collection[str], rows: Collection[str]) -> tuple[list[str], list[SealedRecord]]:
+        """(names of the copies of some runs, the records in them that are among some rows)."""
+        blobs = self._partition.blobs
+        names: list[str] = []
+        needed: dict[str, SealedRecord] = {}
+        for run in sorted(runs):
+            for info in list(blobs.listed(record_blob(self._partition.name, run + "-"))):
+                if info.size > COPY_BYTES:
+                    continue
+                try:
+                    found = unframe(blobs.get(info.name))
+                except Damaged:
+                    continue  # nobody knows what else it holds
+                needed.update((row.name, row) for row in found if row.name in rows)
+                names.append(info.name)
+        return names, list(needed.values())
+
+    # --- retired records
+
+    def retirements(self, is_due: Callable[[int], bool]) -> None:
+        """Deletes the oldest retired records as far as all that they say is gone; never the newest one."""
+        self._catalog.snapshots()
+        retired = self._catalog.retired
+        standing = {snapshot.number for snapshot in self._catalog.standing}
+        standing |= self._partition.records.copies.snapshot_numbers()
+        prefix = pack_blob(self._partition.name, "")
+        packs = {name.removeprefix(prefix) for name in self._partition.blobs.names(prefix)}
+        done = []
+        for record in retired.records[:-1]:
+            left = standing & set(record.removed) or packs & set(record.condemned) & retired.condemned.keys()
+            if left or not is_due(record.number):
+                break
+            done.append(retired_name(record.number))
+        self._removal.rows(done)
+        self._removal.blobs([record_blob(self._partition.name, name) for name in done])
+
+
+def _runs(snapshots: Sequence[Snapshot]) -> dict[str, int]:
+    """The runs that snapshots were made by or stand on, and how many file records each has."""
+    found = dict.fromkeys((snapshot.run for snapshot in snapshots), 0)
+    for snapshot in snapshots:
+        for layer in snapshot.layers:
+            found[layer.run] = max(layer.records, found.get(layer.run, 0))
+    return found

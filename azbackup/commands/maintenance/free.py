@@ -1,0 +1,68 @@
+"""Which packs nothing needs: pack records beside the list of packs and the chunks that snapshots use. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
+from typing import NamedTuple
+
+from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
+from azbackup.packs.layout import fault_of
+from azbackup.storage.protocols import BlobInfo
+
+DAY_SECONDS = 86_400.0
+LEAST_DAYS = 30.0  # a pack is this old before it is condemned: it may be of a backup that is running
+
+
+class PackState(NamedTuple):
+    """A pack that nothing needs. Bytes; Unix seconds of its creation, and of when the fee for deleting it is past."""
+
+    pack_id: PackId
+    size: int
+    tier: str
+    created: float
+    free_at: float
+
+    def is_old(self, free_by: float, made_by: float) -> bool:
+        """Whether it may be deleted without a fee by some time, and was made by some other one."""
+        return self.free_at <= free_by and self.created <= made_by
+
+
+def free_packs(
+    records: Iterable[tuple[PackId, PackRecord]],
+    there: Mapping[PackId, BlobInfo],
+    used: set[ChunkId],
+    condemned: Container[PackId],
+    days: Mapping[str, int],
+) -> tuple[list[PackState], int]:
+    """(the packs that nothing needs, the bytes of all packs that are sound), those that are condemned apart.
+
+    A pack is needed for a used chunk that no other sound pack has, or whose other pack is freed. One that is condemned
+    holds nothing for the others; of its own chunks it is asked whether they have another place. `days`: how long a pack
+    of a tier is paid for at least.
+    """
+    sound: list[tuple[PackId, bytes]] = []
+    doomed: list[tuple[PackId, bytes]] = []
+    states: dict[PackId, PackState] = {}
+    total = 0
+    for pack_id, record in records:
+        info = there.get(pack_id)
+        made = 0.0 if info is None else info.created or info.modified
+        tier = record.tier if info is None else info.tier
+        states[pack_id] = PackState(pack_id, record.size, tier, made, made + days.get(tier, 0) * DAY_SECONDS)
+        if pack_id in condemned:
+            doomed.append((pack_id, record.ids))
+        elif not fault_of(info, record.size, record.md5):
+            total += record.size
+            sound.append((pack_id, record.ids))
+    holders: Counter[ChunkId] = Counter(each for _, ids in sound for each in set(split_ids(ids)) if each in used)
+    free: list[PackId] = []
+    for pack_id, ids in sorted(sound, key=lambda pack: (sum(each in used for each in split_ids(pack[1])), pack[0])):
+        needed = {each for each in split_ids(ids) if each in used}
+        if all(holders[each] > 1 for each in needed):
+            holders.subtract(needed)
+            free.append(pack_id)
+    for pack_id, ids in doomed:
+        if all(holders[each] > 0 for each in split_ids(ids) if each in used):
+            free.append(pack_id)
+    return [states[pack_id] for pack_id in sorted(free)], total

@@ -1,0 +1,88 @@
+"""Retention through the script: rules after a backup, alone, by number, in advance; and credentials that may not."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from azure.data.tables import TableClient
+
+from tests.cli.conftest import Cli, check_error, summary
+from tests.cli.test_choosing import numbers
+from tests.restore.conftest import sas
+
+
+def events(text: str, name: str) -> list[dict[str, Any]]:
+    """Return the JSON events of a name."""
+    found = [json.loads(line) for line in text.splitlines()]
+    return [event for event in found if event["event"] == name]
+
+
+def test_rules(cli: Cli, tmp_path: Path) -> None:
+    """Rules hold after a backup for its source, and say why; alone for all; gaps that they make are no damage."""
+    source, other = tmp_path / "source", tmp_path / "other"
+    for tree in (source, other):
+        tree.mkdir()
+        (tree / "file").write_bytes(os.urandom(1000))
+    cli.backup(source, "--tag", "first")
+    cli.backup(other)
+    (source / "file").write_bytes(os.urandom(1000))
+    cli.backup(source)
+    cli.backup(other)
+    (source / "file").write_bytes(os.urandom(1000))
+    result = cli.backup(source, "--keep-last", "1", "--keep-tag", "first")
+    assert "retention: 1 snapshot (3) removed, 2 kept" in result.stderr
+    assert numbers(cli) == [1, 2, 4, 5]
+    planned = cli("backup.py", "--retention-only", "--dry-run", "--keep-last", "1")
+    lines = [line.split() for line in planned.stdout.splitlines()]
+    marks = {line[1]: line[0] for line in lines if line[0] in ("keep", "remove")}
+    assert marks == {"1": "remove", "2": "remove", "4": "keep", "5": "keep"}
+    assert "2 snapshots (1, 2) would be removed" in planned.stderr
+    assert "hold nothing that is kept" in planned.stdout
+    assert numbers(cli) == [1, 2, 4, 5]
+    alone = cli("backup.py", "--retention-only", "--keep-last", "1", "--delete-early", "--json")
+    found = summary(alone)
+    assert (found["removed"], found["kept"], found["condemned"], found["deleted"]) == ([1, 2], 2, 2, 0)
+    reasons = {event["snapshot"]: event["reasons"] for event in events(alone.stdout, "verdict")}
+    assert reasons == {1: [], 2: [], 4: ["newest", "last"], 5: ["newest", "last"]}
+    assert numbers(cli) == [4, 5]
+    cli.restore(tmp_path / "out", "--source", str(source))
+    assert (tmp_path / "out" / "file").read_bytes() == (source / "file").read_bytes()
+    cli("restore.py", "--verify")
+    assert cli.backup_summary(source)["snapshot"] == 6
+
+
+def test_by_number(cli: Cli, tmp_path: Path) -> None:
+    """--forget removes what it names, and makes no backup; mistakes in options are told."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(4):
+        (source / "file").write_text(str(number))
+        cli.backup(source)
+    result = cli("backup.py", "--forget", "1-2", "--forget", "4")
+    assert "retention: 3 snapshots (1, 2, 4) removed" in result.stderr
+    assert numbers(cli) == [3]
+    cli.restore(tmp_path / "out")
+    assert (tmp_path / "out" / "file").read_text() == "2"
+    check_error(cli("backup.py", "--forget", "9", expect=10), "backup.py", 10)
+    check_error(cli("backup.py", "--forget", "3", "--keep-last", "1", expect=2), "backup.py", 2)
+    check_error(cli("backup.py", "--delete-early", source, expect=2), "backup.py", 2)
+    check_error(cli("backup.py", "--retention-only", tmp_path, "--keep-last", "1", expect=10), "backup.py", 10)
+
+
+def test_credentials_that_cannot_delete(cli: Cli, tmp_path: Path) -> None:
+    """With a token that can create and read alone a backup is made, retention says plainly that it was not."""
+    source = tmp_path / "source"
+    source.mkdir()
+    cli.backup(source, "--allow-empty")
+    table = TableClient.from_connection_string(cli.environment["AZURE_STORAGE_CONNECTION_STRING"], cli.vault.table)
+    stored = {entity["RowKey"] for entity in table.list_entities()}
+    environment = sas(cli.vault.endpoints, "rwlac")  # no d
+    result = cli.backup(source, "--allow-empty", "--keep-last", "1", env=environment, expect=14)
+    assert "snapshot 2" in result.stderr
+    assert "may not delete" in result.stderr
+    assert "--retention-only" in result.stderr
+    assert {entity["RowKey"] for entity in table.list_entities()} >= stored
+    assert numbers(cli) == [1, 2]
