@@ -6,7 +6,8 @@ import os
 import time
 from dataclasses import replace
 
-from azbackup.cli.output.text import count_text, money_text, size_text, time_text
+from azbackup.cli.output.text import money_text, time_text
+from azbackup.cli.output.totals import total_rows
 from azbackup.cli.partitions import other_partitions, where_text
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.sources import Asked, host_name
@@ -102,16 +103,7 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int)
         "currency": prices.currency,
         "seconds": round(seconds, 3),
     }
-    packs = f" in {count_text(totals.packs, 'pack')}" if totals.packs else ""
-    unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
-    size = f" ({size_text(totals.left_out_size)})" if totals.left_out_size else ""
-    left_out = f", {totals.left_out:,} left out{size}" if totals.left_out else ""
-    month = f", {money_text(monthly, prices.currency)} a month" if monthly else ""
-    where = where_text(session.vault, others, new=new)
-    line = (
-        f"snapshot {snapshot.number} of {source} in {where}: {totals.new:,} new, {totals.changed:,} changed, "
-        f"{totals.unchanged:,} unchanged, {totals.removed:,} removed{left_out}{unreadable}; "
-        f"read {size_text(totals.read)}, stored {size_text(totals.stored)}{packs}; {requests} requests, "
-        f"{time_text(seconds)}; estimated cost {money_text(once, prices.currency)}{month}"
-    )
-    session.show.summary(values, line)
+    month = f", {money_text(monthly, prices.currency)} a month for what is new" if monthly else ""
+    cost = f"{money_text(once, prices.currency)} for {requests} requests{month}"
+    head = f"snapshot {snapshot.number} of {source} in {where_text(session.vault, others, new=new)}"
+    session.show.summary(values, f"{head}, {time_text(seconds)}", [*total_rows(totals), ("cost", cost)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from azbackup.cli.output.again import restoring_text
@@ -19,6 +20,7 @@ from azbackup.cli.output.listings import (
     entry_values,
     found_line,
     found_values,
+    level_line,
     snapshot_lines,
     snapshot_values,
 )
@@ -28,10 +30,11 @@ from azbackup.cli.output.verify_report import result_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.browse.deletions import deletions
+from azbackup.commands.browse.level import level
 from azbackup.commands.browse.listing import Listing
 from azbackup.commands.browse.search import search
 from azbackup.errors import Status
-from azbackup.format.model import Snapshot
+from azbackup.format.model import Kind, Snapshot
 from azbackup.records.catalog import Catalog
 from azbackup.records.selection import Matcher, Selection
 from azbackup.records.snapshots import Source, latest_of_each_source, source_of
@@ -123,6 +126,8 @@ def _newest(snapshots: list[Snapshot], count: int | None) -> list[Snapshot]:
 
 def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     """(entries that were shown, paths that are not there)."""
+    if not (look.session.args.recursive or look.json or look.raw or look.session.args.include):
+        return _show_levels(look, selection)
     listing = Listing(look.catalog, selection)
     count = 0
     for snapshot in latest_of_each_source(look.snapshots()):
@@ -139,12 +144,52 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
             count += 1
             if look.results.gone:
                 return count, 0
+    return count, _tell_unknown(look, count, listing.unknown)
+
+
+def _show_levels(look: _Look, selection: Selection) -> tuple[int, int]:
+    """The same, of one level: a heading for each directory, and what lies directly in it."""
+    listings = [(Listing(look.catalog, each), each) for each in selection.each()]
+    count = 0
+    for snapshot in latest_of_each_source(look.snapshots()):
+        look.results.flush()
+        look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
+        for listing, one in listings:
+            for line in _level_lines(look, snapshot, listing, one.base(snapshot.source), first=not count):
+                look.results.add(line)
+                count += 1
+                if look.results.gone:
+                    return count, 0
+    return count, _tell_unknown(look, count, [path for listing, _ in listings for path in listing.unknown])
+
+
+def _level_lines(
+    look: _Look, snapshot: Snapshot, listing: Listing, base: bytes | None, *, first: bool
+) -> Iterator[str]:
+    """The directory as a heading, then a line for each entry in it; a file by itself is below its directory's name."""
+    names = look.results.names
+    headed = False
+    for row in level(listing.entries(snapshot), base or b""):
+        itself = row.entry.path == base
+        inside = itself and row.entry.kind == Kind.DIRECTORY
+        if not headed:
+            headed = True
+            yield from [] if first else [""]
+            yield names.shown(
+                absolute(snapshot.source, row.entry.path if inside else row.entry.path.rpartition(b"/")[0])
+            )
+        if not inside:
+            yield level_line(row, snapshot, names=names)
+
+
+def _tell_unknown(look: _Look, count: int, unknown: list[bytes]) -> int:
+    """Names the paths that are not there, or says that nothing is; how many paths."""
     look.results.flush()
-    for path in listing.unknown:
+    for path in unknown:
         look.session.show.problem(path, "is not in the snapshot")
-    if not count and not listing.unknown:
+    if not count and not unknown:
         look.session.show.note("no path matches")
-    return count, len(listing.unknown)
+    return len(unknown)
 
 
 def _name_of(snapshot: Snapshot) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clean, count_text, hours_text, money_text, size_text
+from azbackup.cli.output.totals import rest_rows
 from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
@@ -76,18 +77,17 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         "currency": prices.currency,
     }
     again = f", {forecast.read_again:,} to read again ({size_text(forecast.to_reread)})" if forecast.read_again else ""
-    unreadable = f", {totals.unreadable:,} unreadable" if totals.unreadable else ""
-    size = f" ({size_text(totals.left_out_size)})" if totals.left_out_size else ""
+    counts = f"{totals.new:,} new, {changed:,} changed{again}"
     packs = count_text(forecast.packs, "pack")
     money = partial(money_text, currency=prices.currency)
-    show.summary(
-        values,
-        f"dry run of {os.fsdecode(source)}: {totals.new:,} new, {changed:,} changed{again}, {totals.unchanged:,} "
-        f"unchanged, {totals.removed:,} removed, {totals.left_out:,} left out{size}{unreadable}; nothing was written",
-        f"a backup would store at most {size_text(forecast.to_store)} in {packs}, with about {requests:,} requests: "
-        f"{money(once)} now, {money(monthly)} a month",
-        f"to restore all of it: {hours_text(hours)}, {money(whole)} ({prices.region}, {prices.as_of})",
-    )
+    rows = [
+        ("files", f"{counts}, {totals.unchanged:,} unchanged, {totals.removed:,} removed"),
+        *rest_rows(totals),
+        ("to store", f"at most {size_text(forecast.to_store)} in {packs}"),
+        ("cost", f"{money(once)} for about {requests:,} requests, {money(monthly)} a month"),
+        ("restoring", f"all of it: {hours_text(hours)}, {money(whole)} ({prices.region}, {prices.as_of})"),
+    ]
+    show.summary(values, f"dry run of {os.fsdecode(source)}: nothing was written", rows)
 
 
 _COUNTS = (

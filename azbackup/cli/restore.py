@@ -19,18 +19,18 @@ from azbackup.cli.options.places import place, stream
 from azbackup.cli.output.again import again_text, meant_text
 from azbackup.cli.output.plan_report import (
     done_text,
+    outcome_rows,
     outcome_values,
     pending_text,
     plan_lines,
     plan_values,
     question_text,
-    staged_text,
-    start_text,
+    start_rows,
     thawed_text,
     waiting_text,
 )
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import clean_lines, count_text, size_text, time_text, write
+from azbackup.cli.output.text import clean_lines, clock_text, count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.sources import each_source
 from azbackup.cli.status import DAMAGE_HINT, outcome_status
@@ -140,7 +140,7 @@ def _restore(session: Session, parts: tuple[Partition, Catalog, PackStates], cho
         force=args.force,
         by_directory=args.by_directory,
         wait=waiter(args.poll_interval, show) if args.wait else None,
-        tell=lambda plan: _show_plan(args, show, plan),
+        tell=lambda plan: _show_plan(args, show, chosen, plan),
         agree=_asker(args, show),
         thaws=lambda pending, asking: _note_thaws(show, pending, asking),
         slip=_slip(args),
@@ -253,8 +253,8 @@ def waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | No
     return wait
 
 
-def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> None:
-    """The plan: whole when it was asked for or with -v, one line when something is going to be spent, else nothing."""
+def _show_plan(args: argparse.Namespace, show: LineProgress, chosen: Chosen, plan: Estimate) -> None:
+    """The plan: whole when it was asked for or with -v, a few rows when something is spent, else nothing."""
     if show.json:
         show.event("plan", **plan_values(plan))
     elif args.plan or args.dry_run:
@@ -263,8 +263,17 @@ def _show_plan(args: argparse.Namespace, show: LineProgress, plan: Estimate) -> 
     elif args.verbose:
         for line in plan_lines(plan, whole=False):
             show.note(line)
-    elif text := start_text(plan):
-        show.note(text)
+    elif rows := start_rows(plan):
+        show.block(_what_text(chosen), rows)
+
+
+def _what_text(chosen: Chosen) -> str:
+    """Which snapshots are restored."""
+    if len(chosen) > 1:
+        return f"the latest snapshots of {len(chosen)} sources"
+    snapshot = chosen[0][0]
+    when = clock_text(snapshot.finished_ns / 10**9)
+    return f"snapshot {snapshot.number} of {os.fsdecode(snapshot.source)} on {snapshot.host}, {when}"
 
 
 def _asker(args: argparse.Namespace, show: LineProgress) -> Callable[[Estimate], None] | None:
@@ -300,20 +309,19 @@ def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
     args, seconds, requests = session.args, session.seconds, session.requests
     plan_only = args.plan or args.dry_run
     values = {**outcome_values(outcome, "" if plan_only else again), "requests": requests, "seconds": round(seconds, 3)}
-    pending = []
-    if outcome.pending_files:
-        state = pending_text(outcome.pending, outcome.later_packs, time.time())
-        yet = "cannot be read yet" if args.thaw_only else "not restored yet"
-        pending.append(f"{count_text(outcome.pending_files, 'file')} {yet}: {state}")
-        if outcome.refused is None:
-            pending.append(f"to go on later, run again: {again}")
-    elif outcome.problems and not plan_only:
-        pending.append(f"to go on when that is mended, run again: {again}")
-    lines = [text] if (text := staged_text(outcome)) else []
-    if not plan_only:
-        done = thawed_text(outcome) if args.thaw_only else done_text(outcome)
-        lines.append(f"{done}; {requests:,} requests, {time_text(seconds)}")
-    session.show.summary(values, *lines, urgent=pending)
+    yet = "cannot be read yet" if args.thaw_only else "not restored yet"
+    rows = outcome_rows(outcome, yet, time.time())
+    if plan_only:
+        session.show.summary(values, rows=rows)
+        return
+    done = thawed_text(outcome) if args.thaw_only else done_text(outcome)
+    head = f"{done}; {requests:,} requests, {time_text(seconds)}"
+    go_on = []
+    if outcome.pending_files and outcome.refused is None:
+        go_on.append(f"to go on later, run again: {again}")
+    elif outcome.problems and not session.show.damages:
+        go_on.append(f"to go on when that is mended, run again: {again}")
+    session.show.summary(values, head, rows, urgent=go_on)
 
 
 def _status(show: LineProgress, outcome: RestoreResult, *, plan_only: bool) -> Status:
@@ -336,9 +344,9 @@ def _discard(catalog: Catalog, thaw: ThawRequests, show: LineProgress, *, force:
         "archived_again": found.archived_again,
         "still_thawing": found.still_thawing,
     }
-    removed = f"removed {count_text(found.copies, 'copy')} ({size_text(found.size)}) from the staging container"
+    head = f"removed {count_text(found.copies, 'copy')} ({size_text(found.size)}) from the staging container"
     if found.archived_again:
-        removed += f"; {count_text(found.archived_again, 'pack')} put back into the archive tier"
+        head += f"; {count_text(found.archived_again, 'pack')} put back into the archive tier"
     still = [f"{count_text(found.still_thawing, 'pack')} still thawing in place: run this again later"]
-    show.summary(values, removed, urgent=still if found.still_thawing else [])
+    show.summary(values, head, urgent=still if found.still_thawing else [])
     return Status.THAWING if found.still_thawing else Status.DONE

@@ -85,9 +85,11 @@ def _end_drill(session: Session, found: Verification, drilling: Drilling, line: 
             f"not all packs are open yet: {drilling.pending}",
             f"to go on later, run again: {session.show.again}",
         ]
-    lines = [line] if drilling.planned or drilling.pending else [line, end_text(drilling)]
+    rows = [] if drilling.planned or drilling.pending else [("", end_text(drilling))]
     figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
-    session.show.summary({**verification_values(found), **drill_values(drilling), **figures}, *lines, urgent=pending)
+    session.show.summary(
+        {**verification_values(found), **drill_values(drilling), **figures}, line, rows, urgent=pending
+    )
     status = tell_damage(session, found.findings)
     return Status.THAWING if drilling.pending and status is Status.DONE else status
 

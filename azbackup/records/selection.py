@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 from azbackup.errors import UsageError
@@ -39,6 +40,19 @@ class Selection:
     def everything(self) -> bool:
         """Whether nothing is left out."""
         return not self._paths and self._include is None and self._exclude is None
+
+    def each(self) -> list[Selection]:
+        """The same for each path by itself, in the order in which they were given; for none, itself."""
+        return [self._of_path(path) for path in dict.fromkeys(self._paths)] or [self]
+
+    def _of_path(self, path: bytes) -> Selection:
+        found = copy(self)
+        found._paths = [path]  # noqa: SLF001  its own
+        return found
+
+    def base(self, source: bytes) -> bytes | None:
+        """The first path, as a snapshot of the source knows it, '' for none; None where it is not below the source."""
+        return _relative(self._paths[0], source) if self._paths else b""
 
     def inside(self, path: bytes, source: bytes) -> bytes | None:
         """A path as a snapshot of the source knows it; None for an absolute one that is not below the source."""

@@ -29,9 +29,10 @@ def test_a_first_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     assert fingerprint(cli.vault) == {}
     assert list(cli.runner.home.iterdir()) == []
     assert result.stdout == "new               1 B  a\nleft out          5 B  d/b.o  [*.o (--exclude)]\n"
-    assert "1 new, 0 changed, 0 unchanged, 0 removed, 1 left out (5 B); nothing was written" in result.stderr
-    assert "at most 1 B in 1 pack, with about" in result.stderr
-    assert "to restore all of it: at most 15 h, under 0.01 USD (East US, " in result.stderr
+    assert ": nothing was written\n  files      1 new, 0 changed, 0 unchanged, 0 removed\n" in result.stderr
+    assert "  left out   1 by rules, 5 B\n" in result.stderr
+    assert "  to store   at most 1 B in 1 pack\n" in result.stderr
+    assert "  restoring  all of it: at most 15 h, under 0.01 USD (East US, " in result.stderr
 
 
 def test_a_later_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_count_and_size(cli: Cli, tmp_path: Path) -> None:
     source = make(tmp_path / "source", "big.o", "dir.o/one", "dir.o/two", "kept")
     (source / "big.o").write_bytes(b"x" * 3000)
     result = cli.backup(source, "--exclude", "*.o")
-    assert ", 2 left out (2.9 KiB); read 4 B" in result.stderr
+    assert "  left out  2 by rules, 2.9 KiB\n" in result.stderr
     assert "left out" not in cli.backup(source).stderr
 
 
@@ -77,7 +77,7 @@ def test_what_becomes_excluded_is_not_removed(cli: Cli, tmp_path: Path) -> None:
     source = make(tmp_path / "source", "d/one", "d/two", "kept", "x.o")
     cli.backup(source)
     result = cli.backup(source, "--exclude", "d", "--exclude", "*.o")
-    assert "0 removed, 2 left out" in result.stderr
+    assert " 0 removed\n" in result.stderr
     assert "3 files of the last snapshot left out from now on; earlier snapshots keep them" in result.stderr
     assert stored(cli, source) == {"kept"}
     told = cli.backup_summary(source)

@@ -148,7 +148,7 @@ def test_unreadable_entries_are_shown(cli: Cli, open_path: Path, bound_user: int
 
 def test_list(stored: Stored) -> None:
     """As `ls -l`: mode, owners by name, size, time, absolute path, a link's target; nothing drives a terminal."""
-    lines = stored.lines("--list", "--source", stored.source)
+    lines = stored.lines("--list", "-R", "--source", stored.source)
     shown = [line[line.index(str(stored.source)) :] for line in lines]  # without the $' of one that is quoted
     root = str(stored.source)
     assert shown == [
@@ -163,9 +163,31 @@ def test_list(stored: Stored) -> None:
     ]
 
 
+def test_list_of_one_level(stored: Stored) -> None:
+    """What lies directly in a directory, sizes for people, of directories all that is below; the directory above it."""
+    root = str(stored.source)
+    owner = (stored.source / "fifo").owner()
+    heading, *lines = stored.lines("--list", "--source", stored.source)
+    assert heading == root
+    assert [re.sub(r"  \d{4}-\d\d-\d\d \d\d:\d\d  ", "  TIME  ", line[10:]) for line in lines] == [
+        f" {owner:<8}        0 B  TIME  fifo",
+        f" {owner:<8}       11 B  TIME  letters/  1 file",
+        rf" {owner:<8}        0 B  TIME  link -> $'letters/\x1btwo.txt'",
+        rf" {owner:<8}        3 B  TIME  $'{ODD_SHOWN}",
+    ]
+    two = stored.lines("--list", "--snapshot", "1", "letters", "letters/one.txt")
+    assert [line[50:] if line[:1] in "-d" else line for line in two] == [
+        *(f"{root}/letters", "one.txt", "two.txt", "", f"{root}/letters", "one.txt")
+    ]
+    result = stored.look("--list", "--source", stored.source, "letters", "nothing", expect=3)
+    assert "restore.py: nothing: is not in the snapshot" in result.stderr
+    assert result.stdout.startswith(f"{root}/letters\n-rw")
+    check_error(stored.look("-R", "--snapshots", expect=2), "restore.py", 2, "-R goes with --list only")
+
+
 def test_list_of_all_sources(stored: Stored) -> None:
     """The latest snapshot of each; which it is, is said beside the list."""
-    result = stored.look("--list")
+    result = stored.look("--list", "--recursive")
     first, second = result.stderr.splitlines()
     time_and_host = rf", \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d, of {re.escape(os.uname().nodename)}"
     assert re.fullmatch(rf"restore\.py: snapshot 3 of {re.escape(str(stored.other))}{time_and_host}", first)
@@ -193,7 +215,7 @@ def test_parts(stored: Stored, options: list[str], found: list[str]) -> None:
 
 def test_list_takes_what_it_said(stored: Stored) -> None:
     """An absolute path of the list is a path for the next one."""
-    [line] = stored.lines("--list", stored.source / "letters" / "one.txt")
+    [line] = stored.lines("--list", "-R", stored.source / "letters" / "one.txt")
     assert line.endswith(f"{stored.source}/letters/one.txt")
 
 
@@ -230,7 +252,7 @@ def test_list_as_json(stored: Stored) -> None:
 
 def test_path_that_is_not_there(stored: Stored) -> None:
     """It is named on stderr, the others are listed, and the status is 3; one that any source has is there."""
-    result = stored.look("--list", "letters", "nothing", "one.txt", expect=3)
+    result = stored.look("--list", "-R", "letters", "nothing", "one.txt", expect=3)
     assert "restore.py: nothing: is not in the snapshot" in result.stderr
     assert "letters: is not" not in result.stderr
     assert [line.rpartition("/")[2] for line in result.stdout.splitlines()] == ["one.txt", "letters", "one.txt"]
@@ -285,7 +307,7 @@ def test_what_is_shown_may_be_given_back(cli: Cli, tmp_path: Path) -> None:
             pass
     cli.backup(source, "--tier", "hot")
     for encoding in ("utf-8", "ascii"):
-        shown = cli("restore.py", "--list", "--quiet", env={"PYTHONIOENCODING": encoding}).stdout.splitlines()
+        shown = cli("restore.py", "--list", "-R", "--quiet", env={"PYTHONIOENCODING": encoding}).stdout.splitlines()
         plain = [line.partition(":")[2].split(" ", 1)[1] for line in shown]
         assert len(plain) == len(names) + 1
         for text in plain:
@@ -431,6 +453,6 @@ def test_result_that_cannot_be_written(stored: Stored) -> None:
 
 def test_names_that_the_terminal_does_not_have(stored: Stored) -> None:
     """A character that the output's encoding lacks is quoted by its bytes, and the list goes on."""
-    result = shell(stored, "$look --quiet --list --snapshot 4", PYTHONIOENCODING="ascii")
+    result = shell(stored, "$look --quiet --list -R --snapshot 4", PYTHONIOENCODING="ascii")
     assert result.returncode == 0
     assert result.stdout.splitlines()[-1].endswith(r"odd \xff\n\x1b[31m \xc3\xa9'")

@@ -127,13 +127,13 @@ def test_a_mistyped_partition_is_answered_with_those_there_are(two: Cli, tmp_pat
 
 
 def test_a_new_partition_is_named(two: Cli, tmp_path: Path) -> None:
-    """Without a terminal it is made, and its summary says so; every summary names partition and account, in a line."""
+    """Without a terminal it is made, and its summary says so; every summary names partition and account."""
     wrong = two.elsewhere(partition="archive")
     begin = f"backup.py: snapshot 1 of {tmp_path / 'source'} in new partition archive on devstoreaccount1"
-    [line] = wrong.backup(tmp_path / "source").stderr.splitlines()
-    assert line.startswith(f"{begin} (there are also: archived, hot): 1 new")
-    [line] = wrong.backup(tmp_path / "source", "--existing").stderr.splitlines()
-    assert line.startswith(f"backup.py: snapshot 2 of {tmp_path / 'source'} in archive on devstoreaccount1: ")
+    line, *_ = wrong.backup(tmp_path / "source").stderr.splitlines()
+    assert line.startswith(f"{begin} (there are also: archived, hot), ")
+    line, *_ = wrong.backup(tmp_path / "source", "--existing").stderr.splitlines()
+    assert line.startswith(f"backup.py: snapshot 2 of {tmp_path / 'source'} in archive on devstoreaccount1, ")
     found = wrong.backup_summary(tmp_path / "source")
     assert (found["partition"], found["account"], found["container"]) == (
         *("archive", "devstoreaccount1"),

@@ -25,7 +25,7 @@ def test_pending_then_complete(back: Back, tmp_path: Path) -> None:
     destination = tmp_path / "restored here"
     first = back(destination, expect=75)
     assert "3 packs" in first.stderr
-    assert re.search(r"thawing since \d{4}-\d\d-\d\d \d\d:\d\d \S+, all there by \d{4}", first.stderr)
+    assert re.search(r"thawing +3 packs, .*, since \d{4}-\d\d-\d\d \d\d:\d\d \S+\n +all there by \d{4}", first.stderr)
     back.archive.release()
     back.again(first)
     check_complete(back, destination)
@@ -35,7 +35,7 @@ def test_pending_then_complete(back: Back, tmp_path: Path) -> None:
 def test_numbers_before_it_starts(back: Back, tmp_path: Path) -> None:
     """A run that spends money says first what: packs, bytes, hours, money."""
     result = back(*ARCHIVED, tmp_path / "restored", expect=75)
-    assert re.search(r"to thaw: 3 packs \(\d\.\d MiB\), at most 15 h; .* USD in all", result.stderr.splitlines()[0])
+    assert re.search(r"to thaw +3 packs, \d\.\d MiB: at most 15 h\n  price .* USD in all", result.stderr)
 
 
 def test_command_to_run_again_has_no_secret(back: Back, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_one_that_completes_leaves_the_copies_of_another(back: Back, tmp_path: P
     back(*ARCHIVED, tmp_path / "two", "b", expect=75)
     back.archive.release()
     part = back(*ARCHIVED, tmp_path / "two", "b")
-    assert re.search(r"3 copies \(.*\) in the staging container, 1 other restore still waits for them", part.stderr)
+    assert re.search(r"staging +3 copies, .*, 1 other restore still waits for them", part.stderr)
     assert len(back.stored.staging()) == 4  # and a mark
     back.again(all_of_it)
     check_complete(back, tmp_path / "one", "a", "b", "c")
@@ -168,7 +168,7 @@ def test_one_pack_of_three_arrives_late(back: Back, tmp_path: Path) -> None:
     assert differences(back.stored.source / "a", destination / "a") == []
     assert differences(back.stored.source / "b", destination / "b") == []
     assert list((destination / "c").iterdir()) == []
-    assert "2 files not restored yet: 1 pack" in second.stderr
+    assert "2 files not restored yet\n  thawing  1 pack" in second.stderr
     back.archive.release()
     back.archive.clear_requests()
     back(*ARCHIVED, destination)
@@ -216,9 +216,7 @@ def test_requests_of_an_archived_restore(back: Back, tmp_path: Path) -> None:
 def test_what_lies_in_staging_is_said_and_discarded(back: Back, tmp_path: Path) -> None:
     """Each run says what lies there, plans too; --discard-thawed removes it, and a later restore asks anew."""
     result = back(*ARCHIVED, tmp_path / "restored", expect=75)
-    [said] = re.findall(
-        r"3 copies \(.*\) in the staging container; the last restore .* or --discard-thawed", result.stderr
-    )
+    [said] = re.findall(r"staging +3 copies, .*; the last restore .* or --discard-thawed", result.stderr)
     assert said in back(*ARCHIVED, "--plan").stderr
     assert said.partition(";")[0] in back(tmp_path / "part", "d").stderr
     refused = back("--discard-thawed", expect=1)

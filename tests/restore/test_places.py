@@ -22,7 +22,7 @@ ARCHIVED = ("--snapshot", "3")
 def test_thawed_here_and_fetched_there(back: Back, elsewhere: ScriptRunner, tmp_path: Path) -> None:
     """75 until all is there, then 0; the copies stay for the restore elsewhere, which asks for none."""
     first = back("--thaw-only", *ARCHIVED, expect=75)
-    assert "files cannot be read yet: 3 packs" in first.stderr
+    assert "files cannot be read yet\n  thawing  3 packs" in first.stderr
     back.archive.release(f"*{back.stored.packs[1]}")
     back.again(first, expect=75)
     part = back(tmp_path / "part", "b", *ARCHIVED)

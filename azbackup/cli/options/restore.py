@@ -119,6 +119,13 @@ def _naming(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --find: only what the newest snapshot has not, when it was last there and how to restore it",
     )
+    parser.add_argument(
+        "-R",
+        "--recursive",
+        action="store_true",
+        help="with --list: everything below, by its whole path, instead of one level with totals of its directories "
+        "(--json, -0 and --include do that anyway)",
+    )
     parser.add_argument("--last", metavar="N", type=count, help="with --snapshots: only the newest N of each source")
     parser.add_argument(
         "-0",
@@ -281,6 +288,8 @@ def _check_companions(args: argparse.Namespace) -> None:
     check_verifying(args)
     if args.deleted and not args.find:
         raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
+    if args.recursive and not args.list:
+        raise UsageError("-R goes with --list only", "restore.py --list -R letters")
     if args.partitions:
         if (args.source, args.host, args.snapshot, args.as_of, args.tag) != (None, None, None, None, []):
             raise UsageError(

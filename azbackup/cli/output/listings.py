@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from azbackup.cli.output.names import Names
-from azbackup.cli.output.text import clean, local_text, size_text
+from azbackup.cli.output.text import clean, count_text, local_text, size_text
 from azbackup.commands.browse.deletions import Deletion
 from azbackup.commands.browse.history import FoundVersion
+from azbackup.commands.browse.level import LevelRow
 from azbackup.filesystem.metadata import TYPES
 from azbackup.format.model import Entry, Kind, Snapshot
 
@@ -124,6 +125,23 @@ def entry_line(entry: Entry, snapshot: Snapshot, *, names: Names = _PLAIN) -> st
     size = f"{os.major(entry.rdev)}, {os.minor(entry.rdev)}" if entry.kind in _DEVICES else str(entry.size)
     path = _path_text(snapshot.source, entry, names=names)
     return f"{mode} {owner} {size:>12} {local_text(entry.mtime_ns)} {path}"
+
+
+def level_line(row: LevelRow, snapshot: Snapshot, *, names: Names = _PLAIN) -> str:
+    """An entry as `ls -lh` shows it, by its name alone; a directory with the files that are below it."""
+    entry = row.entry
+    directory = entry.kind == Kind.DIRECTORY
+    mode = stat.filemode(TYPES[Kind(entry.kind)] | entry.mode)
+    if entry.kind in _DEVICES:
+        size = f"{os.major(entry.rdev)}, {os.minor(entry.rdev)}"
+    else:
+        size = size_text(row.size if directory else entry.size)
+    name = names.shown(entry.path.rpartition(b"/")[2] + b"/" * directory)
+    if entry.kind == Kind.SYMLINK:
+        name += f" -> {names.shown(entry.target)}"
+    files = f"  {count_text(row.files, 'file')}" if directory else ""
+    time_shown = local_text(entry.mtime_ns).rpartition(":")[0]
+    return f"{mode} {_owner(snapshot.users, entry.uid):<8} {size:>10}  {time_shown}  {name}{files}"
 
 
 def _owner(names: Mapping[int, str], number: int) -> str:

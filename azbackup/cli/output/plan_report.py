@@ -15,16 +15,15 @@ from azbackup.commands.restore.estimate import Estimate, Room
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
-_HEADINGS = {
-    "thaw": "thawing",
-    "thawed_storage": "two days of the thawed bytes in Hot",
-    "early_deletion": "early-deletion fee",
+_COLUMNS = {
+    "thaw": "thaw",
+    "thawed_storage": "staging",
+    "early_deletion": "fee",
     "reading": "reading",
-    "egress": "data sent out of Azure",
-    "other": "listings, records and marks",
+    "egress": "egress",
+    "other": "other",
 }
 
-_LARGEST = 2
 _WORTH_A_WORD = 0.01
 
 
@@ -38,7 +37,7 @@ def plan_values(plan: Estimate) -> dict[str, Any]:
 
 
 def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
-    """The plan for people: how long, how much, and what most of it is for; `whole`: every figure, and each pack."""
+    """The plan for people: how long, how much, and what it is for; `whole`: every figure, and each pack."""
     already = f" ({plan.already:,} more are there already)" if plan.already else ""
     lines = [("to restore", f"{count_text(plan.files, 'file')}, {size_text(plan.size)}{already}")]
     for (state, tier), (count, size) in sorted(plan.by_state().items()):
@@ -47,12 +46,9 @@ def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
     lines += [("lost", text) for text in lost_lines(plan)]
     if whole:
         lines += _figures(plan)
-    for priority, total in plan.total.items():
-        asked = "  (as asked for)" if priority == plan.priority else ""
-        lines.append((priority, f"{hours_text(plan.hours[priority])}, {money_text(total, plan.currency)}{asked}"))
-    if plan.priority == "mixed":
-        lines.append(("mixed", f"{hours_text(plan.longest)}, {money_text(plan.price, plan.currency)} at most"))
-    lines += _items(plan, whole=whole)
+    lines += _table(plan)
+    if plan.priority != "standard":
+        lines.append(("asked for", plan.priority))
     if plan.room is not None:
         lines.append(("room", room_text(plan.room)))
     lines.append(("prices", f"{plan.prices} (--region, --prices)"))
@@ -78,15 +74,18 @@ def _figures(plan: Estimate) -> list[tuple[str, str]]:
     return [*lines, ("requests", ", ".join(f"{count:,} {kind}" for kind, count in plan.requests.items() if count))]
 
 
-def _items(plan: Estimate, *, whole: bool) -> list[tuple[str, str]]:
-    """What the money is for: all of it, or the two largest items where they come to something."""
-    if whole:
-        items = plan.cost.items()
-        return [("", f"{money_text(amount, plan.currency):>16}  {_HEADINGS[name]}") for name, amount in items]
-    largest = sorted(plan.cost, key=lambda name: -plan.cost[name])[:_LARGEST]
-    worth = [name for name in largest if plan.cost[name] >= _WORTH_A_WORD]
-    texts = [f"{money_text(plan.cost[name], plan.currency)} {_HEADINGS[name]}" for name in worth]
-    return [("mostly", ", ".join(texts))] if texts else []
+def _table(plan: Estimate) -> list[tuple[str, str]]:
+    """Hours and money at each priority; what is shown of the items adds up to what is shown in all."""
+    decimals = 2 if max(plan.total.values()) >= 1 else 4
+    items = [name for name in _COLUMNS if any(cost.get(name) for cost in plan.costs.values())]
+    lines = [("", f"{'at most':>7}{''.join(f'{_COLUMNS[name]:>9}' for name in items)}{'in all':>9}")]
+    for priority, cost in plan.costs.items():
+        amounts = [round(cost.get(name, 0.0), decimals) for name in items]
+        shown = "".join(f"{amount:9.{decimals}f}" for amount in [*amounts, sum(amounts)])
+        lines.append((priority, f"{f'{plan.hours[priority]:.0f} h':>7}{shown} {plan.currency}"))
+    if plan.priority == "mixed":
+        lines.append(("mixed", f"{f'{plan.longest:.0f} h':>7}  at most the price of high"))
+    return lines
 
 
 def room_text(room: Room) -> str:
@@ -97,16 +96,22 @@ def room_text(room: Room) -> str:
     return f"NOT ENOUGH: {needed}" if room.is_lacking else needed
 
 
-def start_text(plan: Estimate) -> str:
-    """The plan in one line, '' where it costs and takes nothing worth a line."""
+def start_rows(plan: Estimate) -> list[tuple[str, str]]:
+    """The plan in a few rows, none where it costs and takes nothing worth a line."""
     if not plan.thaw_bytes and plan.price < _WORTH_A_WORD:
-        return ""
+        return []
     asks = sum(line.state == "archived" for line in plan.packs)
-    thaw = f"; to thaw: {count_text(asks, 'pack')} ({size_text(plan.thaw_bytes)}), {hours_text(plan.longest)}"
-    return (
-        f"to restore: {count_text(plan.files, 'file')}, {size_text(plan.size)}{thaw if asks else ''}; "
-        f"{money_text(plan.price, plan.currency)} in all (--plan shows how)"
-    )
+    free = f", {size_text(plan.room.free)} free there" if plan.room is not None else ""
+    rows = [("to restore", f"{count_text(plan.files, 'file')}, {size_text(plan.size)}{free}")]
+    if asks:
+        size = size_text(plan.thaw_bytes)
+        rows.append(("to thaw", f"{count_text(asks, 'pack')}, {size}: {hours_text(plan.longest)}"))
+    more = "; see --plan"
+    if asks and plan.priority == "standard":
+        high = money_text(plan.total["high"], plan.currency)
+        more = f"; --priority high: {high}, {hours_text(plan.hours['high'])}"
+    rows.append(("price", f"{money_text(plan.price, plan.currency)} in all{more}"))
+    return rows
 
 
 def question_text(plan: Estimate) -> str:
@@ -162,17 +167,46 @@ def outcome_values(outcome: RestoreResult, again: str) -> dict[str, Any]:
     }
 
 
+def outcome_rows(outcome: RestoreResult, yet: str, now: float) -> list[tuple[str, str]]:
+    """What still waits, since when and until when; what lies in the staging container; what could not be restored.
+
+    `yet` says what the files that wait lack.
+    """
+    rows = []
+    if outcome.pending_files:
+        rows.append(("waiting", f"{count_text(outcome.pending_files, 'file')} {yet}"))
+        rows += _thaw_rows(outcome.pending, outcome.later_packs, now)
+    if text := staged_text(outcome):
+        rows.append(("staging", text))
+    if outcome.problems:
+        rows.append(("problems", f"{outcome.problems:,} could not be restored"))
+    return rows
+
+
+def _thaw_rows(pending: Pending | None, later_packs: int, now: float) -> list[tuple[str, str]]:
+    if pending is None and not later_packs:
+        return [("thawing", "no pack is on its way")]
+    rows = []
+    if pending is not None:
+        since = f", since {clock_text(pending.since)}" if pending.since else ""
+        rows.append(("thawing", f"{count_text(pending.packs, 'pack')}, {size_text(pending.size)}{since}"))
+        if pending.until > now:
+            rows.append(("", f"all there by {clock_text(pending.until)} at the latest"))
+    if later_packs:
+        rows.append(("later", f"{count_text(later_packs, 'pack')}, for the next hour's budget at high priority"))
+    return rows
+
+
 def staged_text(outcome: RestoreResult) -> str:
     """Describes the copies in the staging container and says how they go; '' if there is none."""
     copies, size = outcome.staged
     if not copies:
         return ""
+    found = f"{count_text(copies, 'copy')}, {size_text(size)}"
+    if not outcome.others:
+        return f"{found}; the last restore removes them, or --discard-thawed"
     wait = "waits" if outcome.others == 1 else "wait"
-    others = f", {count_text(outcome.others, 'other restore')} still {wait} for them" if outcome.others else ""
-    return (
-        f"{count_text(copies, 'copy')} ({size_text(size)}) in the staging container{others}; "
-        "the last restore removes them, or --discard-thawed"
-    )
+    return f"{found}, {count_text(outcome.others, 'other restore')} still {wait} for them"
 
 
 def thawed_text(outcome: RestoreResult) -> str:
@@ -192,6 +226,4 @@ def done_text(outcome: RestoreResult) -> str:
     )
     parts += [f"{outcome.kept:,} kept as found"] if outcome.kept else []
     parts += [f"{outcome.set_aside:,} kept as .before-restore"] if outcome.set_aside else []
-    parts += [f"{outcome.pending_files:,} not yet"] if outcome.pending_files else []
-    parts += [f"{outcome.problems:,} could not be restored"] if outcome.problems else []
     return ", ".join(parts)

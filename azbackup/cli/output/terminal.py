@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from azbackup.progress import Forecast, Traffic, Work
 
 _KEPT = 1000  # lines about damage
+_NAMED = 10  # problems that the summary names once more
+
+Row = tuple[str, str]  # a heading and a text
 
 
 class LineProgress:
@@ -39,6 +42,7 @@ class LineProgress:
         self.damaged: list[str] = []  # the first ones
         self.damages = 0
         self.problems = Problems()
+        self._named: list[str] = []  # the first problems that were printed
         self.clock: Clock | None = None  # by which the run's progress is shown, where it is
         self.again = ""  # the command that goes on, once it is known
         self.account = ""  # the storage account, once it is known
@@ -97,7 +101,10 @@ class LineProgress:
     def problem(self, path: bytes, message: str) -> None:
         """Prints the path and what is wrong with it, unless many had the same: `tell_rest` counts those."""
         if self._add_problem(path, message):
-            self.line(f"{os.fsdecode(path) or '.'}: {message}", Level.WARNING)
+            text = f"{os.fsdecode(path) or '.'}: {message}"
+            self.line(text, Level.WARNING)
+            if len(self._named) < _NAMED:
+                self._named.append(text)
 
     def _add_problem(self, path: bytes, message: str) -> bool:
         """Counts it; whether it is to be shown."""
@@ -124,6 +131,7 @@ class LineProgress:
     def begin_next(self) -> None:
         """Forgets the damage of what the same command did before: that has been named."""
         self.damaged.clear()
+        self._named.clear()
         self.damages = 0
 
     def tell_rest(self) -> None:
@@ -138,20 +146,42 @@ class LineProgress:
     def event(self, event: str, **values: Any) -> None:
         """Nothing to show: events are for programs."""
 
-    def summary(self, values: Mapping[str, Any], *lines: str, urgent: Sequence[str] = ()) -> None:
-        """Ends the run: `values` for programs, lines for people; those of `urgent` come first, also when quiet."""
+    def summary(
+        self, values: Mapping[str, Any], head: str = "", rows: Sequence[Row] = (), urgent: Sequence[str] = ()
+    ) -> None:
+        """Ends the run: `values` for programs; for people a line, aligned rows below it, and what is to be done.
+
+        When quiet nothing of that is said, unless something is `urgent`.
+        """
         self.event("summary", **values)
+        texts = [*filter(None, [head]), *(f"{heading} {text}" for heading, text in rows), *urgent]
         if self.heard is not None:
-            self.heard.summary(values, ("", *urgent, *lines)[-1])
+            self.heard.summary(values, "; ".join(texts))
         if self.json:
-            for text in (*urgent, *lines):
+            for text in texts:
                 self.hear(text)
             return
         self.tell_rest()
+        self.block(head, rows, quiet=self.quiet and not urgent)
+        if self.draws:  # where they were printed is many lines above
+            for text in self._named:
+                self._write(f"  ! {text}", Level.WARNING)
         for text in urgent:
             self.line(text, Level.WARNING)
-        for text in lines:
-            self.note(text)
+
+    def block(self, head: str, rows: Sequence[Row], *, quiet: bool | None = None) -> None:
+        """Prints a line, unless quiet, and below it rows whose texts stand below each other."""
+        width = max((len(heading) for heading, _ in rows), default=0)
+        texts = [f"  {heading:<{width}}  {text}" for heading, text in rows]
+        if self.quiet if quiet is None else quiet:
+            for text in filter(None, [head, *texts]):
+                self.hear(text)
+            return
+        if head:
+            self.line(head)
+        for text in texts:
+            self.hear(text)
+            self._write(text, Level.INFO)
 
     def hear(self, text: str) -> None:
         """Keeps a line for whoever is told of the end."""
@@ -165,7 +195,10 @@ class LineProgress:
     def line(self, text: str, level: Level = Level.INFO) -> None:
         """Writes `program: text`, above what is drawn."""
         self.hear(text)
-        shown = f"{self.mark(level)}{self.program}: {clean(text)}\n"
+        self._write(f"{self.program}: {text}", level)
+
+    def _write(self, text: str, level: Level) -> None:
+        shown = f"{self.mark(level)}{clean(text)}\n"
         if self.clock is not None:
             self.clock.view.above(shown)
         else:

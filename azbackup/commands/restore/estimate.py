@@ -98,8 +98,8 @@ class Estimate:
     """The plan in numbers. Sizes in bytes; `cost` by heading in `currency`, at the priority that was asked for.
 
     `files` and `size` are of what can be restored, `lost` of what cannot. `room`: where it is restored to, if anywhere.
-    `hours` is how long at most until all is thawed, and `total` the sum of the costs, at each priority. `directories`
-    are the shares of the top directories, if they were asked for.
+    `hours` is how long at most until all is thawed, `costs` the costs and `total` their sum, at each priority.
+    `directories` are the shares of the top directories, if they were asked for.
     """
 
     files: int
@@ -111,6 +111,7 @@ class Estimate:
     requests: dict[str, int]
     hours: dict[str, float]
     cost: dict[str, float]
+    costs: dict[str, dict[str, float]]
     total: dict[str, float]
     currency: str
     prices: str
@@ -159,6 +160,7 @@ def estimate(
         requests=requests,
         hours=_hours(uses, options),
         cost=costs["standard" if options.priority == "standard" else "high"],
+        costs=costs,
         total={priority: sum(cost.values()) for priority, cost in costs.items()},
         currency=prices.currency,
         prices=f"{prices.region}, {prices.as_of}",
