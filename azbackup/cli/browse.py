@@ -73,7 +73,7 @@ class _Look:
 
     def snapshots(self) -> list[Snapshot]:
         """The snapshots that the options leave."""
-        return chosen_snapshots(self.session.args, self.catalog.snapshots(), self.session.vault.partition)
+        return chosen_snapshots(self.session.args, self.catalog, self.session.vault.partition)
 
 
 def _show(look: _Look, wanted: Selection | Matcher | None) -> tuple[int, int]:

@@ -20,7 +20,7 @@ def diff_command(session: Session, selection: Selection, numbers: tuple[int, int
     """Shows what is different from the first snapshot to the second one, or to the newest of the same source."""
     _, catalog = open_catalog(session)
     show, results = session.show, Results(sys.stdout)
-    snapshots = chosen_snapshots(session.args, catalog.snapshots(), session.vault.partition)
+    snapshots = chosen_snapshots(session.args, catalog, session.vault.partition)
     old, new = _two(snapshots, *numbers)
     if not show.json:
         show.note(f"{_name(old)} and {_name(new)}")

@@ -211,7 +211,7 @@ def _chosen(session: Session, catalog: Catalog) -> Chosen:
     Which of several sources is meant is never guessed: it may be another machine's, and what is thawed is paid for.
     """
     partition = session.vault.partition
-    snapshots = latest_of_each_source(chosen_snapshots(session.args, catalog.snapshots(), partition))
+    snapshots = latest_of_each_source(chosen_snapshots(session.args, catalog, partition))
     if len(snapshots) == 1:
         return [(snapshot, b"") for snapshot in snapshots]
     if not session.args.all:

@@ -218,7 +218,7 @@ def open_catalog(session: Session) -> tuple[Partition, Catalog]:
     return partition, Catalog(partition.records, seen)
 
 
-def chosen_snapshots(args: argparse.Namespace, snapshots: list[Snapshot], partition: str) -> list[Snapshot]:
+def chosen_snapshots(args: argparse.Namespace, catalog: Catalog, partition: str) -> list[Snapshot]:
     """The snapshots that --snapshot, --source, --host, --tag and --as-of leave, by number.
 
     Raises NothingStored if there is none.
@@ -226,7 +226,8 @@ def chosen_snapshots(args: argparse.Namespace, snapshots: list[Snapshot], partit
     from azbackup.records.snapshots import Wanted, matching_snapshots
 
     path = absolute_path(args.source, "--source") if args.source is not None else None
-    return matching_snapshots(snapshots, partition, Wanted(args.snapshot, path, args.host, tuple(args.tag), args.as_of))
+    wanted = Wanted(args.snapshot, path, args.host, tuple(args.tag), args.as_of)
+    return matching_snapshots(catalog.snapshots(args.snapshot), partition, wanted)
 
 
 def utc_now() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +26,13 @@ class Lost(NamedTuple):
     """Stands for a record that is not there, or cannot be used."""
 
     why: str
+
+
+class Payload(NamedTuple):
+    """A record's bytes, and where there may be better ones: those of its copy that pass a check, None for none."""
+
+    data: bytes
+    instead: Callable[[Callable[[bytes], object]], bytes | None]
 
 
 class Hole(msgspec.Struct, gc=False, frozen=True):
@@ -59,7 +66,7 @@ Item = Entry | Hole
 
 
 def read_entries(
-    records: Iterable[bytes | Lost], *, full: bool = False, report: Report | None = None
+    records: Iterable[bytes | Payload | Lost], *, full: bool = False, report: Report | None = None
 ) -> Iterator[Item]:
     """The entries of one run's payloads; those of a `full` layer have no removals.
 
@@ -83,7 +90,7 @@ class _Layer:
         self._start = b""  # the first place behind the last entry
         self._lost: list[str] = []  # why what comes next is not known
 
-    def add(self, record: bytes | Lost, number: int) -> Iterator[Item]:
+    def add(self, record: bytes | Payload | Lost, number: int) -> Iterator[Item]:
         """The entries that are complete with a further record."""
         items, keys = self._opened(record, f"file record {number}")
         if items and all(item.kind < MORE for item in items):  # nearly always
@@ -113,19 +120,28 @@ class _Layer:
         if self._lost:
             yield self._hole(END)
 
-    def _opened(self, record: bytes | Lost, what: str) -> tuple[list[Entry], list[bytes]]:
-        """The items of a record and their places, none where it is lost."""
+    def _opened(self, record: bytes | Payload | Lost, what: str) -> tuple[list[Entry], list[bytes]]:
+        """The items of a record and their places, none where it is lost. Of one that is not whole the copy is asked."""
         try:
             if isinstance(record, Lost):
                 raise Damaged(record.why)
-            before = self._last.path if self._last is not None else None
-            items, keys = read_record(record, what, before, full=self._full, report=self._report)
-            first = next((key for item, key in zip(items, keys, strict=True) if item.kind < MORE), None)
-            if self._last is not None and first is not None and first < self._start:
-                raise Damaged(f"the entries of {what} are out of order")
+            if isinstance(record, Payload):
+                try:
+                    return self._items(record.data, what, None)
+                except Damaged:
+                    record = record.instead(lambda data: self._items(data, what, None)) or record.data
+            return self._items(record, what, self._report)
         except Damaged as error:
             self._lose(error.message)
             return [], []
+
+    def _items(self, payload: bytes, what: str, report: Report | None) -> tuple[list[Entry], list[bytes]]:
+        """The items of a payload and their places. Without `report` all of them are sound, or it is Damaged."""
+        before = self._last.path if self._last is not None else None
+        items, keys = read_record(payload, what, before, full=self._full, report=report)
+        first = next((key for item, key in zip(items, keys, strict=True) if item.kind < MORE), None)
+        if self._last is not None and first is not None and first < self._start:
+            raise Damaged(f"the entries of {what} are out of order")
         return items, keys
 
     def _lose(self, why: str) -> None:

@@ -15,6 +15,7 @@ from azbackup.format.layers import Item, State, merge, read_entries
 from azbackup.format.model import Layer, PackId, PackRecord, Snapshot
 from azbackup.format.payloads import decode_pack, decode_snapshot
 from azbackup.format.retirement import Retired, Retirement, decode_retirement
+from azbackup.records.copies import USELESS_COPIES
 from azbackup.records.layer_rows import Rows, layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
 
@@ -34,20 +35,23 @@ class Catalog:
 
     # --- snapshots
 
-    def snapshots(self) -> list[Snapshot]:
+    def snapshots(self, wanted: int | None = None, *, every_copy: bool = False) -> list[Snapshot]:
         """All snapshots by number, but those that were retired.
 
-        A number that is missing is read from its copy, or reported as damage.
+        A number that is missing is read from its copy, or reported as damage. Of copies that are of no use a run reads
+        some and then no more, the newest first, but for the one that is `wanted`; `every_copy`: all of them.
         """
         found, retired = self._read()
         expected = max(max(found, default=0), self._seen)
         if any(retired.gaps(found, expected)):
             retired = self._with_copies(retired)
         if any(retired.gaps(found, expected)):  # one listing, however many: a number in a name costs nothing
-            lost = sorted(self.records.copies.snapshot_numbers() - found.keys())
-            wanted = [number for number in lost if number <= expected and not retired.has(number)]
-            self._recover_snapshots(wanted, found)
-            self._report_gaps(found, expected, retired)
+            copied = self.records.copies.snapshot_numbers() - found.keys()
+            lost = {number for number in copied if number <= expected and not retired.has(number)}
+            sure = lost if every_copy else lost & {wanted}
+            passed = self._recover_snapshots([*sorted(sure), *sorted(lost - sure, reverse=True)], sure, found)
+            self._report_gaps(found, {*found, *passed}, expected, retired)
+            self._report_passed(passed)
         self.newest = max(max(found, default=0), retired.highest)
         self._retired = retired
         self.standing = [found[number] for number in sorted(found)]
@@ -67,10 +71,10 @@ class Catalog:
         for row in self.records.neighbours(RETIRED_PREFIX, SNAPSHOT_PREFIX):
             try:
                 if row.name.startswith(SNAPSHOT_PREFIX):
-                    snapshot = decode_snapshot(row.name, self.records.open(row))
+                    _, snapshot = self.records.decoded(row.name, row, decode_snapshot)
                     found[snapshot.number] = snapshot
                 elif row.name.startswith(RETIRED_PREFIX):
-                    records.append(decode_retirement(row.name, self.records.open(row)))
+                    records.append(self.records.decoded(row.name, row, decode_retirement)[1])
             except Damaged as error:
                 self.records.report(error.message)
         return found, Retired(records)
@@ -82,15 +86,15 @@ class Catalog:
         for name in self.records.copies.names(RETIRED_PREFIX):
             if name not in known:
                 try:
-                    records.append(decode_retirement(name, self.records.missing(name)))
+                    records.append(self.records.decoded(name, None, decode_retirement)[1])
                 except Damaged as error:
                     self.records.report(error.message)
         return Retired(records)
 
-    def _report_gaps(self, found: dict[int, Snapshot], expected: int, retired: Retired) -> None:
-        """A line for each run of numbers up to the expected one that no snapshot has, and that were not retired."""
+    def _report_gaps(self, found: dict[int, Snapshot], explained: set[int], expected: int, retired: Retired) -> None:
+        """A line for each run of numbers up to the expected one that nothing explains, and that were not retired."""
         newest = max(found, default=0)
-        for first, last in retired.gaps(found, expected):
+        for first, last in retired.gaps(explained, expected):
             which = snapshot_name(first) + (f" to {snapshot_name(last)}" if first < last else "")
             text = f"{which}: missing, row and copy"
             if last > newest:
@@ -100,24 +104,38 @@ class Catalog:
                 )
             self.records.report(text)
 
+    def _report_passed(self, passed: list[int]) -> None:
+        """A line for the copies that were passed over: one of them may be genuine."""
+        if passed:
+            first, last = snapshot_name(min(passed)), snapshot_name(max(passed))
+            self.records.report(
+                f"{len(passed):,} copies from {first} to {last} were not looked at, since {USELESS_COPIES} others are "
+                "of no use: --snapshot NUMBER looks at that one, restore.py --verify at all"
+            )
+
     def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
         """The records under a prefix; one that does not open, or is not what it should be, is reported as damage."""
         for row in self.records.rows(prefix, prefix[:-1] + "."):
             try:
-                record = decode(row.name, self.records.open(row))
+                _, record = self.records.decoded(row.name, row, decode)
             except Damaged as error:
                 self.records.report(error.message)
                 continue
             yield record
 
-    def _recover_snapshots(self, numbers: list[int], found: dict[int, Snapshot]) -> None:
-        """Adds snapshots without a row, if their copies tell of them; other numbers stay gaps, which are reported."""
+    def _recover_snapshots(self, numbers: list[int], sure: set[int], found: dict[int, Snapshot]) -> list[int]:
+        """Adds snapshots without a row, if their copies tell of them; returns the numbers that were passed over."""
+        passed = []
         for number in numbers:
+            if self.records.looks_no_further and number not in sure:
+                passed.append(number)
+                continue
             name = snapshot_name(number)
             try:
-                found[number] = decode_snapshot(name, self.records.missing(name))
+                _, found[number] = self.records.decoded(name, None, decode_snapshot, sure=number in sure)
             except Damaged:
-                continue
+                continue  # a gap, which is reported
+        return passed
 
     # --- entries
 
@@ -169,6 +187,6 @@ class Catalog:
         for name in self.records.copies.names(PACK_PREFIX):
             if PackId(name.removeprefix(PACK_PREFIX)) not in known:
                 try:
-                    yield decode_pack(name, self.records.missing(name))
+                    yield self.records.decoded(name, None, decode_pack)[1]
                 except Damaged as error:
                     self.records.report(error.message)

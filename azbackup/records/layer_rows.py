@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
 from azbackup.format.entries import first_path, read_record
 from azbackup.format.labels import FILES_PREFIX, files_name
-from azbackup.format.layers import END, Lost, rising
+from azbackup.format.layers import END, Lost, Payload, rising
 from azbackup.format.model import Layer, SealedRecord, order
 from azbackup.records.record_store import RecordStore
 
@@ -53,12 +54,12 @@ class _Found(NamedTuple):
     first: bytes
 
 
-def layer_payloads(records: RecordStore, layer: Layer, rows: Rows) -> Iterator[bytes | Lost]:
+def layer_payloads(records: RecordStore, layer: Layer, rows: Rows) -> Iterator[Payload | Lost]:
     """What the records of a layer say, in their order, or why one is lost. Takes from `rows` what is the layer's."""
     if layer.records == 1:
         try:
             name = files_name(layer.run, 1)
-            yield records.read(name, rows.pop(name, None))[1]
+            yield _payload(records, name, records.read(name, rows.pop(name, None))[1])
         except Damaged as error:
             yield Lost(error.message)
         return
@@ -72,11 +73,15 @@ def layer_payloads(records: RecordStore, layer: Layer, rows: Rows) -> Iterator[b
         yield from _gap(layer, done, record.number, why)
         if record.number in doubts:
             yield Lost(doubts[record.number])
-        yield records.open_sealed(record.row)
+        yield _payload(records, record.row.name, records.open_sealed(record.row))
         done = record.number
     yield from _gap(layer, done, layer.records + 1, why)
     if layer.records + 1 in doubts:
         yield Lost(doubts[layer.records + 1])
+
+
+def _payload(records: RecordStore, name: str, data: bytes) -> Payload:
+    return Payload(data, partial(records.instead, name))
 
 
 def _opened(records: RecordStore, layer: Layer, rows: Rows) -> tuple[list[_Found], dict[int, str]]:

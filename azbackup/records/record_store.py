@@ -10,6 +10,7 @@ not vanish by themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from typing import TypeVar
 
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
 from azbackup.errors import Damaged, Missing
@@ -32,6 +33,14 @@ def compressed(payload: bytes) -> bytes | None:
     """A payload as it is sealed, None where that would not fit one row."""
     frame = compression.encode_payload(payload)
     return frame if len(frame) + SEAL_BYTES <= RECORD_BYTES else None
+
+
+T = TypeVar("T")
+Decode = Callable[[str, bytes], T]  # of a record's name and payload; raises Damaged
+
+
+def _as_it_is(_: str, payload: bytes) -> bytes:
+    return payload
 
 
 _AGAIN = 32  # rows that do not open and are read once more in a run: a cache is seldom wrong, a vandal often
@@ -96,24 +105,46 @@ class RecordStore:
 
         Raises Damaged if neither does.
         """
+        return self.decoded(name, row, _as_it_is)
+
+    def decoded(
+        self, name: str, row: SealedRecord | None, decode: Decode[T], *, sure: bool = False
+    ) -> tuple[SealedRecord, T]:
+        """The same, and what it decodes to: one that opens and is malformed is as good as one that does not open.
+
+        `sure`: its copy is looked at, however many others were of no use.
+        """
         if row is None:
-            found = self._from_copy(
-                name, Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage")
-            )
+            missing = Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage")
+            found = self._from_copy(name, decode, missing, sure=sure)
             self.lost_rows += 1
             self.report(f"row {name} is missing; its copy was used")
             return found
         try:
-            return row, self.open_sealed(row)
+            return row, decode(name, self.open_sealed(row))
         except Damaged as error:
             damage = error
         try:
             row = self._again(row)
-            return row, self.open_sealed(row)
+            return row, decode(name, self.open_sealed(row))
         except Damaged:
-            found = self._from_copy(name, damage)
+            found = self._from_copy(name, decode, damage, sure=sure)
             self.report(f"row {name} was altered; its copy was used")
             return found
+
+    def instead(self, name: str, check: Callable[[bytes], object]) -> bytes | None:
+        """The payload of a copy that passes a check its row did not pass; None where there is none."""
+
+        def checked(_: str, payload: bytes) -> bytes:
+            check(payload)
+            return payload
+
+        try:
+            _, payload = self._copied(name, checked, sure=True)
+        except Damaged:
+            return None
+        self.report(f"row {name} was altered; its copy was used")
+        return payload
 
     def _again(self, row: SealedRecord) -> SealedRecord:
         """The row as the table has it: what did not open may have come from a cache."""
@@ -125,17 +156,14 @@ class RecordStore:
         except Missing:
             return row
 
-    def missing(self, name: str) -> bytes:
-        """The payload of a record whose row should be there and is not, from its copy.
+    @property
+    def looks_no_further(self) -> bool:
+        """Whether so many copies of snapshots were of no use that only those are read which are sure to be wanted."""
+        return self._useless >= USELESS_COPIES
 
-        Raises Damaged if there is none.
-        """
-        return self.read(name, None)[1]
-
-    def _from_copy(self, name: str, otherwise: Damaged) -> tuple[SealedRecord, bytes]:
+    def _from_copy(self, name: str, decode: Decode[T], otherwise: Damaged, *, sure: bool) -> tuple[SealedRecord, T]:
         try:
-            row = self.copied(name)
-            return row, self.open_sealed(row)
+            return self._copied(name, decode, sure=sure)
         except Damaged:
             raise otherwise from None
 
@@ -145,16 +173,18 @@ class RecordStore:
         Of copies of snapshots that do not open, each of which is a request, a run reads USELESS_COPIES, and those that
         the caller is `sure` to want.
         """
+        return self._copied(name, _as_it_is, sure=sure)[0]
+
+    def _copied(self, name: str, decode: Decode[T], *, sure: bool) -> tuple[SealedRecord, T]:
         one_by_one = name.startswith(SNAPSHOT_PREFIX) and not sure
-        if one_by_one and self._useless >= USELESS_COPIES:
+        if one_by_one and self.looks_no_further:
             raise Damaged(f"record {name} was not looked for: more than {USELESS_COPIES} copies are of no use")
-        for sealed in self.copies.candidates(name):
+        for sealed in self.copies.candidates(name, sure=sure):
             row = SealedRecord(name, sealed)
             try:
-                self.open_sealed(row)
+                return row, decode(name, self.open_sealed(row))
             except Damaged:
                 continue
-            return row
         self._useless += one_by_one
         raise Damaged(f"record {name} has no copy that opens")
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from azbackup.records.catalog import Catalog
 from azbackup.records.copies import USELESS_COPIES
+from azbackup.records.settlements import subject_of
 from tests.contract.memory import Blob, md5_of
 from tests.faults.conftest import Story
 from tests.faults.world import PARTITION, Fuse, World, assert_restores
+from tests.listener import Silent
 
 MANY = 700
 OTHERS = 50  # a listing, and what the first few cost
@@ -65,3 +68,38 @@ def test_a_genuine_commit_among_garbage_is_finished(story: Story, tmp_path: Path
     made, _ = world.backup()
     assert (made.number, world.numbers()) == (23, [1, 12, 23])
     assert world.restore(tmp_path / "restored", 12).problems == 0
+
+
+def test_useless_copies_hide_no_genuine_one(story: Story, tmp_path: Path) -> None:
+    """More of them than a run reads below a snapshot without a row: it is found all the same, or said to be there."""
+    world = story.world.clone()
+    plant(world, range(2, 2 + USELESS_COPIES + 5), rows=False, blobs=True)
+    made, _ = world.backup()
+    del world.table.rows[PARTITION, f"snapshot-{made.number:08}"]
+    later, _ = world.backup(source=story.first)
+    assert later.number > made.number
+    for number in (made.number, later.number):
+        show = Silent()
+        catalog, _ = world.opened(show=show)
+        assert made.number in [each.number for each in catalog.snapshots()]
+        assert world.restore(tmp_path / f"restored{number}", number).problems == 0
+
+
+def test_a_genuine_copy_between_useless_ones(story: Story) -> None:
+    """Hidden from both ends: a run says what it did not look at, and finds it when it is asked for it or for all."""
+    world = story.world.clone()
+    plant(world, range(2, 2 + USELESS_COPIES + 5), rows=False, blobs=True)
+    made, _ = world.backup()
+    del world.table.rows[PARTITION, f"snapshot-{made.number:08}"]
+    plant(world, range(made.number + 1, made.number + USELESS_COPIES + 5), rows=False, blobs=True)
+    above = made.number + USELESS_COPIES + 5
+    _, partition = world.opened()
+    damage: list[str] = []
+    partition.records.report = damage.append
+    assert [each.number for each in Catalog(partition.records, above).snapshots()] == [1]
+    assert any("were not looked at" in text and "--snapshot NUMBER" in text for text in damage)
+    assert not any(subject_of(text) == f"snapshot-{made.number:08}" for text in damage)
+    for asked, every in ((made.number, False), (None, True)):
+        _, partition = world.opened()
+        found = Catalog(partition.records, above).snapshots(asked, every_copy=every)
+        assert [each.number for each in found] == [1, made.number]

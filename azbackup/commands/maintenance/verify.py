@@ -87,7 +87,7 @@ class Verify:
         found = self._found
         self._progress.stage("snapshots")
         self._records.report = partial(self._findings.hear, What.SNAPSHOT)
-        found.snapshots = self._catalog.snapshots()
+        found.snapshots = self._catalog.snapshots(every_copy=True)
         self._progress.stage("packs and their records")
         self._records.report = partial(self._findings.hear, What.PACK_RECORD)
         self._packs.run(self._progress)
