@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -101,7 +102,18 @@ def key_of_backup(
     written = is_written_out(args, "--password", _VARIABLE)
     if fresh and (warning := pid_warning(vault.password, written=written)):
         show.note(warning)
+    if fresh:
+        warn_of_weakness(show, vault, vault.password)
     return key, fresh
+
+
+def warn_of_weakness(show: LineProgress, vault: Vault, password: Secret) -> None:
+    """A note about a password that was set and is easy to guess."""
+    from azbackup.cli.strength import weakness  # 40 ms that other runs do without
+
+    words = (vault.partition, vault.connection.account, vault.container, socket.gethostname(), "azbackup")
+    if text := weakness(password, words):
+        show.note(text)
 
 
 def _pid_hint(password: Secret, *, written: bool) -> str:

@@ -6,7 +6,7 @@ Which of them is the last genuine one is told by those who can open one: see `la
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -50,6 +50,16 @@ class KeyCopies:
             except AzbackupError:
                 continue
         return found
+
+    def generation_of(self, record: KeyRecord, listing: dict[int, BlobInfo], report: Callable[[str], None]) -> int:
+        """The number of a record, which its copies know: in the row nothing protects it."""
+        if record.generation in listing and self.like(record, {record.generation: listing[record.generation]}):
+            return record.generation
+        numbers = self.like(record, listing)
+        if not numbers:
+            return record.generation
+        report(f"the key record's row says generation {record.generation}; its copy is number {max(numbers)}")
+        return max(numbers)
 
     def put_after(self, last: int, record: KeyRecord, taken: Container[int]) -> KeyRecord:
         """Writes the record's copy under the next free number, which becomes its generation."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from azbackup.crypto.kdf import Stretch, stretch
+from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts, Stretch, stretch
 from azbackup.crypto.keywrap import new_data_key, successor_salt, unwrap_data_key, wrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import (
@@ -33,7 +33,7 @@ from azbackup.records.key_record import (
     from_values,
     to_values,
 )
-from azbackup.storage.protocols import BlobInfo, BlobStore, PlainRow, RowStore
+from azbackup.storage.protocols import BlobStore, PlainRow, RowStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,12 @@ def _ignore(_: str) -> None:
 
 
 def change_password(
-    keystore: Keystore, old: Secret, new: Secret, now: str, report: Callable[[str], None] = _ignore
+    keystore: Keystore,
+    old: Secret,
+    new: Secret,
+    now: str,
+    report: Callable[[str], None] = _ignore,
+    memory_kib: int | None = None,
 ) -> KeyRecord:
     """One run of change_password.py: the data key under a new password; the key record that is in force from now on.
 
@@ -61,7 +66,7 @@ def change_password(
     if not new.reveal():
         raise UsageError("the new password is empty", "give a password with --new-password")
     try:
-        return keystore.change(old, new, now, report)
+        return keystore.change(old, new, now, report, memory_kib)
     except Changed:
         raise Changed(
             "somebody else changed the password meanwhile",
@@ -73,6 +78,14 @@ def _as_copies(row: PlainRow | None) -> list[KeyCopy]:
     """A row that no copy agrees with, as one more: its copy may be what was lost."""
     number = row.values.get("generation") if row is not None else None
     return [KeyCopy(number, dict(row.values))] if row is not None and isinstance(number, int) else []
+
+
+def _costs(before: KeyRecord, memory_kib: int | None) -> KdfCosts:
+    """The costs of a new password: a stronger stretching is never weakened unasked."""
+    costs = before.wrapped.costs
+    least = DEFAULT_COSTS
+    kept = KdfCosts(max(costs.memory_kib, least.memory_kib), max(costs.passes, least.passes), costs.lanes)
+    return kept._replace(memory_kib=memory_kib) if memory_kib is not None else kept
 
 
 class Keystore:
@@ -187,22 +200,31 @@ class Keystore:
         """Puts the row back where only copies were left."""
         self._rows.insert_plain(KEY_NAME, to_values(opened.record))
 
-    def change(self, old: Secret, new: Secret, now: str, report: Callable[[str], None] = _ignore) -> KeyRecord:
+    def change(
+        self,
+        old: Secret,
+        new: Secret,
+        now: str,
+        report: Callable[[str], None] = _ignore,
+        memory_kib: int | None = None,
+    ) -> KeyRecord:
         """Rewraps the data key under the new password. WrongPassword, Changed when another change came between.
 
         The new record is opened from its own bytes before it replaces the old one, under the old one's ETag. `report`
-        hears what was wrong with the old one.
+        hears what was wrong with the old one. `memory_kib` is what stretching takes; None: as before, but
+        no less than the default.
         """
         row = self._row()
         opened = self._open_row(row, old) if row is not None else self._open_copies(old, "", None)
         if opened.damage:
             report(opened.damage)
         salt = successor_salt(opened.data_key)
-        wrapped = wrap_data_key(opened.data_key, new, self._partition, salt=salt)
+        costs = _costs(opened.record, memory_kib)
+        wrapped = wrap_data_key(opened.data_key, new, self._partition, costs=costs, salt=salt)
         if unwrap_data_key(wrapped, new, self._partition).reveal() != opened.data_key.reveal():
             raise AssertionError("the new key record does not open to the data key")
         listing = self._copies.listing()
-        last = self._generation(opened.record, listing, report)
+        last = self._copies.generation_of(opened.record, listing, report)
         record = self._copies.put_after(last, KeyRecord(last, wrapped, opened.record.created, now), listing)
         if row is not None:  # else the table is lost: the backup that rebuilds it puts the key's row back last
             self._rows.replace_plain(KEY_NAME, to_values(record), row.etag)
@@ -213,16 +235,6 @@ class Keystore:
             return self._rows.get_plain(KEY_NAME)
         except Missing:
             return None
-
-    def _generation(self, record: KeyRecord, listing: dict[int, BlobInfo], report: Callable[[str], None]) -> int:
-        """The number of a record, which its copies know: in the row nothing protects it."""
-        if record.generation in listing and self._copies.like(record, {record.generation: listing[record.generation]}):
-            return record.generation
-        numbers = self._copies.like(record, listing)
-        if not numbers:
-            return record.generation
-        report(f"the key record's row says generation {record.generation}; its copy is number {max(numbers)}")
-        return max(numbers)
 
     # --- copies
 

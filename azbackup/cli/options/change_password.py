@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from azbackup.cli.options.common import Parser, add_password, script_parser
 
 _EVERY_DAY = {"every day": ("--account", "--accesskey", "--partition", "--old-password", "--new-password", "--profile")}
@@ -23,4 +25,18 @@ def change_password_parser() -> Parser:
     parser.everyday = _EVERY_DAY
     add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
     add_password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
+    parser.add_argument(
+        "--kdf-memory",
+        metavar="MIB",
+        type=kdf_memory,
+        help="memory that stretching the new password takes, for whoever guesses it, too: 64 (default, or as before) "
+        "to 4096; above 256 every run needs --accept-key-costs",
+    )
     return parser
+
+
+def kdf_memory(text: str) -> int:
+    """The KiB that a text of MiB means. Raises ArgumentTypeError for another text, or one that is out of bounds."""
+    if not (text.isascii() and text.isdigit() and 64 <= int(text[:9]) <= 4096):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of MiB from 64 to 4096")
+    return int(text) * 1024
