@@ -40,6 +40,7 @@ from azbackup.records.selection import Matcher, Selection, matcher
 from azbackup.storage.local.lock import only_one
 from azbackup.storage.prices import load_prices
 
+_DESCRIPTORS = 10240  # OPEN_MAX of macOS
 _GO_ON = f"{GO_ON}: it goes on with the work that is left"
 
 
@@ -142,7 +143,12 @@ def _open_standard_streams() -> None:
 def _raise_descriptor_limit() -> None:
     """As many open directories as the system allows: a scan holds one for every level of depth."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for limit in (most, _DESCRIPTORS):  # where there is no limit, more than the system has may not be asked for (macOS)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+        except (ValueError, OSError):
+            continue
+        return
 
 
 def _show(program: str, args: argparse.Namespace) -> LineProgress:

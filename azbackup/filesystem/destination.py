@@ -12,13 +12,15 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.aside import Aside, remove
 from azbackup.filesystem.batches import Batches
 from azbackup.filesystem.directories import Directories, Unwritable, split
-from azbackup.filesystem.existing import PIN_FLAGS, Existing
+from azbackup.filesystem.existing import Existing
 from azbackup.filesystem.metadata import TYPES, MetadataWriter
+from azbackup.filesystem.places import Place, at_name
 from azbackup.filesystem.resuming import Resuming
 from azbackup.filesystem.scanner import scan
 from azbackup.filesystem.syncing import sync_file_system
@@ -124,7 +126,7 @@ class Destination:
         """Whether files may be made in it; a mode that its own user can change keeps nobody out."""
         status = os.fstat(self._directories.root)
         return status.st_uid == os.geteuid() or os.access(
-            b"/proc/self/fd/%d" % self._directories.root, os.W_OK | os.X_OK | os.R_OK
+            b".", os.W_OK | os.X_OK | os.R_OK, dir_fd=self._directories.root
         )
 
     # --- directories
@@ -202,13 +204,13 @@ class Destination:
 
         def make(name: bytes, directory: int) -> None:
             _make_special(entry, name, directory)
-            with_pin(name, directory, lambda where, status: self._describe_special(entry, where, status))
+            at_name(name, directory, partial(self._describe_special, entry))
 
         self._temporaries.special(entry.path, make)
         self._make_room(entry.path)
         self._temporaries.appear(entry.path)
 
-    def _describe_special(self, entry: Entry, where: bytes, status: os.stat_result) -> None:
+    def _describe_special(self, entry: Entry, where: Place, status: os.stat_result) -> None:
         """Sets the metadata of what was just made, once it is known to be that."""
         ours = status.st_uid == os.geteuid() and status.st_nlink == 1
         if stat.S_IFMT(status.st_mode) != TYPES[Kind(entry.kind)] or not ours:
@@ -245,12 +247,12 @@ class Destination:
         """Sets the metadata of a file whose contents are right."""
         parent, name = split(entry.path)
 
-        def describe(where: bytes, status: os.stat_result) -> None:
+        def describe(where: Place, status: os.stat_result) -> None:
             if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
                 raise Unwritable("it was exchanged by somebody else meanwhile")
             self._metadata.describe(entry, where)
 
-        with_pin(name, self._directories.at(parent, make=False), describe)
+        at_name(name, self._directories.at(parent, make=False), describe)
 
     # --- removing, only where it was asked for
 
@@ -276,21 +278,17 @@ class Destination:
         return remove(self._directories, path)
 
 
-def with_pin(name: bytes, directory: int, act: Callable[[bytes, os.stat_result], None]) -> None:
-    """Acts on what has a name now, held by a descriptor that opens nothing: whatever becomes of the name."""
-    pin = os.open(name, PIN_FLAGS, dir_fd=directory)
-    try:
-        act(b"/proc/self/fd/%d" % pin, os.fstat(pin))
-    finally:
-        os.close(pin)
-
-
 def _make_special(entry: Entry, name: bytes, directory: int) -> None:
     if entry.kind == Kind.SYMLINK:
         os.symlink(entry.target, name, dir_fd=directory)
         return
     try:
-        os.mknod(name, TYPES[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
+        if entry.kind == Kind.FIFO:
+            os.mkfifo(name, 0o600, dir_fd=directory)
+        else:
+            os.mknod(name, TYPES[Kind(entry.kind)] | 0o600, entry.rdev, dir_fd=directory)
+    except NotImplementedError:
+        raise Unwritable("this system cannot make it in an open directory") from None
     except PermissionError as error:
         if error.errno == errno.EPERM and entry.kind != Kind.FIFO:
             raise Unwritable("only root can make a device") from None

@@ -13,13 +13,14 @@ import os
 import resource
 import stat
 from collections import OrderedDict
+from functools import partial
 
 from azbackup.errors import AzbackupError
+from azbackup.filesystem.places import Place, reopened, set_mode
 from azbackup.format.paths import check_path
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_DIRECTORIES = 64
-_PIN_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTINGS = 64
 _LOOKING, _WRITING = 0o500, 0o700  # the owner's bits that a directory must have
 
@@ -212,12 +213,7 @@ class Directories:
         try:
             return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except PermissionError:
-            pin = os.open(root, _PIN_FLAGS & ~os.O_NOFOLLOW)
-        try:
-            self._lift(pin, b"", _LOOKING)
-            return os.open(b"/proc/self/fd/%d" % pin, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        finally:
-            os.close(pin)
+            return reopened(root, None, partial(self._lift_place, b"", _LOOKING))
 
     def _enter(self, above: int, parent: bytes, name: bytes, path: bytes, *, make: bool) -> int:
         try:
@@ -263,12 +259,7 @@ class Directories:
             return os.open(name, DIRECTORY_FLAGS, dir_fd=above)
         except PermissionError:
             self._lift(above, parent, _LOOKING)
-        pin = os.open(name, _PIN_FLAGS, dir_fd=above)
-        try:
-            self._lift(pin, path, _LOOKING)
-            return os.open(b"/proc/self/fd/%d" % pin, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        finally:
-            os.close(pin)
+        return reopened(name, above, partial(self._lift_place, path, _LOOKING))
 
     def _recognise(self, descriptor: int, parent: bytes, name: bytes, path: bytes) -> None:
         """Raises Unwritable unless it is the directory of that name, and the same one as last time."""
@@ -284,11 +275,13 @@ class Directories:
 
     def _lift(self, descriptor: int, path: bytes, bits: int) -> bool:
         """Gives the directory's owner these bits, if that is who we are; whether anything was changed."""
-        status = os.fstat(descriptor)
+        return self._lift_place(path, bits, descriptor, os.fstat(descriptor))
+
+    def _lift_place(self, path: bytes, bits: int, place: Place, status: os.stat_result) -> bool:
         mode = stat.S_IMODE(status.st_mode)
         if self._owner or status.st_uid != os.geteuid() or mode & bits == bits:
             return False
-        os.chmod(b"/proc/self/fd/%d" % descriptor, mode | bits)
+        set_mode(place, mode | bits)
         self._lifted.setdefault(path, mode)
         return True
 

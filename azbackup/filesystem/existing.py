@@ -12,11 +12,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from azbackup.filesystem.directories import Directories, Unwritable, join, split
 from azbackup.filesystem.metadata import MetadataWriter
+from azbackup.filesystem.places import at_name
 from azbackup.filesystem.scanner import Filter, ScannedPath, scan
 from azbackup.filesystem.temporaries import Temporaries, is_temporary
 from azbackup.format.model import ChunkId, Entry, Kind
-
-PIN_FLAGS = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Identify = Callable[[bytes], ChunkId]  # the id of a chunk with these contents
 
@@ -109,11 +108,7 @@ class Existing:
         directory = self._directories.at(parent, make=False)
         if entry.kind == Kind.DIRECTORY:
             return self._metadata.is_right(entry, status, self._directories.at(entry.path, make=False))
-        pin = os.open(name, PIN_FLAGS, dir_fd=directory)
-        try:
-            return self._metadata.is_right(entry, status, b"/proc/self/fd/%d" % pin)
-        finally:
-            os.close(pin)
+        return at_name(name, directory, lambda place, _: self._metadata.is_right(entry, status, place))
 
     def held_time(self, path: bytes, mtime_ns: int) -> int | None:
         """What the file system at a path makes of a time: whole seconds, the last year it knows. None: not known."""

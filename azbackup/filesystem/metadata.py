@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from azbackup.filesystem.places import Named, Place, set_mode, set_owner, set_time, status_of
 from azbackup.format.labels import XATTR_BYTES
 from azbackup.format.model import Entry, Kind
 
@@ -116,7 +117,8 @@ class Notes:
 class MetadataWriter:
     """Sets and compares the metadata of entries. Contents come first: what cannot be set is a note, never an error.
 
-    It acts on a descriptor, or the /proc path of one: nothing is changed by a name that somebody else could exchange.
+    It acts on a place, a descriptor where there are some for all: nothing is changed by a name that somebody else could
+    exchange.
     What grants privileges is only given together with the owner that it was granted by.
     """
 
@@ -127,7 +129,7 @@ class MetadataWriter:
         self._groups = {os.getegid(), *os.getgroups()}  # that this user may give to files
         self.notes = Notes()
 
-    def describe(self, entry: Entry, where: int | bytes, *, bare: bool = False) -> None:
+    def describe(self, entry: Entry, where: Place, *, bare: bool = False) -> None:
         """Sets what an entry says, and takes away attributes that it does not have; one that is `bare` has none."""
         owned = self._take(entry, where)
         bits = self._set_xattrs(entry, where, bare=bare)
@@ -135,22 +137,21 @@ class MetadataWriter:
             mode = self.mode(entry, None if self._owner and owned else _owner_of(where))
             if mode != entry.mode and self._privileges:
                 self.notes.add("without its owner a file gets no setuid and no setgid", entry.path)
-            self._try(entry, "mode", lambda: os.chmod(where, mode & bits))
-        times = (entry.mtime_ns, entry.mtime_ns)
-        self._try(entry, "time", lambda: os.utime(where, ns=times))
+            self._try(entry, "mode", lambda: set_mode(where, mode & bits))
+        self._try(entry, "time", lambda: set_time(where, entry.mtime_ns))
 
-    def _take(self, entry: Entry, where: int | bytes) -> bool:
+    def _take(self, entry: Entry, where: Place) -> bool:
         """Whether what was made is owned as it can be: by root as the entry says, by others in their groups.
 
         A directory gives its group to what is made in it, where it has setgid: people whom the entry never meant.
         """
         if self._owner:
-            return self._try(entry, "owner", lambda: os.chown(where, entry.uid, entry.gid))
+            return self._try(entry, "owner", lambda: set_owner(where, entry.uid, entry.gid))
         given = _owner_of(where)[1]
         for group in (entry.gid, os.getegid()):
             if group != given and group in self._groups:
                 with contextlib.suppress(OSError):
-                    os.chown(where, -1, group)
+                    set_owner(where, -1, group)
                     break
             if group == given:
                 break
@@ -163,7 +164,7 @@ class MetadataWriter:
         foreign = owner is not None and owner != (entry.uid, entry.gid)
         return entry.mode & ~_PRIVILEGED if foreign or not self._privileges else entry.mode
 
-    def is_right(self, entry: Entry, status: os.stat_result, where: int | bytes) -> bool:
+    def is_right(self, entry: Entry, status: os.stat_result, where: Place) -> bool:
         """Whether mode, owner and attributes are what an entry says, as far as they would be set here."""
         if self._owner and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
             return False
@@ -190,7 +191,7 @@ class MetadataWriter:
             if self._privileges or not name.startswith((b"security.", b"trusted."))
         }
 
-    def _set_xattrs(self, entry: Entry, where: int | bytes, *, bare: bool) -> int:
+    def _set_xattrs(self, entry: Entry, where: Place, *, bare: bool) -> int:
         """Sets an entry's attributes and removes others; the mode's bits that may be set then.
 
         Where an ACL is other than the entry's, the bits for the group would open the file to whom the ACL names, or to
@@ -210,8 +211,8 @@ class MetadataWriter:
                 bits &= ~0o070 | group_bits(value)
         return bits
 
-    def _foreign(self, where: int | bytes, wanted: dict[bytes, bytes]) -> list[str]:
-        if not hasattr(os, "listxattr"):
+    def _foreign(self, where: Place, wanted: dict[bytes, bytes]) -> list[str]:
+        if isinstance(where, Named) or not hasattr(os, "listxattr"):
             return []
         try:
             names = os.listxattr(where)
@@ -236,26 +237,27 @@ def group_bits(acl: bytes) -> int:
     return (rights.get(_GROUP_OBJ, 0) & rights.get(_MASK, 7) & 7) << 3
 
 
-def _owner_of(where: int | bytes) -> tuple[int, int]:
+def _owner_of(where: Place) -> tuple[int, int]:
     try:
-        status = os.stat(where)
+        status = status_of(where)
     except OSError:  # without /proc
         return -1, -1
     return status.st_uid, status.st_gid
 
 
-def _remove_xattr(where: int | bytes, name: str) -> None:
+def _remove_xattr(where: Place, name: str) -> None:
+    assert not isinstance(where, Named), "what is there was listed by its descriptor"
     os.removexattr(where, name)
 
 
-def _set_xattr(where: int | bytes, name: bytes, value: bytes) -> None:
-    if not hasattr(os, "setxattr"):
+def _set_xattr(where: Place, name: bytes, value: bytes) -> None:
+    if isinstance(where, Named) or not hasattr(os, "setxattr"):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     os.setxattr(where, name, value)
 
 
-def _all_xattrs(where: int | bytes) -> dict[bytes, bytes]:
-    if not hasattr(os, "listxattr"):
+def _all_xattrs(where: Place) -> dict[bytes, bytes]:
+    if isinstance(where, Named) or not hasattr(os, "listxattr"):
         return {}
     return {os.fsencode(name): os.getxattr(where, name) for name in os.listxattr(where)}
 

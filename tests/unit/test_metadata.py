@@ -243,14 +243,14 @@ def test_a_fifo_that_is_exchanged_while_it_is_made(tmp_path: Path, monkeypatch: 
     victim.chmod(0o600)
     root = tmp_path / "root"
     root.mkdir()
-    make = os.mknod
+    make = os.mkfifo
 
     def exchanged(name: bytes, *arguments: object, dir_fd: int) -> None:
         make(name, *arguments, dir_fd=dir_fd)  # type: ignore[arg-type]
         os.unlink(name, dir_fd=dir_fd)
         os.symlink(victim, os.fsdecode(name), dir_fd=dir_fd)
 
-    monkeypatch.setattr(os, "mknod", exchanged)
+    monkeypatch.setattr(os, "mkfifo", exchanged)
     with pytest.raises(Exception, match="exchanged"):
         restored(root, Entry(b"p", int(Kind.FIFO), mtime_ns=TIME, mode=mode))
     assert stat.S_IMODE(victim.stat().st_mode) == 0o600

@@ -29,7 +29,7 @@ def notify(environ: Mapping[str, str], *lines: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     message = "\n".join(lines).encode("utf-8", "replace")
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         sender.sendto(message, address)
 
