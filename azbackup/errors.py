@@ -2,6 +2,7 @@
 
     AzbackupError                1   failed: the message says what, the hint what to do
     ├── UsageError               2   an option, a name or a key that cannot be right
+    ├── OutOfTime               75   --max-duration is over: no snapshot was made, the next run goes on
     ├── Emptied                  3   the source is empty where there were files: no snapshot was made
     ├── Overtaken                1   retention removed what a long backup counted on: run again
     ├── NothingStored           10   the partition holds no backup
@@ -48,6 +49,7 @@ class Status(enum.IntEnum):
     UNAVAILABLE = 14
     TOO_OLD = 15
     THAWING = 75
+    UNFINISHED = 75  # the same to whoever runs it: run it again
     INTERRUPTED = 130
 
 
@@ -66,6 +68,12 @@ class UsageError(AzbackupError):
     """An option, a name or a key that cannot be right, found before anything is done."""
 
     status = Status.USAGE
+
+
+class OutOfTime(AzbackupError):
+    """The time that a backup may take is over: no snapshot was made, and the next run goes on."""
+
+    status = Status.UNFINISHED
 
 
 class Emptied(AzbackupError):

@@ -39,7 +39,8 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     rules = asked.rules if asked.stream is None else Rules()
     args = session.args
     more = (os.fsencode(cache), rules, asked.stream, args.allow_empty, tuple(dict.fromkeys(args.tag)), args.note or "")
-    job = Job(source, host_name(args), fresh, args.reread, *more)
+    limits = (asked.is_over, args.skip_if_unchanged)
+    job = Job(source, host_name(args), fresh, args.reread, *more, *limits)
     clock = Clock(time.time_ns, _stamp, _pause)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
@@ -60,7 +61,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()
-    _summary(session, snapshot, asked.prices, partition.records.written)
+    _summary(session, snapshot, asked.prices, partition.records.written, skipped=snapshot.run != run.id)
     return outcome_status(show, snapshot.totals.unreadable)
 
 
@@ -81,8 +82,8 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
         return None
 
 
-def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int) -> None:
-    new = snapshot.number == 1  # also where the run that made the key was killed
+def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int, *, skipped: bool) -> None:
+    new = snapshot.number == 1 and not skipped  # also where the run that made the key was killed
     others = other_partitions(session.vault) if new and not (session.args.quiet and not session.args.json) else None
     totals = snapshot.totals
     stored = Packed(totals.packs, totals.stored, session.args.tier, records)
@@ -90,6 +91,7 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int)
     source, requests, seconds = os.fsdecode(snapshot.source), session.requests, session.seconds
     values = {
         "snapshot": snapshot.number,
+        "skipped": skipped,
         "source": source,
         "partition": session.vault.partition,
         "account": session.vault.connection.account,
@@ -106,4 +108,6 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int)
     month = f", {money_text(monthly, prices.currency)} a month for what is new" if monthly else ""
     cost = f"{money_text(once, prices.currency)} for {requests} requests{month}"
     head = f"snapshot {snapshot.number} of {source} in {where_text(session.vault, others, new=new)}"
+    if skipped:
+        head = f"nothing has changed since {head}: no snapshot was made"
     session.show.summary(values, f"{head}, {time_text(seconds)}", [*total_rows(totals), ("cost", cost)])

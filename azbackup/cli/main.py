@@ -29,7 +29,16 @@ from azbackup.cli.output.terminal import JsonProgress, LineProgress
 from azbackup.cli.output.watching import watch
 from azbackup.cli.partitions import nothing_stored, partitions_command
 from azbackup.cli.session import Session, Vault, open_vault
-from azbackup.cli.sources import Asked, each_source, sources_of, tell_misplaced, tell_nested, worst
+from azbackup.cli.sources import (
+    Asked,
+    check_begins,
+    deadline,
+    each_source,
+    sources_of,
+    tell_misplaced,
+    tell_nested,
+    worst,
+)
 from azbackup.cli.status import print_error, print_traceback, show_bug, show_damages
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.cli.told import Told
@@ -170,7 +179,8 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
 
         return repair_command(args, show)
     stream = stream_of(args)
-    asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream)
+    is_over = deadline(started, args.max_duration)
+    asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream, is_over)
     rules = keeps(args)
     if args.retention_only or args.forget:
         return _retain(_opened(args, show, started), asked)
@@ -186,6 +196,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     def back_up(source: bytes) -> Status:
         # The lock comes before anything is asked: another run of this source is told of at once.
         name = os.fsdecode(source)
+        check_begins(asked, name)
         patience = LockWait(args.lock_wait or 0.0, name, show)
         with only_one(vault.local_file("lock", name), name, patience):
             patience.end()

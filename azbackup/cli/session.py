@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azbackup.cli.options.common import absolute_path
+from azbackup.cli.options.pace import kib_at, limits_of
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.passwords import credential_of
 from azbackup.crypto.secret import Secret
@@ -269,10 +269,12 @@ def _network_seconds(args: argparse.Namespace) -> float:
     return minutes * 60
 
 
-def _pace(kib_per_second: float) -> Throttle | None:
-    """The pace of a limit, None for 0: no limit."""
-    if not (math.isfinite(kib_per_second) and kib_per_second >= 0):
-        raise UsageError(
-            "--limit-upload and --limit-download must be 0 or more", "the number is KiB a second; 0 is no limit"
-        )
-    return Throttle(kib_per_second * 1024, time.monotonic, time.sleep) if kib_per_second else None
+def _pace(text: str) -> Throttle | None:
+    """The pace of a limit, None where there is none at any time of the day."""
+    limits = limits_of(text)
+
+    def bytes_per_second() -> float:
+        now = time.localtime()
+        return kib_at(limits, now.tm_hour * 60 + now.tm_min) * 1024
+
+    return Throttle(bytes_per_second, time.monotonic, time.sleep) if any(limit.kib for limit in limits) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.status import print_error, print_traceback
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.stream import Stream
-from azbackup.errors import AzbackupError, Status, UsageError
+from azbackup.errors import AzbackupError, OutOfTime, Status, UsageError
 from azbackup.filesystem.scanner import open_source
 from azbackup.format.labels import NAME_CHARACTERS
 from azbackup.storage.prices import Prices
@@ -39,13 +40,14 @@ _QUOTES = "a path or value that has blanks has to be in quotes"
 class Asked:
     """What holds for every directory of a command: what is left out, what storage costs, which tier the packs get.
 
-    `stream`: what is read instead of directories.
+    `stream`: what is read instead of directories. `is_over`: whether the time that all of them may take is over.
     """
 
     rules: Rules
     prices: Prices
     tier: str
     stream: Stream | None = None
+    is_over: Callable[[], bool] | None = None
 
 
 def host_name(args: argparse.Namespace) -> str:
@@ -106,6 +108,19 @@ def tell_misplaced(sources: list[bytes], rules: Rules, show: LineProgress) -> No
                 show.note(
                     f"{pattern}: patterns are relative to {source}, so that this matches nothing there; as in {rest}"
                 )
+
+
+def deadline(started: float, seconds: float | None) -> Callable[[], bool] | None:
+    """Whether the time of --max-duration is over, for a command that started then, of time.monotonic()."""
+    return None if seconds is None else lambda: time.monotonic() - started >= seconds
+
+
+def check_begins(asked: Asked, source: str) -> None:
+    """Raises OutOfTime for a directory for which no time is left."""
+    if asked.is_over is not None and asked.is_over():
+        raise OutOfTime(
+            f"the time is over before {source} was begun: no snapshot was made", "run the same command again"
+        )
 
 
 def each_source(

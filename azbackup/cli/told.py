@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from azbackup.cli.telling.teller import Teller
 
 # What a script may be asked for instead of its main work.
-_MODES = ("partitions", "snapshots", "list", "find", "diff", "verify", "repair", "report", "discard_thawed")
+_MODES = (
+    *("partitions", "snapshots", "list", "find", "diff", "verify", "repair", "report", "discard_thawed"),
+    *("retention_only", "forget"),
+)
 
 
 class Told:

@@ -161,6 +161,7 @@ class World:
     now_ns: int = _NOW_NS
     rereads: bool = False
     cache: Path | None = None
+    limits: dict[str, Any] = field(default_factory=dict)  # of the job: is_over, skips, rules
 
     def __post_init__(self) -> None:
         self.staging.packs = self.blobs
@@ -194,7 +195,8 @@ class World:
         partition = Partition(PARTITION, keys, blobs, records)
         if not opened.in_table:
             rebuild_table(records, keys_of, opened, show)
-        job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads, os.fsencode(self.cache or ""))
+        where = os.fsencode(self.cache or "")
+        job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads, where, **self.limits)
         clock = Clock(lambda: self.now_ns, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
         run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show)

@@ -166,7 +166,7 @@ def test_downloads_are_paced_in_chunks_too(archive: ArchiveSimulator, stores: St
     """A bandwidth limit counts answers that come in chunks, and those that are read at once."""
     assert stores
     taken: list[float] = []
-    throttle = Throttle(10_000, lambda: 0.0, taken.append)
+    throttle = Throttle(lambda: 10_000, lambda: 0.0, taken.append)
     place = connection({"connection_string": archive.connection_string}, {})
     paced = AzureBlobs(Account(place, Limits(download=throttle)), vault.container)
     archive.add_fault("chunked", chunked=True)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from azbackup.cli.options.help import STATUSES, LongHelp, short_help
 from azbackup.cli.options.mistakes import NO_PARTITION, TOO_MANY, Mistake, first_mistake
+from azbackup.cli.options.pace import pace
 from azbackup.cli.options.telling import add_telling
 from azbackup.cli.output.text import clean
 from azbackup.errors import UsageError
@@ -194,7 +195,11 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("network")
     for way in ("upload", "download"):
         network.add_argument(
-            f"--limit-{way}", metavar="KIB", type=float, default=0.0, help=f"{way} at most KIB KiB a second"
+            f"--limit-{way}",
+            metavar="KIB",
+            type=pace,
+            default="0",
+            help=f"{way} at most KIB KiB a second; KIB@08:00-20:00 in these hours",
         )
     network.add_argument(
         "--wait-for-network",

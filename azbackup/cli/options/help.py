@@ -16,7 +16,7 @@ STATUSES = """exit status (docs/operations.md says what to do about each):
    2  usage                            13  stored data is damaged, or altered
    3  done, but for files named        14  Azure cannot be reached, or refuses
   10  nothing is stored there          15  a backup is older than --max-age
- 130  interrupted                      75  thawing: run it again later
+ 130  interrupted                      75  not finished: run it again later
 """
 
 

@@ -187,7 +187,7 @@ class Comparison:
 
     def _dropped(self, old: Entry) -> Iterator[Entry]:
         """An entry of the base that a rule leaves out now: nobody removed it."""
-        self.tally.dropped += old.kind != Kind.DIRECTORY
+        self.tally.drop(old)
         if not self._full:
             yield Entry(old.path, int(Kind.REMOVED))
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+
+import msgspec
 
 from azbackup.commands.backup.changes import Comparison, Tree
 from azbackup.commands.backup.compaction import compacted
@@ -22,6 +24,7 @@ from azbackup.commands.backup.emptied import check_not_emptied
 from azbackup.commands.backup.entry_reader import EntryReader
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.forecast import count_ahead
+from azbackup.commands.backup.limits import TimeLimit, is_skipped, out_of_time
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.owners import group_names, user_names
@@ -29,7 +32,7 @@ from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.stream import Stream, StreamReading
 from azbackup.commands.backup.tally import Tally
-from azbackup.errors import AzbackupError, Damaged, Overtaken
+from azbackup.errors import AzbackupError, Damaged, OutOfTime, Overtaken
 from azbackup.filesystem.mappings import mapped_for_writing
 from azbackup.filesystem.scanner import is_same_directory, open_source, scan
 from azbackup.format.entries import EntryWriter
@@ -57,6 +60,7 @@ class Job:
     `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory. `rules`
     say what is left out. `stream`: what is read instead of a directory, under a path that no directory has.
     `allow_empty`: no files where there were some is meant. `tags`, `note`: words that the snapshot is to have.
+    `is_over`: whether the time that it may take is over. `skips`: no snapshot is wanted where nothing has changed.
     """
 
     source: bytes
@@ -69,6 +73,8 @@ class Job:
     allow_empty: bool = False
     tags: tuple[str, ...] = ()
     note: str = ""
+    is_over: Callable[[], bool] | None = None
+    skips: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,17 @@ class Backup:
         self._run = run
         self._progress = progress
         self._looked_ns = run.clock.now_ns()
-        self._store = ChunkStore(partition, catalog, run, progress.count, fresh=job.fresh)
+        self._limit = TimeLimit(job.is_over)
+        self._store = ChunkStore(partition, catalog, run, self._limit.telling(progress.count), fresh=job.fresh)
         self._notices = Notices(progress)
         mapped = Mapped(run.clock.now_ns(), beside(mapped_for_writing))
         self._reader = EntryReader(self._store, run.clock.now_ns, mapped, self._notices, rereads=job.rereads)
 
     def run(self) -> Snapshot:
-        """The snapshot that was committed. Raises AzbackupError if there is none."""
+        """The snapshot that was committed. Raises AzbackupError if there is none, OutOfTime for want of time.
+
+        Where nothing has changed, and none is wanted then, it is the last one, with what this run counted.
+        """
         started = self._run.clock.now_ns()
         stream = self._job.stream
         root = open_source(self._job.source) if stream is None else stream.open()
@@ -107,7 +117,11 @@ class Backup:
             if parent is None and (hint := _same_place(snapshots, self._job)):
                 shown = Source(self._job.source, self._job.host)
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
-            read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
+            try:
+                read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
+            except OutOfTime:
+                self._progress.stage("sending the last packs")
+                raise out_of_time(self._job.source, self._store, self._run, self._records) from None
             self._notices.finish()
             if parent is not None and not self._job.allow_empty:
                 check_not_emptied(parent, read.tally.totals, elsewhere=read.elsewhere)
@@ -122,6 +136,8 @@ class Backup:
                 os.close(root)
             else:
                 stream.close()
+        if parent is not None and not pack_rows and self._is_skipped(parent, read):
+            return msgspec.structs.replace(parent, totals=self._totals(read))
         return self._commit(started, parent, read, pack_rows, after=self._catalog.newest)
 
     def _overtaken(self, parent: Snapshot | None, pack_rows: list[SealedRecord]) -> str:
@@ -146,6 +162,13 @@ class Backup:
         self._records.insert(pack_rows)
         self._store.committed()
         return Overtaken(f"no snapshot was made: while this backup ran {why}", "run it again: it uses what was stored")
+
+    def _is_skipped(self, parent: Snapshot, read: _Read) -> bool:
+        job = self._job
+        wanted = not job.skips or bool(job.tags or job.note)
+        # Else the last one is damaged. Of a stream each snapshot stands on its own.
+        whole = job.stream is not None or read.layers[: len(parent.layers)] == parent.layers
+        return whole and not wanted and is_skipped(parent, read.tally, list(job.rules.lines), self._run.clock.now_ns())
 
     def _check_still_there(self, root: int) -> None:
         """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
@@ -198,7 +221,9 @@ class Backup:
         job = self._job
         self._progress.expect(partial(count_ahead, job.source, job.rules, job.cache, since_ns))
         exclusions, own_files = Exclusions(self._job.rules), OwnFiles(self._job.cache)
-        tree = Tree(own_files.left_out_of(scan(root, exclusions)), partial(own_files.look_for, root))
+        tree = Tree(
+            own_files.left_out_of(self._limit.scanned(scan(root, exclusions))), partial(own_files.look_for, root)
+        )
         comparison = Comparison(tree, iter(base), self._reader, self._notices, full=not below)
         own, rows = self._written(comparison.entries())
         self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
@@ -225,9 +250,6 @@ class Backup:
         self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord], after: int
     ) -> Snapshot:
         self._progress.stage("committing")
-        totals = read.tally.totals
-        totals.read = self._reader.read
-        totals.packs, totals.stored = self._store.packs, self._store.size
         snapshot = Snapshot(
             source=self._job.source,
             host=self._job.host,
@@ -235,7 +257,7 @@ class Backup:
             started_ns=started,
             finished_ns=self._run.clock.now_ns(),
             layers=read.layers,
-            totals=totals,
+            totals=self._totals(read),
             parent=parent.number if parent else 0,
             users=user_names(read.tally.owners),
             groups=group_names(read.tally.groups),
@@ -251,6 +273,12 @@ class Backup:
         if why := self._overtaken(parent, pack_rows):
             self._records.report(f"while snapshot {finished.number} was committed {why}: the next backup mends it")
         return finished
+
+    def _totals(self, read: _Read) -> Totals:
+        totals = read.tally.totals
+        totals.read = self._reader.read
+        totals.packs, totals.stored = self._store.packs, self._store.size
+        return totals
 
 
 def parent_of(snapshots: list[Snapshot], job: Job) -> Snapshot | None:

@@ -50,6 +50,7 @@ class StreamReading:
         uid, gid = os.geteuid(), os.getegid()
         root = Entry(b"", int(Kind.DIRECTORY), mtime_ns=self._now_ns, mode=0o700, uid=uid, gid=gid)
         file = Entry(*(self._name, int(Kind.FILE), size, self._now_ns), mode=_MODE, uid=uid, gid=gid, chunks=chunks)
-        self.tally.count(root, None, same=False)
-        self.tally.count(file, old, same=old is not None and old.chunks == chunks)
+        same = old is not None and old.chunks == chunks
+        self.tally.count(root, None, same=same)
+        self.tally.count(file, old, same=same)
         return [root, file]

@@ -15,6 +15,7 @@ class Tally:
     def __init__(self) -> None:
         self.totals = Totals()
         self.unreadable: list[bytes] = []  # the first of them
+        self.differs = False  # whether anything is not as the last snapshot has it
         self.dropped = 0  # files of the last snapshot that a rule leaves out now
         self.owners: set[int] = set()
         self.groups: set[int] = set()
@@ -24,6 +25,7 @@ class Tally:
     def count(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
         """An entry of the snapshot; `same`: it is the old one."""
         totals = self.totals
+        self.differs |= not same
         self.owners.add(entry.uid)
         self.groups.add(entry.gid)
         if entry.kind == Kind.DIRECTORY:
@@ -40,7 +42,13 @@ class Tally:
 
     def remove(self, old: Entry) -> None:
         """An entry of the last snapshot that this one does not have."""
+        self.differs = True
         self.totals.removed += old.kind != Kind.DIRECTORY
+
+    def drop(self, old: Entry) -> None:
+        """An entry of the last snapshot that a rule leaves out now."""
+        self.differs = True
+        self.dropped += old.kind != Kind.DIRECTORY
 
     def leave_out(self, size: int) -> None:
         """A path that a rule leaves out; a directory counts once, and has no size: nobody looked into it."""

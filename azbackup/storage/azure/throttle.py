@@ -11,12 +11,18 @@ from azbackup.progress import Traffic
 _BURST_SECONDS = 0.1
 _BLOCK_SECONDS = 0.25  # the most that one block of a body takes: whoever watches sees it move
 _LEAST_BLOCK = 1024
+_FREE_BLOCK = 1024 * 1024  # while there is no limit: one may begin within a large body
 
 
 class Throttle:
-    """Lets bytes through at a rate, in the order in which they come."""
+    """Lets bytes through at a rate, in the order in which they come.
 
-    def __init__(self, bytes_per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    `bytes_per_second` is asked for each block, so that it may be another one at another time; 0.0 is no limit.
+    """
+
+    def __init__(
+        self, bytes_per_second: Callable[[], float], clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
         self._rate = bytes_per_second
         self._clock = clock
         self._sleep = sleep
@@ -26,13 +32,17 @@ class Throttle:
     @property
     def block_bytes(self) -> int:
         """What passes in a moment."""
-        return max(_LEAST_BLOCK, int(self._rate * _BLOCK_SECONDS))
+        rate = self._rate()
+        return max(_LEAST_BLOCK, int(rate * _BLOCK_SECONDS)) if rate else _FREE_BLOCK
 
     def take(self, size: int) -> None:
         """Returns when `size` more bytes may pass."""
+        rate = self._rate()
+        if not rate:
+            return
         with self._lock:
             now = self._clock()
-            self._free_at = max(self._free_at, now - _BURST_SECONDS) + size / self._rate
+            self._free_at = max(self._free_at, now - _BURST_SECONDS) + size / rate
             wait = self._free_at - now
         if wait > 0:
             self._sleep(wait)

@@ -1,0 +1,65 @@
+"""--limit-upload and --limit-download: KiB a second, and hours of the day for which they hold.
+
+2048                      always
+2048@08:00-20:00          in these hours, of local time; as fast as it goes in all others
+512@08:00-18:00,4096      in these hours, and in all others; of several that hold the first counts
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+
+_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-(?:([01]?\d|2[0-3]):([0-5]\d)|24:00)")
+_DAY = 24 * 60
+_AS_IN = "give KiB a second, as in 2048, or with hours, as in 2048@08:00-20:00,8192"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """KiB a second from one minute of the day to another, which may be of the next day."""
+
+    kib: float
+    begin: int = 0
+    end: int = _DAY
+
+    def holds(self, minute: int) -> bool:
+        """Whether it holds at a minute of the day."""
+        if self.begin < self.end:
+            return self.begin <= minute < self.end
+        return minute >= self.begin or minute < self.end
+
+
+def limits_of(text: str) -> list[Limit]:
+    """The limits that a text means. Raises ValueError for another text."""
+    found = []
+    for part in text.split(","):
+        number, at, hours = part.partition("@")
+        kib = float(number)
+        if not (math.isfinite(kib) and kib >= 0):
+            raise ValueError("a limit is a number, 0 or more")
+        if not at:
+            found.append(Limit(kib))
+            continue
+        match = _HOURS.fullmatch(hours)
+        if match is None:
+            raise ValueError("hours are like 08:00-20:00")
+        begin = int(match[1]) * 60 + int(match[2])
+        found.append(Limit(kib, begin, int(match[3]) * 60 + int(match[4]) if match[3] else _DAY))
+    return found
+
+
+def kib_at(limits: list[Limit], minute: int) -> float:
+    """KiB a second at a minute of the day, 0.0 for no limit."""
+    return next((limit.kib for limit in limits if limit.holds(minute)), 0.0)
+
+
+def pace(text: str) -> str:
+    """The text, if it means something: argparse's type. Raises ArgumentTypeError for another one."""
+    try:
+        limits_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no limit: {_AS_IN}") from None
+    return text
