@@ -17,6 +17,7 @@ from azbackup.format.labels import FILES_PREFIX, files_name
 from azbackup.format.layers import END, Lost, Payload, rising
 from azbackup.format.model import Layer, SealedRecord, order
 from azbackup.records.record_store import RecordStore
+from azbackup.storage.protocols import Span
 
 Rows = dict[str, SealedRecord]  # by name, still sealed
 
@@ -29,6 +30,10 @@ class _FileNames:
         for layer in layers:
             self._records[layer.run] = max(layer.records, self._records.get(layer.run, 0))
 
+    def counts(self) -> list[tuple[str, int]]:
+        """(run, how many records) in the order of their names."""
+        return sorted(self._records.items())
+
     def __contains__(self, name: object) -> bool:
         run, _, digits = str(name).removeprefix(FILES_PREFIX).rpartition("-")
         if run not in self._records or not (digits.isascii() and digits.isdigit()):
@@ -37,13 +42,12 @@ class _FileNames:
 
 
 def layer_rows(records: RecordStore, layers: list[Layer]) -> Rows:
-    """The sealed rows of some layers, in one query: run ids are times, so that they lie close together."""
+    """The sealed rows of some layers, in as few queries as that takes without reading much of other runs."""
     if not layers:
         return {}
     wanted = _FileNames(layers)
-    runs = [layer.run for layer in layers]
-    first, last = f"{FILES_PREFIX}{min(runs)}-", f"{FILES_PREFIX}{max(runs)}-~"
-    return {row.name: row for row in records.rows(first, last, wanted) if row.name in wanted}
+    spans = [Span(f"{FILES_PREFIX}{run}-", f"{FILES_PREFIX}{run}.", count) for run, count in wanted.counts()]
+    return {row.name: row for row in records.ranges(spans) if row.name in wanted}
 
 
 class _Found(NamedTuple):

@@ -10,6 +10,7 @@ not vanish by themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
@@ -26,7 +27,7 @@ from azbackup.format.labels import (
 )
 from azbackup.format.model import SealedRecord
 from azbackup.records.copies import USELESS_COPIES, Copies
-from azbackup.storage.protocols import BlobStore, RowStore
+from azbackup.storage.protocols import BlobStore, RowStore, Span
 
 
 def compressed(payload: bytes) -> bytes | None:
@@ -76,6 +77,12 @@ class RecordStore:
     def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
         return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
+
+    def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
+        """The rows of some ranges in order, which do not meet, still sealed."""
+        if self._table is not None:
+            return self._table.ranges(spans)
+        return chain.from_iterable(self.copies.range(span.first, span.last) for span in spans)
 
     def names(self) -> set[str]:
         """The names of all rows, of whatever kind; nothing else of them is read."""

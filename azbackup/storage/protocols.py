@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from azbackup.format.model import SealedRecord
 
@@ -80,6 +80,14 @@ class Removal(Protocol):
         """Deletes rows by their names."""
 
 
+class Span(NamedTuple):
+    """A range of rows, first <= name < last, that is known to hold so many."""
+
+    first: str
+    last: str
+    rows: int
+
+
 class RowStore(Protocol):
     """One table, one partition of it."""
 
@@ -117,6 +125,9 @@ class RowStore(Protocol):
 
         With `wanted` the others of them may be left out, where that spares something.
         """
+
+    def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
+        """The rows of some ranges in order, which do not meet. What lies between is read only where it is little."""
 
 
 class ThawStore(Protocol):

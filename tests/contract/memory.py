@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from azbackup.errors import Archived, Changed, Exists, Missing, Unavailable
 from azbackup.format.labels import RECORD_BYTES
 from azbackup.format.model import SealedRecord
-from azbackup.storage.protocols import BlobInfo, PlainRow, RowValue
+from azbackup.storage.protocols import BlobInfo, PlainRow, RowValue, Span
 
 
 def md5_of(data: bytes) -> bytes:
@@ -225,6 +225,10 @@ class MemoryRows:
     def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
         """(name, version) of the rows with first <= name < last; another one whenever a row has other bytes."""
         return ((row.name, row.version) for row in self.range(first, last))
+
+    def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
+        """The rows of some ranges."""
+        return itertools.chain.from_iterable(self.range(span.first, span.last) for span in spans)
 
     def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:  # noqa: ARG002
         """The rows with first <= name < last, by name, as they were when the query began."""

@@ -10,7 +10,7 @@ import pytest
 from azbackup.errors import Changed, Exists, Missing
 from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
 from azbackup.format.model import SealedRecord
-from azbackup.storage.protocols import RowStore, RowValue
+from azbackup.storage.protocols import RowStore, RowValue, Span
 from tests.contract.conftest import Stores
 
 PARTITIONS = ("user1", "o'brien", "Ærø & søn+1 東京 😀", "a b.c-d_e")
@@ -146,6 +146,17 @@ def test_a_table_larger_than_a_page(stores: Stores) -> None:
     many = [SealedRecord(f"files-{number:04d}", b"x") for number in range(1050)]
     rows.insert(many)
     assert list(rows.range("files-", "files.")) == many
+
+
+@pytest.mark.parametrize("size", [1, RECORD_BYTES])
+def test_ranges_that_lie_apart(stores: Stores, size: int) -> None:
+    """The rows of each range and no other, in order, however much lies between; one may be empty."""
+    rows = stores.rows("user1")
+    rows.insert([SealedRecord(f"files-{letter}-{number}", bytes(size)) for letter in "abcd" for number in (1, 2)])
+    spans = [Span(f"files-{letter}-", f"files-{letter}.", 2) for letter in ("a", "b2", "c", "d")]
+    found = [row.name for row in rows.ranges(spans)]
+    assert [name for name in found if "-b" not in name] == [f"files-{x}-{n}" for x in "acd" for n in (1, 2)]
+    assert list(rows.ranges([Span("files-x-", "files-x.", 1)])) == []
 
 
 def test_versions_tell_rows_apart(stores: Stores) -> None:

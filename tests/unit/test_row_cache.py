@@ -18,6 +18,7 @@ from azbackup.crypto.secret import Secret
 from azbackup.format.model import SealedRecord
 from azbackup.records.record_store import RecordStore
 from azbackup.storage.local.row_cache import Cache, CachedRows
+from azbackup.storage.protocols import Span
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
 TODAY = 20_000
@@ -139,6 +140,53 @@ def test_many_gaps_are_read_at_once(rows: Counted, path: Path) -> None:
     assert rows.asked == [("names", *RANGE), ("rows", "files-0011", "files-0030")]
     rows.taken()
     assert list(cached(rows, path).range(*RANGE)) == expected
+    assert rows.taken() == ["names"]
+
+
+def runs(*letters: str) -> list[Span]:
+    """The ranges of some runs, which have two rows each."""
+    return [Span(f"files-{letter}-", f"files-{letter}.", 2) for letter in letters]
+
+
+def of_runs(*letters: str) -> list[SealedRecord]:
+    """Their rows."""
+    return [SealedRecord(f"files-{letter}-{number}", letter.encode() * 9) for letter in letters for number in (1, 2)]
+
+
+def test_ranges_with_little_between(rows: Counted, path: Path) -> None:
+    """One query tells the names of all; only what is new is read, and nothing of the runs between."""
+    cached(rows, path).insert(of_runs("a", "b"))
+    rows.insert(of_runs("c", "d"))
+    assert list(cached(rows, path).ranges(runs("a", "c"))) == of_runs("a", "c")
+    assert rows.asked == [("names", "files-a-", "files-c."), ("rows", "files-c-1", "files-c.")]
+    rows.taken()
+    assert list(cached(rows, path).ranges(runs("a", "c"))) == of_runs("a", "c")
+    assert rows.taken() == ["names"]
+
+
+def test_ranges_with_much_between(rows: Counted, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is here whole is taken, unasked; a run of which a row is not here is asked for, and so is one with more."""
+    monkeypatch.setattr("azbackup.storage.local.row_cache._LISTED", 3)
+    first = cached(rows, path)
+    first.insert([*of_runs("a", "b"), *of_runs("d")[:1], SealedRecord("files-e-0", b"planted")])
+    rows.insert(of_runs("c"))
+    rows.insert(of_runs("d")[1:])
+    first.insert(of_runs("e"))
+    found = list(cached(rows, path).ranges(runs("a", "c", "d", "e")))
+    assert [row for row in found if row.sealed != b"planted"] == of_runs("a", "c", "d", "e")
+    assert [first for kind, first, _ in rows.asked if kind == "rows"] == ["files-c-", "files-d-2"]
+    assert [first for kind, first, _ in rows.asked if kind == "names"] == ["files-a-", "files-d-", "files-e-"]
+    rows.taken()
+    assert list(cached(rows, path).ranges(runs("a", "c", "d"))) == of_runs("a", "c", "d")
+    assert rows.taken() == ["names"]
+
+
+def test_ranges_where_nothing_is_kept(rows: Counted, path: Path) -> None:
+    """They are read as without a cache, and kept."""
+    MemoryRows.insert(rows, of_runs("a", "b", "c"))
+    assert list(cached(rows, path).ranges(runs("a", "c"))) == of_runs("a", "c")
+    assert set(rows.taken()) == {"rows"}
+    assert list(cached(rows, path).ranges(runs("a", "c"))) == of_runs("a", "c")
     assert rows.taken() == ["names"]
 
 

@@ -8,6 +8,7 @@ finished this one's commit.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -20,11 +21,12 @@ from azbackup.format.batches import batches
 from azbackup.format.labels import PROPERTY_BYTES, RECORD_BYTES
 from azbackup.format.model import SealedRecord
 from azbackup.storage.azure.account import Account
-from azbackup.storage.protocols import PlainRow, RowValue
+from azbackup.storage.protocols import PlainRow, RowValue, Span
 
 T = TypeVar("T")
 
 _TRANSACTION_ROWS = 100
+_BESIDE_BYTES = 256 * 1024  # that may be read in vain before ranges are asked for one by one
 _TRANSACTION_BYTES = 4 * 1024 * 1024 - 256 * 1024  # of encoded body, with room for headers
 _ENVELOPE_BYTES = 1024
 
@@ -169,6 +171,21 @@ class AzureRows:
         """The rows with first <= name < last, page by page; none where there is no table. All of them, always."""
         for entity in self._entities(first, last, None):
             yield SealedRecord(entity["RowKey"], from_properties(entity), _etag(entity))
+
+    def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
+        """The rows of some ranges: by one query, by one for each from where much lies between them."""
+        rest, beside = deque(spans), 0
+        for row in self.range(spans[0].first, spans[-1].last):
+            while rest and row.name >= rest[0].last:
+                rest.popleft()
+            if rest and rest[0].first <= row.name:
+                yield row
+            elif (beside := beside + len(row.sealed)) > _BESIDE_BYTES:
+                break
+        else:
+            return
+        for span in rest:
+            yield from self.range(span.first, span.last)
 
     def _entities(self, first: str, last: str, select: list[str] | None) -> Iterator[Any]:
         query = partial(

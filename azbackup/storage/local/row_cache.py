@@ -10,25 +10,27 @@ between any two writes. Any error of it ends the cache, never the run. Refuses t
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TypeVar
 
 from azbackup.format.batches import batches
 from azbackup.format.model import SealedRecord
 from azbackup.storage.local.cache_file import open_own, remove_odd
-from azbackup.storage.protocols import PlainRow, RowStore, RowValue
+from azbackup.storage.protocols import PlainRow, RowStore, RowValue, Span
 
 T = TypeVar("T")
 
 LIMIT_BYTES = 512 * 1024 * 1024
 _PUT_BYTES = 4 * 1024 * 1024  # of rows that are read, kept together
 _SPANS = 4  # queries for what is missing; more gaps than these are read in one query with all between them
+_LISTED = 1000  # names that may lie between ranges that are read together: a page
 _WAIT_SECONDS = 0.5  # for another run that writes
 _SCHEMA = 1
 _TABLES = """
@@ -248,8 +250,44 @@ class CachedRows:
         kept = self._cache.versions(first, last)
         if not kept:
             yield from self._read(first, last)
+        else:
+            yield from self._compared(first, last, list(self._rows.versions(first, last)), kept, wanted)
+
+    def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
+        """The rows of some ranges. Where much lies between them, those that are here whole are taken as they are.
+
+        Nobody asks then whether they are still the table's: verification does, and any machine that has none of them.
+        """
+        first, last = spans[0].first, spans[-1].last
+        kept = self._cache.versions(first, last)
+        if not kept:
+            yield from self._keeping(self._rows.ranges(spans))
             return
-        listed = list(self._rows.versions(first, last))
+        listed = list(islice(self._rows.versions(first, last), _LISTED))
+        if len(listed) < _LISTED:
+            yield from self._compared(first, last, listed, kept, _Within(spans))
+            return
+        for span in spans:
+            yield from self._whole(span, sorted(name for name in kept if span.first <= name < span.last), kept)
+
+    def _whole(self, span: Span, names: list[str], kept: dict[str, str]) -> Iterator[SealedRecord]:
+        """The rows of a range as they are here if all are, else as the table has them."""
+        found = names if len(names) == span.rows else []
+        rows = [SealedRecord(name, self._cache.get(name) or b"", kept[name]) for name in found]
+        if rows and all(row.sealed for row in rows):
+            yield from rows
+        else:
+            yield from self.range(span.first, span.last)
+
+    def _compared(
+        self,
+        first: str,
+        last: str,
+        listed: list[tuple[str, str]],
+        kept: dict[str, str],
+        wanted: Container[str] | None,
+    ) -> Iterator[SealedRecord]:
+        """A range whose names and versions were listed."""
         self._cache.drop(list(kept.keys() - {name for name, _ in listed}))
         spans = _spans(listed, kept, wanted, last)
         added: list[str] = []
@@ -265,11 +303,26 @@ class CachedRows:
 
     def _read(self, first: str, last: str) -> Generator[SealedRecord, None, list[str]]:
         """A range of the table, kept as it is read; the names that were kept."""
+        return (yield from self._keeping(self._rows.range(first, last)))
+
+    def _keeping(self, found: Iterator[SealedRecord]) -> Generator[SealedRecord, None, list[str]]:
         names: list[str] = []
-        for rows in batches(self._rows.range(first, last), lambda row: len(row.sealed), _PUT_BYTES):
+        for rows in batches(found, lambda row: len(row.sealed), _PUT_BYTES):
             yield from rows
             names += self._cache.put(rows)
         return names
+
+
+class _Within:
+    """The names that lie in one of some ranges."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._firsts = [span.first for span in spans]
+        self._lasts = [span.last for span in spans]
+
+    def __contains__(self, name: object) -> bool:
+        at = bisect.bisect_right(self._firsts, str(name)) - 1
+        return at >= 0 and str(name) < self._lasts[at]
 
 
 def _spans(
