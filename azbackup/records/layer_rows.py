@@ -21,6 +21,14 @@ from azbackup.storage.protocols import Span
 
 Rows = dict[str, SealedRecord]  # by name, still sealed
 
+_ENTRY_BYTES = 64  # sealed, about
+_RECORD_BYTES = 500_000  # sealed, about, of all records of a layer but its last: chunk lists are more than entries say
+
+
+def size_of(layer: Layer) -> int:
+    """About how many bytes the records of a layer have; nothing is asked for that."""
+    return max(layer.entries * _ENTRY_BYTES, (layer.records - 1) * _RECORD_BYTES)
+
 
 class _FileNames:
     """The names of the file records of some layers. Told by their form: a layer may claim a million that are not."""

@@ -137,9 +137,11 @@ def test_the_same_is_said(history: list[State], data: st.DataObject) -> None:
     for snapshot, state in zip(vault.snapshots, vault.states, strict=True):
         assert {entry.path: entry.size for entry in vault.catalog.entries(snapshot, whole=True)} == state
     found: dict[bytes, set[tuple[int, int]]] = {}
-    for each in search(vault.catalog, vault.snapshots, lambda _: True):
-        for first, last in each.snapshots:
-            found.setdefault(each.path, set()).update((n, each.version.size) for n in range(first, last + 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("azbackup.commands.browse.search._TOGETHER_BYTES", data.draw(st.sampled_from([0, 200, 1 << 23])))
+        for each in search(vault.catalog, vault.snapshots, lambda _: True):
+            for first, last in each.snapshots:
+                found.setdefault(each.path, set()).update((n, each.version.size) for n in range(first, last + 1))
     expected: dict[bytes, set[tuple[int, int]]] = {}
     for number, state in enumerate(vault.states, 1):
         for path, size in state.items():

@@ -25,6 +25,7 @@ from azbackup.records.commit import RunCopies, commit
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection, matcher
 from azbackup.records.snapshots import source_of
+from azbackup.storage.protocols import Span
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 from tests.listener import Silent
 
@@ -57,6 +58,14 @@ class CountedRows(MemoryRows):
         for row in super().range(first, last, wanted):
             self.read[row.name] += 1
             yield row
+
+    def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
+        """The same by one query."""
+        self.queries += 1
+        for span in spans:
+            for row in super().range(span.first, span.last):
+                self.read[row.name] += 1
+                yield row
 
 
 class Partition:

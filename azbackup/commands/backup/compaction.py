@@ -14,26 +14,21 @@ from azbackup.errors import Damaged
 from azbackup.format.layers import Item, merge, read_entries
 from azbackup.format.model import Entry, Layer, SealedRecord
 from azbackup.records.catalog import Catalog
+from azbackup.records.layer_rows import size_of
 
 _SHARE = 0.75  # a layer that is smaller than this share of all above it goes into the new one; the full one at 1
-_ENTRY_BYTES = 64  # sealed, about
-_RECORD_BYTES = 500_000  # sealed, about, of all records of a layer but its last: chunk lists are more than entries say
 
 
 def kept_below(layers: list[Layer]) -> int:
     """How many of the layers, the new one last, stay below it as they are."""
     kept = len(layers) - 1
-    above = _size(layers[kept])
+    above = size_of(layers[kept])
     for place in reversed(range(kept)):
-        size = _size(layers[place])
+        size = size_of(layers[place])
         if size < above * (_SHARE if place else 1):
             kept = place
         above += size
     return kept
-
-
-def _size(layer: Layer) -> int:
-    return max(layer.entries * _ENTRY_BYTES, (layer.records - 1) * _RECORD_BYTES)
 
 
 def compacted(

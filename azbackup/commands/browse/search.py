@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from azbackup.commands.browse.history import Changes, FoundVersion, History, joined, matching
 from azbackup.format.layers import Hole, Item
-from azbackup.format.model import Entry, Layer, Snapshot
+from azbackup.format.model import Entry, Snapshot
 from azbackup.records.catalog import Catalog
+from azbackup.records.layer_rows import size_of
 from azbackup.records.snapshots import Source, source_of
+
+_TOGETHER_BYTES = 8 * 1024 * 1024  # of layers that are read by one query
 
 
 def search(catalog: Catalog, snapshots: Sequence[Snapshot], matches: Callable[[Entry], bool]) -> Iterator[FoundVersion]:
@@ -40,10 +43,10 @@ class _Search:
     def run(self) -> Iterator[FoundVersion]:
         """Goes through the snapshots once, then tells."""
         at: list[str] = []  # the layers of the state in hand
-        for snapshot in self._snapshots:
+        for place, snapshot in enumerate(self._snapshots):
             runs = [layer.run for layer in snapshot.layers]
             self._forget(snapshot.number)
-            self._need(snapshot)
+            self._need(place)
             if not self._holed.isdisjoint(runs):
                 self._searched_in_part.append(snapshot.number)
             layers = [self._read[run] for run in runs]
@@ -67,16 +70,23 @@ class _Search:
                 self._holed.add(run)
             yield item
 
-    def _need(self, snapshot: Snapshot) -> None:
-        """Reads the layers of a snapshot, if they are not read, and of all that stand on the same full one."""
-        if all(layer.run in self._read for layer in snapshot.layers):
+    def _need(self, place: int) -> None:
+        """Reads the layers of a snapshot that are not read, and with them those of the next ones, some megabytes."""
+        snapshot = self._snapshots[place]
+        unread = {layer.run: layer for layer in snapshot.layers if layer.run not in self._read}
+        if not unread:
             return
-        chain: dict[str, Layer] = {}
-        for each in self._snapshots:
-            if each.layers[:1] == snapshot.layers[:1]:
-                chain.update((layer.run, layer) for layer in each.layers)
-        known: set[bytes] = set()
-        for run, entries in zip(chain, self._catalog.layers(list(chain.values())), strict=True):
+        full, size = snapshot.layers[0].run in unread, sum(map(size_of, unread.values()))
+        for each in self._snapshots[place + 1 :]:
+            if each.layers[0].run != snapshot.layers[0].run or size > _TOGETHER_BYTES:
+                break
+            more = {
+                layer.run: layer for layer in each.layers if layer.run not in self._read and layer.run not in unread
+            }
+            unread.update(more)
+            size += sum(map(size_of, more.values()))
+        known = {path for changes in self._read.values() for path in changes}
+        for run, entries in zip(unread, self._catalog.layers(list(unread.values()), full=full), strict=True):
             self._read[run] = matching(self._noted(run, entries), self._matches, known)
             known.update(self._read[run])
 
