@@ -30,7 +30,7 @@ from azbackup.cli.output.plan_report import (
     waiting_text,
 )
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import clean_lines, clock_text, count_text, size_text, time_text, write
+from azbackup.cli.output.text import clean, clean_lines, clock_text, count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.sources import each_source
 from azbackup.cli.status import DAMAGE_HINT, outcome_status
@@ -59,6 +59,7 @@ from azbackup.storage.prices import Prices
 _FIRST_POLL_SECONDS = 30.0
 _LAST_POLL_SECONDS = 900.0
 _ASK_ABOVE = 1.0
+_HEAD_CHARACTERS = 68  # what 80 columns leave of the summary's first line
 
 
 class Wish(NamedTuple):
@@ -141,6 +142,7 @@ def _restore(session: Session, parts: tuple[Partition, Catalog, PackStates], cho
         by_directory=args.by_directory,
         wait=waiter(args.poll_interval, show) if args.wait else None,
         tell=lambda plan: _show_plan(args, show, chosen, plan),
+        would=None if show.json else lambda text: write(sys.stdout, f"{clean(text)}\n"),
         agree=_asker(args, show),
         thaws=lambda pending, asking: _note_thaws(show, pending, asking),
         slip=_slip(args),
@@ -315,7 +317,10 @@ def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
         session.show.summary(values, rows=rows)
         return
     done = thawed_text(outcome) if args.thaw_only else done_text(outcome)
-    head = f"{done}; {requests:,} requests, {time_text(seconds)}"
+    took = f"{requests:,} requests, {time_text(seconds)}"
+    head = f"{done}; {took}"
+    if len(head) > _HEAD_CHARACTERS:
+        head, rows = done, [("took", took), *rows]
     go_on = []
     if outcome.pending_files and outcome.refused is None:
         go_on.append(f"to go on later, run again: {again}")

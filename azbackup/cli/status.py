@@ -26,9 +26,7 @@ def print_error(show: LineProgress, status: Status, message: str, hint: str) -> 
     """An error and its hint (or the hint of its status), on stderr always, and as an event with --json."""
     leave_question()
     show.tell_rest()
-    hint = pinned(hint or _HINTS.get(status, "see --help"), show.again)
-    if show.thawing:
-        hint = f"{hint}; {show.thawing}"
+    hint = pinned(hint or _HINTS.get(status, "see --help"), show.again, show.thawing)
     if show.heard is not None:
         show.heard.error(message, hint)
     write(sys.stderr, f"{show.mark(Level.ERROR)}{show.program}: {clean(message)}\n")

@@ -245,7 +245,7 @@ def test_a_second_signal_ends_at_once(pended: Cli, archive: ArchiveSimulator, tm
     told, _, hint = stderr.partition("\n")
     assert told in ("", f"{script}: interrupted")
     assert re.fullmatch(
-        r"(hint: run (the same command again|again: .*): it goes on with the work that is left\n)?", hint
+        r"(hint: run (the same command|it) again: it goes on with the work that is left(; run again: .*)?\n)?", hint
     ), stderr
 
 

@@ -132,7 +132,7 @@ def test_what_differs_is_not_replaced_unasked(back: Back, tmp_path: Path) -> Non
     assert back.changes() == []
     assert (there / "2.bin").read_bytes() == b"mine, and newer"
     assert not (tmp_path / "restored" / "a").exists()
-    dry = back("--dry-run", tmp_path / "restored", "d").stderr
+    dry = back("--dry-run", tmp_path / "restored", "d").stdout
     assert "would replace d/2.bin by an older one" in dry
     assert "would replace d/1.bin\n" in dry
     assert "would create d/3.bin" in dry

@@ -175,8 +175,8 @@ def test_dry_run_changes_nothing(back: Back, tmp_path: Path) -> None:
     """--dry-run names the files that would be restored, and leaves Azure and the destination alone."""
     put(tmp_path / "restored" / "a" / "first.bin", b"mine", 1)
     result = back("--dry-run", tmp_path / "restored")
-    assert "would replace a/first.bin\n" in result.stderr
-    assert "would create d/deep/er/small.txt" in result.stderr
+    assert "would replace a/first.bin\n" in result.stdout
+    assert "would create d/deep/er/small.txt" in result.stdout
     assert "to restore:  14 files" in result.stdout
     assert (tmp_path / "restored" / "a" / "first.bin").read_bytes() == b"mine"
     assert [path.name for path in (tmp_path / "restored").rglob("*")] == ["a", "first.bin"]

@@ -50,9 +50,16 @@ def meant_text(argv: Sequence[str], typed: str) -> str:
     return " ".join([*words[:place], "DIRECTORY", *words[place:]])
 
 
-def pinned(hint: str, again: str) -> str:
-    """A hint that says to run the same command again, with that command where it is known."""
-    return hint.replace(GO_ON, f"run again: {again}", 1) if again else hint
+def pinned(hint: str, again: str, thawing: str = "") -> str:
+    """A hint that says to run the same command again, with that command at its end, where it is known, to be pasted.
+
+    `thawing` says what is on its way.
+    """
+    if not again or GO_ON not in hint:
+        return "; ".join(filter(None, [hint, thawing]))
+    if hint.endswith(GO_ON) and not thawing:
+        return f"{hint.removesuffix(GO_ON)}run again: {again}"
+    return "; ".join(filter(None, [hint.replace(GO_ON, "run it again", 1), thawing, f"run again: {again}"]))
 
 
 def _quoted(argv: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from azbackup.progress import Forecast, Traffic, Work
 
 _KEPT = 1000  # lines about damage
-_NAMED = 10  # problems that the summary names once more
+_NAMED = 10  # problems that the summary names once more, ...
+_SCROLLED_SECONDS = 20.0  # ... when they are out of sight on a terminal
 
 Row = tuple[str, str]  # a heading and a text
 
@@ -43,6 +45,7 @@ class LineProgress:
         self.damages = 0
         self.problems = Problems()
         self._named: list[str] = []  # the first problems that were printed
+        self._named_at = 0.0  # when the last of these was
         self.clock: Clock | None = None  # by which the run's progress is shown, where it is
         self.again = ""  # the command that goes on, once it is known
         self.account = ""  # the storage account, once it is known
@@ -105,6 +108,7 @@ class LineProgress:
             self.line(text, Level.WARNING)
             if len(self._named) < _NAMED:
                 self._named.append(text)
+                self._named_at = time.monotonic()
 
     def _add_problem(self, path: bytes, message: str) -> bool:
         """Counts it; whether it is to be shown."""
@@ -163,7 +167,7 @@ class LineProgress:
             return
         self.tell_rest()
         self.block(head, rows, quiet=self.quiet and not urgent)
-        if self.draws:  # where they were printed is many lines above
+        if self.draws and time.monotonic() - self._named_at > _SCROLLED_SECONDS:
             for text in self._named:
                 self._write(f"  ! {text}", Level.WARNING)
         for text in urgent:

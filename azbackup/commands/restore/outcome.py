@@ -37,9 +37,10 @@ class RestoreRequest:
     `force`: even where there seems to be too little room.
     `wait` is called between two looks, with what is pending and how far it is; None: do not stay.
     `slip`: the destination as it was typed, which may be a path that was meant.
-    `tell` hears the plan before anything is done, `by_directory` with what each top directory takes; `agree` once more
-    before anything is thawed or written: it may raise AzbackupError. `thaws` hears what is on its way whenever that
-    changes, and how many packs are being asked for. `now` is the clock, Unix seconds.
+    `tell` hears the plan before anything is done, `by_directory` with what each top directory takes; `would` hears what
+    a dry run would do; `agree` hears the plan before anything is thawed or written: it may raise AzbackupError.
+    `thaws` hears what is on its way whenever that changes, and how many packs are being asked for.
+    `now` is the clock, Unix seconds.
     """
 
     snapshots: Chosen
@@ -62,6 +63,7 @@ class RestoreRequest:
     force: bool = False
     by_directory: bool = False
     tell: Callable[[Estimate], None] | None = None
+    would: Callable[[str], None] | None = None
     agree: Callable[[Estimate], None] | None = None
     thaws: Callable[[Pending | None, int], None] | None = None
     slip: Slip | None = None

@@ -123,10 +123,10 @@ class Restore:
         put_first(plan.files, target, self._request.first)
         self._recorder.result.estimate = plan.estimate
         self._recorder.thaws(self._thaw.states.pending(plan.packs))
-        if self._request.tell is not None:
-            self._request.tell(plan.estimate)
         if self._request.dry_run:
             self._show(plan)
+        if self._request.tell is not None:
+            self._request.tell(plan.estimate)
         return plan
 
     def _show(self, plan: Plan) -> None:
@@ -134,10 +134,11 @@ class Restore:
         lines = [("replace" if file.entry.path in differing else "create", file.entry.path) for file in plan.files]
         lines += [("set the metadata of", entry.path) for entry in plan.mended]
         lines += [("remove", path) for path in sorted({*plan.extras, *plan.replaced})]
+        tell = self._request.would or self._recorder.note
         for what, path in lines:
             older = " by an older one" if differing.get(path) else ""
             kept = ", and keep what is there" if self._request.sets_aside and what == "replace" else ""
-            self._recorder.note(f"would {what} {os.fsdecode(path)}{older}{kept}")
+            tell(f"would {what} {os.fsdecode(path)}{older}{kept}")
 
     # --- doing it
 

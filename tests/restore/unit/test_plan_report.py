@@ -65,6 +65,9 @@ def test_what_was_meant_and_what_goes_on() -> None:
     assert meant_text(words, "letters") == "python restore.py --partition letters DIRECTORY letters"
     assert pinned("check it, then run the same command again", "x 7") == "check it, then run again: x 7"
     assert pinned("run the same command again", "") == "run the same command again"
+    assert pinned("run the same command again later", "x 7") == "run it again later; run again: x 7"
+    assert pinned("run the same command again", "x 7", "2 thaw") == "run it again; 2 thaw; run again: x 7"
+    assert pinned("mend it", "x 7", "2 thaw") == "mend it; 2 thaw"
 
 
 @pytest.mark.parametrize(
