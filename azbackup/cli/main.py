@@ -240,6 +240,10 @@ def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources
 
 
 def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
+    if args.export_key is not None or args.recover is not None:
+        from azbackup.cli.recovery import export_command, recover_command
+
+        return export_command(args, show) if args.recover is None else recover_command(args, show)
     from azbackup.cli.change_password import change_password_command
 
     return change_password_command(args, show)

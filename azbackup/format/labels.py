@@ -29,6 +29,7 @@ LABEL_RECORD = b"azbackup/1 record"
 LABEL_CUT = b"azbackup/1 cut"
 LABEL_KEY = b"azbackup/1 key"
 LABEL_SUCCESSOR = b"azbackup/1 successor"
+LABEL_RECOVERY = b"azbackup/1 recovery"
 PACK_MAGIC = b"azbkpak1"
 RECORD_MAGIC = b"azbkrec1"
 

@@ -25,6 +25,17 @@ def change_password_parser() -> Parser:
     parser.everyday = _EVERY_DAY
     add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
     add_password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
+    recovery = parser.add_mutually_exclusive_group()
+    recovery.add_argument(
+        "--export-key",
+        metavar="FILE",
+        help="change nothing: write a page that opens the partition together with twelve words, which are printed once",
+    )
+    recovery.add_argument(
+        "--recover",
+        metavar="FILE",
+        help="set a new password by such a page and its words (AZBACKUP_RECOVERY_PHRASE), without the old one",
+    )
     parser.add_argument(
         "--kdf-memory",
         metavar="MIB",

@@ -1,0 +1,164 @@
+"""The command line of change_password.py --export-key and --recover: a way back in for whoever lost the password.
+
+    --export-key FILE    FILE: a page with the data key under a phrase; the phrase: on stdout, once, and nowhere else
+    --recover FILE       FILE and the phrase open the data key; a new password is set with it
+
+The page alone opens nothing, and neither does the phrase: whoever has both, and can read the storage, has the key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import os
+import re
+import sys
+from functools import partial
+
+from azbackup.cli.output.results import Results
+from azbackup.cli.output.terminal import LineProgress
+from azbackup.cli.passwords import password_of
+from azbackup.cli.session import Vault, open_vault, utc_now
+from azbackup.cli.unlock import check_there, unlocked, warn_of_weakness
+from azbackup.crypto.secret import Secret
+from azbackup.errors import AzbackupError, Status, UsageError
+
+_MARK = "azbackup-recovery-1:"
+_LINE = re.compile(re.escape(_MARK) + r"([A-Za-z0-9_-]{80})")
+_PHRASE = "AZBACKUP_RECOVERY_PHRASE"
+_MOST_BYTES = 1024 * 1024
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>azbackup recovery: {partition}</title>
+<style>body {{ font: 11pt/1.5 sans-serif; margin: 2cm; max-width: 17cm }} td {{ padding-right: 1cm }}
+code {{ font-size: 10pt; overflow-wrap: anywhere }} ol {{ columns: 3 }} li {{ border-bottom: 1px solid; margin: .6em }}
+</style></head><body>
+<h1>Recovery key of a backup</h1>
+<p>This page and its twelve words open the backup below without its password. The page alone opens nothing.
+Print it, write the words by hand on the paper, and keep that where a fire or a thief of the machine does not get.</p>
+<table><tr><td>account</td><td><b>{account}</b></td></tr>
+<tr><td>container, table</td><td><b>{container}, {table}</b></td></tr>
+<tr><td>partition</td><td><b>{partition}</b></td></tr>
+<tr><td>made</td><td>{made}</td></tr></table>
+<ol>{words}</ol>
+<p>{picture}</p>
+<p><code>{line}</code></p>
+<p>To come back in: put the line above (the square has it, too) into a file, and on any machine with azbackup:</p>
+<p><code>python change_password.py --account {account} --accesskey KEY --partition {partition} --recover FILE</code></p>
+<p>It asks for the words and for a new password. The page stays good when the password changes.</p>
+</body></html>
+"""
+
+
+def export_command(args: argparse.Namespace, show: LineProgress) -> Status:
+    """Writes the page, reads it back, and only then says the phrase."""
+    vault = open_vault(args, show)
+    _check_free(args.export_key)
+    check_there(args, vault, "--old-password")
+    key = unlocked(args, show, vault, "--old-password", vault_open(vault))
+    from azbackup.crypto.recovery import new_phrase, unwrap_for_recovery, wrap_for_recovery
+
+    phrase = new_phrase()
+    wrapped = wrap_for_recovery(key, phrase, vault.partition)
+    _write(args.export_key, _page(vault, wrapped))
+    if unwrap_for_recovery(_read(args.export_key), phrase, vault.partition).reveal() != key.reveal():
+        raise AssertionError("the page does not open to the data key")
+    show.close()
+    results = Results(sys.stdout)
+    if show.json:
+        results.event("phrase", phrase=phrase)
+    else:
+        results.add(phrase)
+    results.flush()
+    show.summary(
+        {"partition": vault.partition, "file": args.export_key},
+        f"{args.export_key} is the page; the twelve words on stdout open it, and are kept nowhere: write them down",
+    )
+    return Status.DONE
+
+
+def vault_open(vault: Vault) -> partial[Secret]:
+    """Opens the data key by way of the vault's keystore as it is by then."""
+    return partial(_open, vault)
+
+
+def _open(vault: Vault, password: Secret) -> Secret:
+    return vault.keystore.open(password).data_key
+
+
+def recover_command(args: argparse.Namespace, show: LineProgress) -> Status:
+    """Opens the data key by the page and the phrase, and sets a new password with it."""
+    vault = open_vault(args, show)
+    wrapped = _read(args.recover)
+    phrase = _phrase()
+    from azbackup.crypto.recovery import unwrap_for_recovery
+    from azbackup.records.key_recovery import recover
+
+    key = unwrap_for_recovery(wrapped, phrase, vault.partition)
+    new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
+    record = recover((vault.rows, vault.blobs), vault.partition, key, new, utc_now(), args.kdf_memory)
+    warn_of_weakness(show, vault, new)
+    values = {"partition": vault.partition, "changed": record.changed}
+    show.summary(values, f"partition {vault.partition} opens with the new password from now on")
+    return Status.DONE
+
+
+def _phrase() -> str:
+    """The phrase, from the environment or a prompt. Raises UsageError if there is none."""
+    if text := os.environ.get(_PHRASE):
+        return text
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("no recovery phrase is given", f"set {_PHRASE}, or run it on a terminal, which asks")
+    import getpass
+
+    return getpass.getpass("recovery phrase (12 words): ")
+
+
+# --- the page
+
+
+def _page(vault: Vault, wrapped: bytes) -> str:
+    import segno  # only here
+
+    line = _MARK + base64.urlsafe_b64encode(wrapped).decode()
+    picture = segno.make(line, error="q", micro=False).svg_inline(scale=4)
+    names = {
+        "account": vault.connection.account,
+        "container": vault.container,
+        "table": vault.table,
+        "partition": vault.partition,
+        "made": utc_now(),
+        "line": line,
+    }
+    shown = {name: html.escape(text) for name, text in names.items()}
+    return _PAGE.format(**shown, words="<li>&nbsp;</li>" * 12, picture=picture)
+
+
+def _check_free(path: str) -> None:
+    """Raises UsageError for a file that is there: it may be the page of another partition."""
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already", "give a new file: nothing is overwritten")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise AzbackupError(f"the page cannot be written: {path}: {error.strerror}", "give another path") from None
+
+
+def _read(path: str) -> bytes:
+    """The wrapped key in a page, or in any text that has its line. Raises UsageError for another file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read(_MOST_BYTES)
+    except OSError as error:
+        raise UsageError(f"the recovery file cannot be read: {path}: {error.strerror}", "check the path") from None
+    found = _LINE.search(text)
+    if found is None:
+        raise UsageError(f"{path} has no line that begins with {_MARK}", "it is on the page, below the square")
+    return base64.urlsafe_b64decode(found[1])

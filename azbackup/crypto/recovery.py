@@ -1,0 +1,73 @@
+"""The data key under a recovery phrase: twelve words that a program drew, which open what is printed beside them.
+
+    key     = HKDF(128 random bits, "azbackup/1 recovery")
+    wrapped = nonce(12) || AES-256-GCM(key, nonce, data key, "azbackup/1 recovery" || 0 || partition) || tag(16)
+
+Nobody guesses 128 bits, so nothing is stretched. Words and their checksum are BIP 39's (library mnemonic): one that is
+misread is noticed at once, most of the time, and by the tag always.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from azbackup.crypto.secret import Secret
+from azbackup.errors import WrongPassword
+from azbackup.format.labels import KEY_BYTES, LABEL_RECOVERY, NONCE_BYTES
+
+PHRASE_BYTES = 16
+
+
+def _cipher(entropy: bytes) -> AESGCM:
+    return AESGCM(HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=LABEL_RECOVERY).derive(entropy))
+
+
+def _aad(partition: str) -> bytes:
+    return LABEL_RECOVERY + b"\0" + partition.encode()
+
+
+def new_phrase() -> str:
+    """Twelve words: 128 random bits from the system, and four bits that check them."""
+    from mnemonic import Mnemonic  # only here: a list of 2,048 words
+
+    return str(Mnemonic("english").to_mnemonic(os.urandom(PHRASE_BYTES)))
+
+
+def _entropy(phrase: str) -> bytes:
+    """The bits of a phrase, however it is spaced and in whatever case. Raises WrongPassword for one that is none."""
+    from mnemonic import Mnemonic
+
+    words = phrase.lower().split()
+    english = Mnemonic("english")
+    known = set(english.wordlist)
+    for place, word in enumerate(words, 1):
+        if word not in known:
+            raise WrongPassword(f"word {place} of the recovery phrase is in no list of such words", "check its letters")
+    if len(words) != 12 or not english.check(" ".join(words)):
+        raise WrongPassword(
+            f"the recovery phrase has {len(words)} words whose checksum is not right", "it has 12: check their order"
+        )
+    return bytes(english.to_entropy(words))
+
+
+def wrap_for_recovery(data_key: Secret, phrase: str, partition: str) -> bytes:
+    """The data key under a phrase: 60 bytes."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + _cipher(_entropy(phrase)).encrypt(nonce, data_key.reveal(), _aad(partition))
+
+
+def unwrap_for_recovery(wrapped: bytes, phrase: str, partition: str) -> Secret:
+    """The data key. Raises WrongPassword if the phrase does not open it, or it is another partition's."""
+    try:
+        cipher = _cipher(_entropy(phrase))
+        return Secret(cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _aad(partition)))
+    except (InvalidTag, ValueError):
+        raise WrongPassword(
+            f"the recovery phrase does not open this file for partition {partition}",
+            "check the phrase, the file and --partition",
+        ) from None
