@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.data.tables import TableClient
 
+from azbackup.commands.maintenance.keeping import Rules
+from azbackup.commands.maintenance.retention import Retention, Wish
+from azbackup.crypto.sealing import derive
+from azbackup.crypto.secret import Secret
+from azbackup.format.labels import stamp
+from azbackup.packs.run import Clock
+from azbackup.records.catalog import Catalog
+from azbackup.records.keystore import Keystore
+from azbackup.records.partition import Partition
+from azbackup.records.record_store import RecordStore
+from azbackup.storage.azure.account import Account
+from azbackup.storage.azure.blobs import AzureBlobs
+from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.removal import AzureRemoval
+from azbackup.storage.azure.tables import AzureRows
+from azbackup.storage.prices import load_prices
 from tests.cli.conftest import Cli, check_error, summary
 from tests.cli.test_choosing import numbers
+from tests.conftest import PASSWORD
+from tests.listener import Silent
 from tests.restore.conftest import sas
 
 
@@ -52,6 +72,38 @@ def test_rules(cli: Cli, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "file").read_bytes() == (source / "file").read_bytes()
     cli("restore.py", "--verify")
     assert cli.backup_summary(source)["snapshot"] == 6
+
+
+def test_packs_are_deleted(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was condemned is deleted from a real account, as if the days had passed; all that is kept is whole."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "stays").write_bytes(os.urandom(1000))
+    for _ in range(3):
+        (source / "changes").write_bytes(os.urandom(1000))
+        cli.backup(source, "--tier", "hot")
+    cli("backup.py", "--retention-only", "--keep-last", "1", "--delete-early")
+    monkeypatch.setattr("azbackup.commands.maintenance.ledger.GRACE_DAYS", 0)
+    account = Account(connection({"connection_string": cli.environment["AZURE_STORAGE_CONNECTION_STRING"]}, {}))
+    vault = cli.vault
+    damage: list[str] = []
+    rows, blobs = AzureRows(account, vault.table, vault.partition), AzureBlobs(account, vault.container)
+    keys = derive(Keystore(rows, blobs, vault.partition).open(Secret(PASSWORD.encode())).data_key)
+    records = RecordStore(rows, blobs, keys, vault.partition, damage.append)
+    partition = Partition(vault.partition, keys, blobs, records)
+    removal = AzureRemoval(account, vault.container, vault.table, vault.partition)
+    clock = Clock(time.time_ns, lambda: stamp(time.time(), os.urandom(8)))
+    wish = Wish(Rules(last=1), load_prices(None), early=True, always=True)
+    outcome = Retention(partition, Catalog(records), removal, time.localtime, clock).run(wish, Silent())
+    assert (len(outcome.deleted), outcome.records, damage) == (1, 2, [])
+    names = list(blobs.names(f"{vault.partition}/"))
+    assert len([name for name in names if "/packs/" in name]) == 2
+    assert [name for name in names if "/snapshot-" in name] == [f"{vault.partition}/records/snapshot-00000003"]
+    assert [row.name for row in rows.range("snapshot-", "snapshot.")] == ["snapshot-00000003"]
+    cli("restore.py", "--verify")
+    cli.restore(tmp_path / "out")
+    assert (tmp_path / "out" / "changes").read_bytes() == (source / "changes").read_bytes()
+    assert cli.backup_summary(source)["snapshot"] == 4
 
 
 def test_by_number(cli: Cli, tmp_path: Path) -> None:

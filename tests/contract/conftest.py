@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,20 +12,22 @@ import pytest
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import AzureBlobs
 from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.removal import AzureRemoval
 from azbackup.storage.azure.staging import AzureStaging
 from azbackup.storage.azure.tables import AzureRows
 from azbackup.storage.local.row_cache import Cache, CachedRows
-from azbackup.storage.protocols import BlobStore, RowStore, ThawStore
-from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, MemoryThaw
+from azbackup.storage.protocols import BlobStore, Removal, RowStore, ThawStore
+from tests.contract.memory import MemoryBlobs, MemoryRemoval, MemoryRows, MemoryTable, MemoryThaw
 
 
 @dataclass
 class Stores:
-    """One account with nothing in it; `rows` gives the rows of a partition."""
+    """One account with nothing in it; `rows` gives the rows of a partition, `removal` what deletes of it."""
 
     blobs: BlobStore
     rows: Callable[[str], RowStore]
     staging: ThawStore
+    removal: Callable[[str], Removal]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -46,17 +48,23 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
             cache = caches.enter_context(closing(Cache(tmp_path / f"{partition}.records", today=1)))
             return CachedRows(plain.rows(partition), cache)
 
-        yield Stores(plain.blobs, rows, plain.staging) if cached else plain
+        yield replace(plain, rows=rows) if cached else plain
 
 
 def _stores(request: pytest.FixtureRequest, kind: str) -> Stores:
     if kind == "memory":
         blobs, table = MemoryBlobs(), MemoryTable()
-        return Stores(blobs, lambda partition: MemoryRows(table, partition), MemoryThaw(blobs))
+        return Stores(
+            blobs,
+            lambda partition: MemoryRows(table, partition),
+            MemoryThaw(blobs),
+            lambda partition: MemoryRemoval(blobs, MemoryRows(table, partition)),
+        )
     vault = request.getfixturevalue("vault")
     account = Account(connection({"connection_string": vault.endpoints.connection_string}, {}))
     return Stores(
         AzureBlobs(account, vault.container),
         lambda partition: AzureRows(account, vault.table, partition),
         AzureStaging(account, vault.container),
+        lambda partition: AzureRemoval(account, vault.container, vault.table, partition),
     )
