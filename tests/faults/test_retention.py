@@ -178,6 +178,42 @@ def test_a_table_that_is_lost_afterwards(aged: World, tmp_path: Path) -> None:
     assert_restores(aged, tmp_path / "then3", tmp_path / "out")
 
 
+def test_copies_of_what_is_kept_stay(aged: World) -> None:
+    """When the copies of a run go, what they hold of packs that are kept is copied first."""
+    for number in range(12):
+        (aged.source / f"more{number}").write_bytes(os.urandom(100))
+    aged.backup()
+    for _ in range(3):
+        aged.retain(rules=LAST)
+        aged.pass_days(8)
+    assert {layer.run for layer in aged.opened()[0].snapshots()[-1].layers} == {
+        name.removeprefix(FILES_PREFIX).rpartition("-")[0] for name in names(aged, FILES_PREFIX)
+    }
+    stored = packs(aged)
+    aged.table.rows.clear()
+    assert aged.backup()[1] == []
+    assert_whole(aged, 4, 5)
+    assert packs(aged) == stored
+
+
+def test_a_record_that_slept(aged: World) -> None:
+    """A record whose row comes long after its copy was known to nobody: its grace period has not begun."""
+    counted = Fuse()
+    aged.clone().retain(counted, rules=LAST)
+    slept = 0
+    for at in range(1, counted.seen + 1):
+        world = aged.clone()
+        with pytest.raises(Killed):
+            world.retain(Fuse(at), rules=LAST)
+        if any(RETIRED_PREFIX in name for name in world.blobs.blobs) and not names(world, RETIRED_PREFIX):
+            slept += 1
+            world.pass_days(8)
+            assert world.retain(rules=LAST).deleted == []
+            world.pass_days(8)
+            assert len(world.retain(rules=LAST).deleted) == 2
+    assert slept
+
+
 def test_nothing_goes_while_a_record_is_lost(aged: World) -> None:
     """What a lost snapshot, or a lost file record, needs is not known: nothing is removed."""
     rows, blobs = dict(aged.table.rows), dict(aged.blobs.blobs)
