@@ -16,6 +16,8 @@ from azbackup.cli.output.listings import (
     absolute,
     deletion_lines,
     deletion_values,
+    directory_line,
+    directory_values,
     entry_line,
     entry_values,
     found_line,
@@ -33,6 +35,7 @@ from azbackup.commands.browse.deletions import deletions
 from azbackup.commands.browse.level import level
 from azbackup.commands.browse.listing import Listing
 from azbackup.commands.browse.search import search
+from azbackup.commands.browse.sizes import chunks_alone, directories
 from azbackup.errors import Status
 from azbackup.format.model import Kind, Snapshot
 from azbackup.records.catalog import Catalog
@@ -126,6 +129,8 @@ def _newest(snapshots: list[Snapshot], count: int | None) -> list[Snapshot]:
 
 def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     """(entries that were shown, paths that are not there)."""
+    if look.session.args.du:
+        return _show_sizes(look, Listing(look.catalog, selection))
     if not (look.session.args.recursive or look.json or look.raw or look.session.args.include):
         return _show_levels(look, selection)
     listing = Listing(look.catalog, selection)
@@ -190,6 +195,28 @@ def _tell_unknown(look: _Look, count: int, unknown: list[bytes]) -> int:
     if not count and not unknown:
         look.session.show.note("no path matches")
     return len(unknown)
+
+
+def _show_sizes(look: _Look, listing: Listing) -> tuple[int, int]:
+    """(directories that were shown, paths that are not there)."""
+    everything, unique = look.catalog.snapshots(), look.session.args.unique
+    count = 0
+    for snapshot in latest_of_each_source(look.snapshots()):
+        if not look.json:
+            look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
+        alone = chunks_alone(look.catalog, snapshot, everything) if unique else frozenset()
+        for each in directories(listing.entries(snapshot), alone):
+            if look.raw:
+                look.results.name(absolute(snapshot.source, each.path))
+            elif look.json:
+                look.results.event("directory", **directory_values(each, snapshot, unique=unique))
+            else:
+                look.results.add(directory_line(each, snapshot, unique=unique, names=look.results.names))
+            count += 1
+        look.results.flush()
+    for path in listing.unknown:
+        look.session.show.problem(path, "is not in the snapshot")
+    return count, len(listing.unknown)
 
 
 def _name_of(snapshot: Snapshot) -> str:

@@ -31,6 +31,13 @@ def test_diff(cli: Cli, tmp_path: Path) -> None:
     *found, summary = map(json.loads, cli("restore.py", "--json", "--diff", "2", "3").stdout.splitlines())
     assert [(each["what"], each["path"], each["fields"]) for each in found] == [("metadata", "text", ["mode"])]
     assert (summary["old"], summary["new"], summary["metadata"], summary["contents"]) == (2, 3, 1, 0)
+    whole, inside, _ = map(
+        json.loads, cli("restore.py", *["--json", "--list", "--du", "--unique", "--snapshot", "1"]).stdout.splitlines()
+    )
+    assert (whole["files"], whole["size"], whole["unique"]) == (2, 11, 3)
+    assert (inside["path"], inside["files"], inside["size"], inside["unique"]) == ("2", 1, 8, 0)
+    assert cli("restore.py", "--list", "--du").stdout.split()[-1] == str(source)
+    check_error(cli("restore.py", "--list", "--unique", expect=2), "restore.py", 2)
     below = cli("restore.py", "--diff", "1", "2", "./2", "other", expect=3)
     assert [line.split()[0] for line in below.stdout.splitlines()] == ["removed"]
     assert "other: is in neither snapshot" in below.stderr

@@ -115,6 +115,14 @@ def restore_parser() -> Parser:
 
 def _naming(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--du",
+        action="store_true",
+        help="with --list: what is large, by directory: those that hold at least a hundredth",
+    )
+    parser.add_argument(
+        "--unique", action="store_true", help="with --list --du: also how much of it no other snapshot has"
+    )
+    parser.add_argument(
         "--deleted",
         action="store_true",
         help="with --find: only what the newest snapshot has not, when it was last there and how to restore it",
@@ -286,6 +294,8 @@ def _thawing(parser: argparse.ArgumentParser) -> None:
 def _check_companions(args: argparse.Namespace) -> None:
     """Raises UsageError for what goes with --partitions, --verify or --find only, or not with them."""
     check_verifying(args)
+    if (args.du and not args.list) or (args.unique and not args.du):
+        raise UsageError("--du goes with --list, --unique with --list --du", "restore.py --list --du --unique")
     if args.deleted and not args.find:
         raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
     if args.recursive and not args.list:

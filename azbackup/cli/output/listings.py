@@ -16,6 +16,7 @@ from azbackup.cli.output.text import clean, count_text, local_text, size_text
 from azbackup.commands.browse.deletions import Deletion
 from azbackup.commands.browse.history import FoundVersion
 from azbackup.commands.browse.level import LevelRow
+from azbackup.commands.browse.sizes import Directory
 from azbackup.filesystem.metadata import TYPES
 from azbackup.format.model import Entry, Kind, Snapshot
 
@@ -159,6 +160,24 @@ def _path_text(source: bytes, what: Entry | FoundVersion, *, names: Names, slash
 def absolute(source: bytes, path: bytes) -> bytes:
     """A path of a snapshot as it was on the machine that was backed up."""
     return source.rstrip(b"/") + b"/" + path if path else source
+
+
+# --- directories
+
+
+def directory_values(directory: Directory, snapshot: Snapshot, *, unique: bool) -> dict[str, Any]:
+    """What is below a directory, as JSON values."""
+    alone = {"unique": directory.unique} if unique else {}
+    where = {"snapshot": snapshot.number, "source": os.fsdecode(snapshot.source), "path": os.fsdecode(directory.path)}
+    return {**where, "files": directory.files, "size": directory.size, **alone}
+
+
+def directory_line(directory: Directory, snapshot: Snapshot, *, unique: bool, names: Names = _PLAIN) -> str:
+    """What is below a directory: bytes, those of no other snapshot, files, its absolute path."""
+    path = names.shown(absolute(snapshot.source, directory.path))
+    alone = f"{size_text(directory.unique):>10} unique " if unique else ""
+    files = f"{directory.files:>10,} {'file ' if directory.files == 1 else 'files'}"
+    return f"{size_text(directory.size):>10} {alone}{files}  {path}"
 
 
 # --- found versions

@@ -11,17 +11,16 @@ killed anywhere leaves what the next one goes on with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from azbackup.commands.maintenance.burial import Burial
 from azbackup.commands.maintenance.free import DAY_SECONDS, LEAST_DAYS, PackState, free_packs
 from azbackup.commands.maintenance.keeping import LocalTime, Rules, Verdict, verdicts
 from azbackup.commands.maintenance.ledger import GRACE_DAYS, Ledger
-from azbackup.commands.maintenance.uses import used_chunks
 from azbackup.errors import Damaged, NothingStored
 from azbackup.format.labels import pack_blob, record_blob, snapshot_name
-from azbackup.format.model import ChunkId, PackId, Snapshot
+from azbackup.format.model import ChunkId, PackId, PackRecord, Snapshot
 from azbackup.format.retirement import Retirement, joined
 from azbackup.packs.run import Clock
 from azbackup.progress import Progress
@@ -29,6 +28,7 @@ from azbackup.records.catalog import Catalog
 from azbackup.records.commit import finish_commit
 from azbackup.records.partition import Partition
 from azbackup.records.snapshots import Source, sources_text
+from azbackup.records.uses import used_chunks
 from azbackup.storage.prices import Prices
 from azbackup.storage.protocols import BlobInfo, Removal
 
@@ -180,13 +180,13 @@ class Retention:
         outcome.looked = True
         progress.stage("looking for packs that nothing needs")
         used = self._used(live)
-        packs = list(self._catalog.packs())
+        rows: set[PackId] = set()
         prefix = pack_blob(self._partition.name, "")
         there = {PackId(info.name.removeprefix(prefix)): info for info in self._partition.blobs.listed(prefix)}
         for info in (*there.values(), *self._newest_copy()):
             self._ledger.see(info)
         days = wish.prices.early_deletion_days
-        free, outcome.total = free_packs(packs, there, used, condemned, days)
+        free, outcome.total = free_packs(self._recorded(rows), there, used, condemned, days)
         # By the clock here, which may be wrong: before anything is deleted the service's counts.
         today = max(self._ledger.now, guess)
         for state in free:
@@ -197,7 +197,6 @@ class Retention:
             else:
                 outcome.young.append(state)
         del outcome.condemned[_MOST:]
-        rows = {pack_id for pack_id, _ in packs}
         self._packs = rows | there.keys()
         outcome.spared = sorted((condemned.keys() & rows) - {state.pack_id for state in outcome.waiting})
         # One whose row went and whose blob did not: a run was killed between the two.
@@ -205,6 +204,12 @@ class Retention:
             outcome.waiting.append(
                 PackState(pack, there[pack].size, there[pack].tier, self._ledger.see(there[pack]), 0)
             )
+
+    def _recorded(self, rows: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
+        """The pack records, their packs noted in `rows` as they come."""
+        for pack_id, record in self._catalog.packs():
+            rows.add(pack_id)
+            yield pack_id, record
 
     def _used(self, live: list[Snapshot]) -> set[ChunkId]:
         try:

@@ -21,14 +21,19 @@ from azbackup.records.catalog import Catalog
 
 def used_chunks(catalog: Catalog, snapshots: Iterable[Snapshot]) -> set[ChunkId]:
     """The ids of all chunks that the snapshots use. Raises Damaged if a record of them is lost."""
-    standing: dict[str, list[Snapshot]] = {}  # by the full layer that they stand on
-    for snapshot in snapshots:
-        standing.setdefault(snapshot.layers[0].run, []).append(snapshot)
     used: set[ChunkId] = set()
-    for its in standing.values():
+    for its in by_full_layer(snapshots):
         for entry in shown_entries(catalog, its):
             used.update(entry.chunk_ids())
     return used
+
+
+def by_full_layer(snapshots: Iterable[Snapshot]) -> list[list[Snapshot]]:
+    """The snapshots that stand on one full layer, together."""
+    standing: dict[str, list[Snapshot]] = {}
+    for snapshot in snapshots:
+        standing.setdefault(snapshot.layers[0].run, []).append(snapshot)
+    return list(standing.values())
 
 
 def shown_entries(catalog: Catalog, snapshots: list[Snapshot]) -> Iterator[Entry]:
