@@ -79,12 +79,16 @@ class Job:
 
 @dataclass(frozen=True)
 class _Read:
-    """What a pass over the whole tree gave: all layers of the snapshot to be, and the records of its own one."""
+    """What a pass over the whole tree gave: all layers of the snapshot to be, and the records of its own one.
+
+    `alone`: nothing that the last snapshot says could be used.
+    """
 
     layers: list[Layer]
     rows: list[SealedRecord]
     tally: Tally
     elsewhere: bool = False
+    alone: bool = False
 
 
 class Backup:
@@ -166,9 +170,11 @@ class Backup:
     def _is_skipped(self, parent: Snapshot, read: _Read) -> bool:
         job = self._job
         wanted = not job.skips or bool(job.tags or job.note)
-        # Else the last one is damaged. Of a stream each snapshot stands on its own.
-        whole = job.stream is not None or read.layers[: len(parent.layers)] == parent.layers
-        return whole and not wanted and is_skipped(parent, read.tally, list(job.rules.lines), self._run.clock.now_ns())
+        return (
+            not read.alone
+            and not wanted
+            and is_skipped(parent, read.tally, list(job.rules.lines), self._run.clock.now_ns())
+        )
 
     def _check_still_there(self, root: int) -> None:
         """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
@@ -230,7 +236,7 @@ class Backup:
         layers = below
         if rows:
             layers, rows = compacted(self._catalog, below, own, rows, self._written)
-        return _Read(layers, rows, comparison.tally, comparison.elsewhere)
+        return _Read(layers, rows, comparison.tally, comparison.elsewhere, alone=not below)
 
     def _written(self, entries: Iterable[Entry]) -> tuple[Layer, list[SealedRecord]]:
         """A layer of this run, and its records, sealed; nothing is stored yet."""
