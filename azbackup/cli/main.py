@@ -253,6 +253,8 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
     if (look := looks(args)) == "--partitions":
         return partitions_command(args, show)
+    if look == "--report":
+        return _report(args, show, started)
     if look == "--diff":
         second = second_snapshot(args)
         chosen = _selection(args, args.paths if second else _positionals(args))
@@ -279,6 +281,17 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     from azbackup.cli.restore import Wish, restore_command
 
     return restore_command(session, Wish(selection, first, destination, prices))
+
+
+def _report(args: argparse.Namespace, show: LineProgress, started: float) -> Status:
+    prices = load_prices(args.prices, args.region)
+    from azbackup.cli.report import check_output, fleet_command, report_command
+
+    check_output(args.report)
+    if args.all_partitions:
+        return fleet_command(args, show, prices)
+    show.prepare()
+    return report_command(_opened(args, show, started), prices)
 
 
 def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:

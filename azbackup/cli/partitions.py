@@ -28,11 +28,7 @@ def partitions_command(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args, show)
     states = survey(vault.partitions, args.partition)
     if not states:
-        raise (
-            nothing_stored(vault)
-            if args.partition is not None
-            else NothingStored(f"{vault.place} holds no partition", "check --account, --container and --table")
-        )
+        raise nothing_found(args, vault)
     now = time.time()
     old = [state for state in states if is_too_old(state, now, args.max_age)]
     _show(states if not args.quiet or args.max_age is None else old, now, args.max_age, show)
@@ -49,6 +45,13 @@ def partitions_command(args: argparse.Namespace, show: LineProgress) -> Status:
         "see why no backup came to its end since then",
     )
     return Status.TOO_OLD
+
+
+def nothing_found(args: argparse.Namespace, vault: Vault) -> NothingStored:
+    """The error for a container without partitions, or without the one that was asked for."""
+    if args.partition is not None:
+        return nothing_stored(vault)
+    return NothingStored(f"{vault.place} holds no partition", "check --account, --container and --table")
 
 
 def _show(states: list[PartitionState], now: float, max_age: float | None, show: LineProgress) -> None:

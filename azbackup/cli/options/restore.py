@@ -67,6 +67,11 @@ def _looking(parser: argparse.ArgumentParser) -> None:
         help="list the partitions, and when each was backed up",
     )
     looking.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write a page about sources, snapshots, growth, cost and a full restore to FILE (HTML); - prints JSON",
+    )
+    looking.add_argument(
         "--verify",
         action="store_true",
         help="hold all snapshots against what is stored: packs, records, copies; 13 names what is damaged, and what "
@@ -98,7 +103,13 @@ def restore_parser() -> Parser:
         "--max-age",
         metavar="AGE",
         type=age,
-        help="with --partitions: end with status 15 if a partition has no backup newer than AGE (90min, 26h, 8d, 2w)",
+        help="with --partitions and --report: end with status 15 if a partition, or source, has no backup newer than "
+        "AGE (90min, 26h, 8d, 2w)",
+    )
+    parser.add_argument(
+        "--all-partitions",
+        action="store_true",
+        help="with --report: a page of all partitions, by names and times alone; no password is needed",
     )
     parser.not_required("partition")  # with --partitions, which names them
     _naming(parser)
@@ -300,13 +311,15 @@ def _check_companions(args: argparse.Namespace) -> None:
         raise UsageError("--deleted goes with --find only", "restore.py --find 'thesis*' --deleted")
     if args.recursive and not args.list:
         raise UsageError("-R goes with --list only", "restore.py --list -R letters")
-    if args.partitions:
+    if args.all_partitions and args.report is None:
+        raise UsageError("--all-partitions goes with --report only", "restore.py --report FILE.html --all-partitions")
+    if args.partitions or args.all_partitions:
         if (args.source, args.host, args.snapshot, args.as_of, args.tag) != (None, None, None, None, []):
             raise UsageError(
                 "--source, --host, --snapshot, --as-of and --tag do not go with --partitions", "they are encrypted"
             )
-    elif args.max_age is not None:
-        raise UsageError("--max-age goes with --partitions only", "restore.py --partitions --max-age 26h")
+    elif args.max_age is not None and args.report is None:
+        raise UsageError("--max-age goes with --partitions and --report only", "restore.py --partitions --max-age 26h")
     elif args.partition is None:
         raise UsageError(*NO_PARTITION)
 
@@ -338,6 +351,7 @@ def looks(args: argparse.Namespace) -> str:
         "--find": args.find,
         "--diff": args.diff,
         "--partitions": args.partitions,
+        "--report": args.report is not None,
         "--verify": args.verify,
     }
     look = next((flag for flag, value in given.items() if value), "")
