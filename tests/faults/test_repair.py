@@ -5,26 +5,9 @@ from __future__ import annotations
 import pytest
 
 from azbackup.commands.maintenance.findings import What
-from azbackup.commands.maintenance.mend import Mend, steps_of
-from azbackup.records.keystore import Keystore
-from tests.contract.memory import MemoryRows
 from tests.faults.conftest import Story
-from tests.faults.test_verify import kinds, verify
-from tests.faults.world import PARTITION, PASSWORD, Fuse, Fused, Killed, World
-from tests.listener import Silent
-
-
-def repair(world: World, fuse: Fuse | None = None) -> list[str]:
-    """Verify and mend, as the command line does; return what could not be mended."""
-    found = verify(world)
-    _, partition = world.opened(fuse, Silent())
-    rows = Fused(MemoryRows(world.table, PARTITION), fuse or Fuse())
-    keystore = Keystore(rows, Fused(world.blobs, fuse or Fuse()), PARTITION)
-    key = keystore.open(PASSWORD)
-    stamps = iter(f"20261124T000000Z-{number:016x}" for number in range(10**6))
-    mend = Mend(partition.records, lambda: next(stamps), lambda: keystore.mend(key))
-    mend.run(steps_of(found))
-    return mend.failed
+from tests.faults.test_verify import kinds, repair, verify
+from tests.faults.world import Fuse, Killed, World
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from azbackup.format.framing import groups
 from azbackup.format.labels import (
     FILES_PREFIX,
     KEY_COPY_PREFIX,
+    RETIRED_PREFIX,
     SNAPSHOT_PREFIX,
     copy_name,
     is_snapshot,
@@ -120,11 +121,14 @@ class Mend:
     # --- copies from rows
 
     def _copies(self, names: Iterable[str]) -> None:
-        """A snapshot's copy has its own name, a file record's lies with its run's, the others go anywhere."""
+        """Copies of snapshots and of retired records have names of their own.
+
+        A file record's lies with its run's, the others go anywhere.
+        """
         by_run: dict[str, list[str]] = {}
         for name in sorted(names):
-            if is_snapshot(name):
-                self._snapshot_copy(name)
+            if is_snapshot(name) or name.startswith(RETIRED_PREFIX):
+                self._own_copy(name)
             else:
                 run = name.removeprefix(FILES_PREFIX).rpartition("-")[0] if name.startswith(FILES_PREFIX) else ""
                 by_run.setdefault(run, []).append(name)
@@ -137,13 +141,13 @@ class Mend:
         """A row that opens; None for one that is there no more."""
         return next((row for row in self._records.rows(name, name + "!") if self._opens(row)), None)
 
-    def _snapshot_copy(self, name: str) -> None:
+    def _own_copy(self, name: str) -> None:
         row = self._row(name)
         if row is None:
             return
-        self.done += self._attempt(f"copy {name}", partial(self._put_snapshot, row))
+        self.done += self._attempt(f"copy {name}", partial(self._put_own, row))
 
-    def _put_snapshot(self, row: SealedRecord) -> None:
+    def _put_own(self, row: SealedRecord) -> None:
         try:
             self._records.copies.put(row.name, [row])
         except Exists:

@@ -135,7 +135,6 @@ class Verify:
 
     def _check_snapshot_copies(self, copies: dict[int, BlobInfo]) -> None:
         """A snapshot's copy has a blob of its own, whose MD5 is in the listing: none is read where that agrees."""
-        newest = max((snapshot.number for snapshot in self._found.snapshots), default=0)
         for row in self._records.rows(SNAPSHOT_PREFIX, SNAPSHOT_PREFIX[:-1] + "."):
             self._found.records += 1
             if not is_snapshot(row.name):
@@ -146,7 +145,7 @@ class Verify:
             if not same and not self._opens_to(row):
                 self._uncopied(row)
         for number in sorted(copies):
-            if number > newest:
+            if number > self._catalog.newest and not self._catalog.retired.has(number):
                 self._check_unfinished(number, copies[number])
 
     def _check_unfinished(self, number: int, copy: BlobInfo) -> None:
