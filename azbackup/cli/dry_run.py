@@ -85,7 +85,8 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         *rest_rows(totals),
         ("to store", f"at most {size_text(forecast.to_store)} in {packs}"),
         ("cost", f"{money(once)} for about {requests:,} requests, {money(monthly)} a month"),
-        ("restoring", f"all of it: {hours_text(hours)}, {money(whole)} ({prices.region}, {prices.as_of})"),
+        ("restoring", f"all of it: {hours_text(hours)}, {money(whole)}"),
+        ("prices", f"{prices.region}, {prices.as_of} (--region, --prices)"),
     ]
     show.summary(values, f"dry run of {os.fsdecode(source)}: nothing was written", rows)
 

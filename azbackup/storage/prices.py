@@ -155,7 +155,10 @@ def _of_region(region: str) -> Prices:
     known = msgspec.json.decode((_DATA / "regions.json").read_bytes(), type=_Regions)
     name = region.replace(" ", "").lower()
     if name in known.without_archive:
-        raise UsageError(f"--region {region}: Azure has no archive tier there", "name the region of the account")
+        raise UsageError(
+            f"--region {region}: Azure has no archive tier there",
+            "for another tier there, --prices FILE takes your figures",
+        )
     found = known.regions.get(name)
     if found is None:
         near = get_close_matches(name, known.regions, n=3) or sorted(known.regions)

@@ -32,7 +32,8 @@ def test_a_first_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     assert ": nothing was written\n  files      1 new, 0 changed, 0 unchanged, 0 removed\n" in result.stderr
     assert "  left out   1 by rules, 5 B\n" in result.stderr
     assert "  to store   at most 1 B in 1 pack\n" in result.stderr
-    assert "  restoring  all of it: at most 15 h, under 0.01 USD (East US, " in result.stderr
+    assert "  restoring  all of it: at most 15 h, under 0.01 USD\n" in result.stderr
+    assert "  prices     East US, locally redundant storage, 2026-10 (--region, --prices)\n" in result.stderr
 
 
 def test_a_later_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_regions_agree_with_the_price_file() -> None:
     [
         ("westeurop", "no prices are known", "westeurope"),
         ("the moon", "no prices are known", "eastus, eastus2"),
-        ("polandcentral", "Azure has no archive tier there", "region of the account"),
+        ("polandcentral", "Azure has no archive tier there", "--prices FILE"),
     ],
 )
 def test_a_region_whose_prices_are_not_known(name: str, words: str, hint: str) -> None:
