@@ -343,3 +343,27 @@ def test_a_backup_that_takes_weeks(aged: World, tmp_path: Path) -> None:
         assert_whole(world, world.numbers()[-1])
     assert_restores(world, aged.source, tmp_path / "out")
     assert overtaken
+
+
+def test_a_number_that_was_given_meanwhile(aged: World, tmp_path: Path) -> None:
+    """A backup that takes weeks gets no number that another one had and retention took away, first backups neither."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "g").write_bytes(os.urandom(50_000))
+
+    def weeks(world: World) -> None:
+        for day in range(4):
+            (world.source / "new").write_bytes(bytes([day]) * 40_000)
+            world.backup()
+            world.pass_days(8)
+            world.retain(rules=LAST, early=True)
+
+    counted = Fuse()
+    aged.clone().backup(counted, source=other)
+    for at in range(1, counted.seen + 1):
+        world = aged.clone()
+        try:
+            snapshot, _ = world.backup(Fuse(at, strike=lambda world=world: weeks(world)), source=other)  # type: ignore[misc]
+        except Overtaken:
+            snapshot, _ = world.backup(source=other)
+        assert snapshot.number in world.numbers(), at

@@ -51,6 +51,7 @@ from azbackup.workers import beside
 _TRUSTED_NS = 12 * 3600 * 10**9  # far less than retention's grace period
 
 _NONE = "no snapshot was made; the earlier ones are as they were"
+_AGAIN = "run it again: it uses what was stored"
 
 
 @dataclass(frozen=True)
@@ -142,19 +143,23 @@ class Backup:
                 stream.close()
         if parent is not None and not pack_rows and self._is_skipped(parent, read):
             return msgspec.structs.replace(parent, totals=self._totals(read))
-        return self._commit(started, parent, read, pack_rows, after=self._catalog.newest)
+        return self._commit(started, parent, read, pack_rows)
 
-    def _overtaken(self, parent: Snapshot | None, pack_rows: list[SealedRecord]) -> str:
-        """Why this run may not count on what it counted on, '' if it may.
+    def _overtaken(self, parent: Snapshot | None, pack_rows: list[SealedRecord], number: int = 0) -> str:
+        """Why this run may not count on what it counted on, '' if it may. Overtaken if its `number` is no more.
 
         Retention waits days before it deletes what it condemned: a run that is shorter than that need not look. Whether
-        it is, the clock tells, which goes on while a machine sleeps.
+        it is, the clock tells, which goes on while a machine sleeps. After weeks the number behind the newest that it
+        knew may have been given, and be free again: it goes on from the newest there was since.
         """
         before, self._looked_ns = self._looked_ns, self._run.clock.now_ns()
         if 0 <= self._looked_ns - before < _TRUSTED_NS:
             return ""
         catalog = Catalog(self._records)
         there = {snapshot.number for snapshot in catalog.snapshots()}
+        self._catalog = catalog
+        if catalog.retired.has(number):
+            raise Overtaken("no snapshot was made: its number was given and removed while it was committed", _AGAIN)
         if parent is not None and parent.number not in there:
             return f"snapshot {parent.number}, which it was compared with, was removed"
         lost = self._store.lost(catalog, pack_rows)
@@ -165,7 +170,7 @@ class Backup:
         self._run.copies.put(pack_rows)
         self._records.insert(pack_rows)
         self._store.committed()
-        return Overtaken(f"no snapshot was made: while this backup ran {why}", "run it again: it uses what was stored")
+        return Overtaken(f"no snapshot was made: while this backup ran {why}", _AGAIN)
 
     def _is_skipped(self, parent: Snapshot, read: _Read) -> bool:
         job = self._job
@@ -252,9 +257,7 @@ class Backup:
         seal(writer.finish())
         return Layer(self._run.id, len(rows), writer.count), rows
 
-    def _commit(
-        self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord], after: int
-    ) -> Snapshot:
+    def _commit(self, started: int, parent: Snapshot | None, read: _Read, pack_rows: list[SealedRecord]) -> Snapshot:
         self._progress.stage("committing")
         snapshot = Snapshot(
             source=self._job.source,
@@ -272,11 +275,10 @@ class Backup:
             tags=list(self._job.tags),
             note=self._job.note,
         )
-        finished = commit(
-            self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after, self._run.clock.pause
-        )
+        after, pause = self._catalog.newest, self._run.clock.pause
+        finished = commit(self._records, [*pack_rows, *read.rows], self._run.copies, snapshot, after, pause)
         self._store.committed()
-        if why := self._overtaken(parent, pack_rows):
+        if why := self._overtaken(parent, pack_rows, finished.number):
             self._records.report(f"while snapshot {finished.number} was committed {why}: the next backup mends it")
         return finished
 
