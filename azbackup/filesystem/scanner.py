@@ -39,6 +39,7 @@ class ScannedPath:
     `twice` that its directory's listing names it more than once; `odd` what of it does not fit an entry, which has the
     nearest that does. Whoever sets `skip` does not get what is below it.
 
+    `listed_as` is what its directory's listing says of a path that could not be looked at: "directory", "other", or ''.
     `left_out` says by which rule a path, with all that is below it, is left out, '' if it is not; `hollow` that it is
     kept itself, a mount point, and only what is below it is left out.
     """
@@ -53,6 +54,7 @@ class ScannedPath:
     twice: bool = False
     odd: str = ""
     skip: bool = False
+    listed_as: str = ""
     left_out: str = ""
     hollow: bool = False
 
@@ -259,7 +261,19 @@ def _look(level: _Level, name: bytes, item: os.DirEntry[str]) -> ScannedPath:
         found.error = "" if found.gone else f"is listed, but cannot be looked at: {error.strerror}"
     except OSError as error:
         found.error = f"cannot be looked at: {error.strerror}"
+    if found.error:
+        found.listed_as = _listed_as(item)
     return found
+
+
+def _listed_as(item: os.DirEntry[str]) -> str:
+    """What kind a listing gives an entry; '' where it gives none."""
+    try:
+        if item.is_dir(follow_symlinks=False):
+            return "directory"
+        return "other" if item.is_symlink() or item.is_file(follow_symlinks=False) else ""
+    except OSError:
+        return ""
 
 
 def is_there(found: ScannedPath) -> bool:
@@ -269,6 +283,20 @@ def is_there(found: ScannedPath) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_empty(found: ScannedPath) -> bool:
+    """Whether a directory can be listed, and has no names."""
+    try:
+        descriptor = os.open(found.name, DIRECTORY_FLAGS, dir_fd=found.parent)
+    except OSError:
+        return False
+    try:
+        return not os.listdir(descriptor)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -77,6 +77,8 @@ def deny(patch: pytest.MonkeyPatch, path: Path, call: str) -> None:
             def stat(self, **_: Any) -> None:
                 raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
+            is_dir = is_file = is_symlink = stat
+
         def names(descriptor: int) -> tuple[list[tuple[bytes, Any]], str]:
             listed, error = real_names(descriptor)
             return [(name, Denied() if name == os.fsencode(path.name) else item) for name, item in listed], error

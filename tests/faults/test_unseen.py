@@ -279,6 +279,75 @@ def test_contents_come_before_attributes(world: World, monkeypatch: pytest.Monke
     assert_restores(world, world.source, world.source.parent / "restored")
 
 
+# --- disks that are not mounted
+
+
+@pytest.fixture
+def disk(world: World, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a mount point of the source, with a directory in it; what is in it is on another device."""
+    path = world.source / "d" / "disk"
+    (path / "sub").mkdir(parents=True)
+    (path / "sub" / "f").write_bytes(b"on the disk")
+    (world.source / "e").write_bytes(b"not on it")
+    inode = path.stat().st_ino
+
+    def change(entry: Entry) -> Entry:
+        on_disk = entry.path.startswith(b"d/disk/") or (entry.path, entry.inode) == (b"d/disk", inode)
+        return msgspec.structs.replace(entry, device=entry.device + 1) if on_disk else entry
+
+    disguise(monkeypatch, change)
+    return path
+
+
+def unmount(disk: Path) -> None:
+    """Have an empty directory in a disk's place."""
+    disk.rename(disk.parent.parent.parent / "away")
+    disk.mkdir()
+
+
+def test_a_disk_that_is_not_mounted(world: World, disk: Path) -> None:
+    """What was stored of it stays, named (3), night after night, and comes back; until it is mounted again."""
+    first, _ = world.backup()
+    unmount(disk)
+    for _ in range(2):
+        show = Silent()
+        made, _ = world.backup(show=show)
+        assert [path for path, _ in show.problems] == [b"d/disk"]
+        assert "--allow-empty" in show.problems[0][1]
+        assert (made.totals.files, made.totals.removed, made.unreadable) == (first.totals.files, 0, [b"d/disk"])
+    assert restored(world, "d/disk/sub/f") == b"on the disk"
+    disk.rmdir()
+    (disk.parent.parent.parent / "away").rename(disk)
+    show = Silent()
+    made, _ = world.backup(show=show)
+    assert (show.problems, made.totals.unchanged, made.totals.removed) == ([], first.totals.files, 0)
+
+
+def test_a_disk_that_is_gone_for_good(world: World, disk: Path) -> None:
+    """If it is meant, or something else is there, or the directory itself is gone: then it was removed."""
+    world.backup()
+    unmount(disk)
+    world.limits = {"allow_empty": True}
+    made, _ = world.backup()
+    assert (made.totals.removed, made.totals.unreadable) == (1, 0)
+    world.limits = {}
+    made, _ = world.backup()
+    assert (made.totals.removed, made.totals.unreadable) == (0, 0)
+
+
+def test_a_disk_whose_files_were_moved(world: World, disk: Path) -> None:
+    """What is in its place now is what is stored; an empty directory that was none is emptied, and no disk."""
+    (world.source / "plain").mkdir()
+    (world.source / "plain" / "f").write_bytes(b"1")
+    world.backup()
+    unmount(disk)
+    (disk / "other").write_bytes(b"other")
+    (world.source / "plain" / "f").unlink()
+    show = Silent()
+    made, _ = world.backup(show=show)
+    assert (show.problems, made.totals.removed, made.totals.new) == ([], 2, 1)
+
+
 # --- reading everything again
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from azbackup.commands.backup.exclusions import OTHER, PSEUDO, Exclusions
 from azbackup.commands.backup.rules import Rules
+from azbackup.filesystem import scanner
 from azbackup.filesystem.mounts import pseudo_devices
 from azbackup.filesystem.scanner import ScannedPath, scan
 from azbackup.format.model import Entry, Kind
@@ -99,10 +101,43 @@ def test_the_table_of_mounts(tmp_path: Path) -> None:
     assert pseudo_devices(str(tmp_path / "nowhere")) == frozenset()
 
 
-@pytest.mark.parametrize(("pattern", "expected"), [("x/", "x/ (list)"), ("x", "x (list)"), ("y", "")])
-def test_what_cannot_be_looked_at(pattern: str, expected: str) -> None:
-    """A path that gives nothing but an error is left out by its name, and then the error is no problem."""
+@pytest.mark.parametrize(
+    ("pattern", "listed_as", "expected"),
+    [
+        ("x/", "directory", "x/ (list)"),
+        ("x/", "other", ""),
+        ("x/", "", ""),
+        ("x", "directory", "x (list)"),
+        ("x", "other", "x (list)"),
+        ("x", "", "x (list)"),
+        ("y", "directory", ""),
+    ],
+)
+def test_what_cannot_be_looked_at(pattern: str, listed_as: str, expected: str) -> None:
+    """A path that gives nothing but an error is left out as what it is listed as, and then that is no problem.
+
+    A file is not left out because a rule means directories of its name.
+    """
     exclusions = Exclusions(Rules(patterns=PatternList([Pattern(pattern, "list")])))
-    found = ScannedPath(b"d/x", "x", -1, error="cannot be looked at: Permission denied")
+    found = ScannedPath(b"d/x", "x", -1, error="cannot be looked at: Permission denied", listed_as=listed_as)
     exclusions.judge(found)
     assert (found.left_out, bool(found.error)) == (expected, not expected)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("directory", "directory"), ("file", "other"), ("link", "other")])
+def test_what_it_is_listed_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, expected: str) -> None:
+    """A listing says what kind a path is that cannot be looked at itself."""
+    path = tmp_path / "x"
+    path.mkdir() if kind == "directory" else path.symlink_to("y") if kind == "link" else path.write_text("")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(scanner, "entry_of", fail)
+    with_root = os.open(tmp_path, os.O_RDONLY)
+    try:
+        level = scanner._listing(with_root, b"")
+        found = scanner._look(level, *next(level.left))
+    finally:
+        os.close(with_root)
+    assert (found.listed_as, found.error) == (expected, "cannot be looked at: Input/output error")

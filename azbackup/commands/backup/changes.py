@@ -22,6 +22,7 @@ from azbackup.format.model import Entry, Kind, order
 
 _VANISHED = "vanished while it was backed up"
 _UNLISTED = "is there, but its directory does not list it: all that is below it stays as it was stored last"
+_UNMOUNTED = "was a mount point and is empty now: what was stored of it stays; --allow-empty if it is meant to be so"
 _DIFFERS = "its contents are not those of the last snapshot, though its size and times are; stored as it is now"
 
 
@@ -77,10 +78,14 @@ def contents(entry: Entry) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
 
 
 class Tree(NamedTuple):
-    """The tree as it is: what a scan finds, in path order, and what stands at a path that no listing had."""
+    """The tree as it is: what a scan finds, in path order, and what stands at a path that no listing had.
+
+    `is_unmounted` says of each directory whether its disk is not there, given the entry as it is and the base's.
+    """
 
     scanned: Iterable[ScannedPath]
     look_for: Callable[[bytes], AbstractContextManager[ScannedPath | None]]
+    is_unmounted: Callable[[ScannedPath, Entry, Entry | None], bool] = lambda *_: False
 
 
 class Reader(Protocol):
@@ -213,6 +218,10 @@ class Comparison:
         if why or now is None:
             self._notices.left_out(found.path, why)
             return None, False
+        if now.kind == Kind.DIRECTORY and self._tree.is_unmounted(found, now, old):
+            self._problem(found.path, _UNMOUNTED)
+            self._keep_below(found.path)
+            return old, True
         self.elsewhere |= not found.path and _is_another(now, old)
         now.device = self._devices.stored(now.device, old)
         seems_same = old is not None and unchanged(now, old)

@@ -84,10 +84,13 @@ class Exclusions:
     # --- rules
 
     def _judge_name(self, found: ScannedPath) -> None:
-        """Leaves out what a pattern matches. What cannot be looked at (others' FUSE mounts) may be of any kind."""
+        """Leaves out what a pattern matches. What cannot be looked at (others' FUSE mounts) is what it is listed as."""
         entry = found.entry
         if entry is None:
-            found.left_out = self._rule_for(found, "/") or self._rule_for(found, "")
+            directory = self._rule_for(found, "/") if found.listed_as != "other" else ""
+            other = self._rule_for(found, "") if found.listed_as != "directory" else ""
+            # Of what may be either it has to hold for both.
+            found.left_out = directory or other if found.listed_as else directory and other
         else:
             found.left_out = self._rule_for(found, "/" if entry.kind == Kind.DIRECTORY else "")
         if found.left_out:

@@ -21,6 +21,7 @@ from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.run import Job, parent_of
 from azbackup.commands.backup.tally import Tally
+from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.filesystem.reader import read_target
 from azbackup.filesystem.scanner import ScannedPath, open_source, scan
 from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS
@@ -179,6 +180,8 @@ def preview(job: Job, partition: Partition | None, catalog: Catalog | None, show
 def _pass(root: int, job: Job, looking: _Looking, told: _Told, base: Iterator[Entry]) -> Tally:
     exclusions, own = Exclusions(job.rules), OwnFiles(job.cache)
     tree = Tree(own.left_out_of(scan(root, exclusions)), partial(own.look_for, root))
+    if not job.allow_empty:
+        tree = tree._replace(is_unmounted=Unmounted().holds)
     comparison = Comparison(tree, base, looking, told, full=True)
     for _ in comparison.entries():
         pass

@@ -32,6 +32,7 @@ from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.stream import Stream, StreamReading
 from azbackup.commands.backup.tally import Tally
+from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.errors import AzbackupError, Damaged, OutOfTime, Overtaken
 from azbackup.filesystem.mappings import mapped_for_writing
 from azbackup.filesystem.scanner import is_same_directory, open_source, scan
@@ -235,6 +236,8 @@ class Backup:
         tree = Tree(
             own_files.left_out_of(self._limit.scanned(scan(root, exclusions))), partial(own_files.look_for, root)
         )
+        if not job.allow_empty:
+            tree = tree._replace(is_unmounted=Unmounted().holds)
         comparison = Comparison(tree, iter(base), self._reader, self._notices, full=not below)
         own, rows = self._written(comparison.entries())
         self._notices.left_behind(comparison.tally.dropped, exclusions.mounts)
