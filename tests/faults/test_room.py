@@ -134,6 +134,20 @@ def test_files_that_are_replaced_make_room(world: World, disk: Disk, tmp_path: P
     assert differences(world.source, tmp_path / "to") == []
 
 
+def test_what_is_kept_makes_no_room(world: World, disk: Disk) -> None:
+    """A restore in place needs room for the new beside the old, which stays under another name."""
+    (world.source / "d" / "more").write_bytes(os.urandom(1_000_000))
+    world.backup()
+    for name, size in (("large", 3_000_000), ("more", 1_000_000)):
+        (world.source / "d" / name).write_bytes(b"y" * size)
+    disk.free = 4_000_000 // BLOCK * BLOCK
+    with pytest.raises(AzbackupError, match="not enough room"):
+        world.restore(world.source, sets_aside=True)
+    disk.free += 2 * BLOCK
+    world.restore(world.source, sets_aside=True)
+    assert (world.source / "d" / "large.before-restore").read_bytes() == b"y" * 3_000_000
+
+
 def test_a_directory_in_the_way_makes_room(world: World, disk: Disk, tmp_path: Path) -> None:
     """What --delete removes for something of another kind counts as free."""
     (tmp_path / "to" / "small").mkdir(parents=True)

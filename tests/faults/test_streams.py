@@ -239,6 +239,9 @@ def test_a_new_file(tmp_path: Path) -> None:
     file.close()
     assert (tmp_path / "a.tar").read_bytes() == b"some"
     (tmp_path / "a.tar").unlink()
+    killed = NewFile(target, replaces=False)
+    killed.write(b"what a killed run left")
+    os.close(killed._descriptor)
     late = NewFile(target, replaces=False)
     (tmp_path / "a.tar").write_bytes(b"somebody's")
     with pytest.raises(AzbackupError):

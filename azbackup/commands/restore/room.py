@@ -25,12 +25,12 @@ _STAT_BLOCK = 512  # of st_blocks
 _HOLLOW = 1024  # a chunk of a sparse file that is sealed in fewer bytes is taken for a hole
 
 
-def find_room(plan: Plan, destination: bytes, existing: Existing | None) -> Room | None:
+def find_room(plan: Plan, destination: bytes, existing: Existing | None, *, keeps: bool = False) -> Room | None:
     """The room on the file system that lacks most, or else on the destination's; None where nobody knows.
 
-    `existing` is None where the destination is not there yet.
+    `existing` is None where the destination is not there yet. `keeps`: what is replaced stays, under another name.
     """
-    places = _Places(destination, existing)
+    places = _Places(destination, existing, keeps=keeps)
     for entry in plan.directories:
         if not places.is_there(entry.path):
             places.need(_parent(entry.path)).add(0)
@@ -75,8 +75,9 @@ class _Need:
 class _Places:
     """The file systems below the destination, and what each is to take."""
 
-    def __init__(self, destination: bytes, existing: Existing | None) -> None:
+    def __init__(self, destination: bytes, existing: Existing | None, *, keeps: bool) -> None:
         self._destination = destination
+        self._keeps = keeps
         self._root = existing
         self._existing = None if existing is None or existing.is_empty() else existing
         top = None if existing is None else existing.look(b"")
@@ -109,6 +110,8 @@ class _Places:
     def _left_to_find(self, need: _Need, plan: Plan) -> tuple[int, int]:
         """(bytes, inodes) that a file system has to have for the plan beside those that become free on the way."""
         left = [status for entry in plan.directories for status in self._temporaries(entry.path, need.device)]
+        if self._keeps:
+            return max(0, need.size - _allocated(left)), max(0, need.inodes - len(left))
         gone = [entry for path in plan.replaced for entry in self._below(path)]
         old = [
             (need.whole(_data_bytes(file, plan)), status)

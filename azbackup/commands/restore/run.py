@@ -119,7 +119,8 @@ class Restore:
         standing = Standing(self._request, target, existing, identify)
         plan = Planner(self._request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
         if self._request.destination is not None:
-            plan.estimate = replace(plan.estimate, room=find_room(plan, self._request.destination, existing))
+            room = find_room(plan, self._request.destination, existing, keeps=self._request.sets_aside)
+            plan.estimate = replace(plan.estimate, room=room)
         put_first(plan.files, target, self._request.first)
         self._recorder.result.estimate = plan.estimate
         self._recorder.thaws(self._thaw.states.pending(plan.packs))
