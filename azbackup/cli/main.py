@@ -190,7 +190,6 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args, show)
     if args.dry_run:
         return _dry_run(args, show, vault, sources, asked)
-    show.prepare()
     first: list[Session] = []  # the one that has opened the key, for all
 
     def back_up(source: bytes) -> Status:
@@ -276,7 +275,6 @@ def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     selection = _selection(args, args.paths)
     first = [matcher("--first", [pattern]) for pattern in args.first]
     destination = absolute_path(args.destination, "destination") if args.destination is not None else None
-    show.prepare()
     session = _opened(args, show, started)
     from azbackup.cli.restore import Wish, restore_command
 
@@ -290,7 +288,6 @@ def _report(args: argparse.Namespace, show: LineProgress, started: float) -> Sta
     check_output(args.report)
     if args.all_partitions:
         return fleet_command(args, show, prices)
-    show.prepare()
     return report_command(_opened(args, show, started), prices)
 
 

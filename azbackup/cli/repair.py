@@ -44,7 +44,6 @@ def repair_command(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args, show)
     vault.remembers = not args.dry_run
     session = Session(args, show, vault, key_that_exists(args, show, vault), started)
-    show.prepare()
     found = _looked(session)
     show.close()
     show_groups(session, found.findings.ordered())

@@ -47,7 +47,6 @@ def verify_command(session: Session) -> Status:
     """restore.py --verify."""
     started_ns = time.time_ns()
     show = session.show
-    show.prepare()
     partition, catalog = open_catalog(session)
     found = verified(session, partition, catalog)
     before = newest_results(partition.records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 
 from azbackup.cli.output.drawing import Drawing
 from azbackup.cli.output.figures import Figures, Speeds
+from azbackup.cli.output.screen import Screen
 from azbackup.commands.backup.forecast import count_ahead
 from azbackup.commands.backup.rules import Rules
 from azbackup.packs.thaw.states import Thawing
@@ -144,3 +146,16 @@ def test_a_count_ahead(tmp_path: Path) -> None:
     nothing = Forecast()
     count_ahead(b"/nowhere", rules, b"", 0, nothing)
     assert not nothing.whole
+
+
+def test_a_short_run_shows_nothing() -> None:
+    """What is over in a second is not drawn, and loads nothing that draws; what lasts is."""
+    out = io.StringIO()
+    screen = Screen(out)
+    figures, speeds = Figures(Traffic(lambda: 0.0)), Speeds(Traffic(lambda: 0.0))
+    figures.begin("backing up", 10, 1000)
+    for now in (100.0, 100.25, 101.25):
+        screen.show(figures, speeds, now)
+    assert (out.getvalue(), screen._drawing) == ("", None)
+    screen.show(figures, speeds, 101.5)
+    assert "backing up" in out.getvalue()

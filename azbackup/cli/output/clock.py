@@ -14,7 +14,7 @@ from typing import Protocol
 from azbackup.cli.output.figures import Figures, Speeds
 from azbackup.progress import Forecast
 
-_TICK_SECONDS = 0.25
+_TICK_SECONDS = 0.5
 _SHORT_SECONDS = 3.0  # a run that is over by then needs no count
 _PAUSE_SECONDS = 5.0  # more than that between two ticks: the process was stopped, or the machine slept
 
@@ -23,9 +23,6 @@ class View(Protocol):
     """How figures are shown; `draws` where they are there all the time."""
 
     draws: bool
-
-    def prepare(self) -> None:
-        """What takes a while, done before there is anything to show."""
 
     def show(self, figures: Figures, speeds: Speeds, now: float) -> None:
         """Shows them, if it is time to: `now` in seconds of any clock. Called by the clock's thread."""
@@ -48,23 +45,17 @@ class Clock:
         self._counts = counts
         self._count: Callable[[Forecast], None] | None = None
         self._count_at = math.inf
-        self._begun = threading.Event()
         self._ended = threading.Event()
-        self._started = False  # the thread of these two events
-
-    def start(self) -> None:
-        """Prepares, beside what the run does meanwhile."""
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._run, args=(self._begun, self._ended), daemon=True).start()
+        self._runs = False  # the thread that ends with it
 
     def begin(self) -> None:
         """There is something to show from now on. After an end it is another run's."""
         if self._ended.is_set():
-            self._begun, self._ended, self._started = threading.Event(), threading.Event(), False
+            self._ended, self._runs = threading.Event(), False
             self.figures = Figures(self.speeds.traffic)
-        self.start()
-        self._begun.set()
+        if not self._runs:
+            self._runs = True
+            threading.Thread(target=self._run, args=(self._ended,), daemon=True).start()
 
     def count_ahead(self, count: Callable[[Forecast], None]) -> None:
         """Has what is ahead counted, unless the run is over before that would help."""
@@ -75,7 +66,6 @@ class Clock:
     def end(self) -> None:
         """Nothing is shown any more."""
         self._ended.set()
-        self._begun.set()
         self.view.hide()
 
     def _start_count(self) -> None:
@@ -84,9 +74,7 @@ class Clock:
             forecast = self.figures.forecast = Forecast()
             threading.Thread(target=count, args=(forecast,), daemon=True).start()
 
-    def _run(self, begun: threading.Event, ended: threading.Event) -> None:
-        self.view.prepare()
-        begun.wait()
+    def _run(self, ended: threading.Event) -> None:
         looked = time.monotonic()
         while not ended.wait(_TICK_SECONDS):
             now = time.monotonic()

@@ -60,11 +60,6 @@ class Notifying:
         self._told = self._fed = 0.0
         self._moved: tuple[object, ...] = ()
 
-    def prepare(self) -> None:
-        """What the other view needs."""
-        if self._view is not None:
-            self._view.prepare()
-
     def show(self, figures: Figures, speeds: Speeds, now: float) -> None:
         """Says how far it is every few seconds, and feeds the watchdog."""
         if self._view is not None:

@@ -33,9 +33,6 @@ class Reports:
         self._due = 0.0
         self._stage = ""
 
-    def prepare(self) -> None:
-        """Nothing takes a while."""
-
     def show(self, figures: Figures, speeds: Speeds, now: float) -> None:
         """Says how far it is, when it is time to."""
         if figures.stage != self._stage:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from azbackup.cli.output.drawing import Drawing
 
 _CLEAR = "\r\x1b[J"
+_FIRST_SECONDS = 1.5
 _MOMENT_SECONDS = 0.5  # to wait for a terminal that takes nothing (Ctrl-S)
 
 
@@ -34,17 +35,21 @@ class Screen:
         self._lock = threading.Lock()
         self._shown = False
         self._drawing: Drawing | None = None
+        self._since: float | None = None  # the first time that there was something to show
 
-    def prepare(self) -> None:
-        """Loads what draws: a tenth of a second, beside the stretching of the password."""
-        from azbackup.cli.output.drawing import Drawing
+    def show(self, figures: Figures, speeds: Speeds, now: float) -> None:
+        """Draws anew, in as many columns as there are now; nothing while another program has the terminal.
 
-        self._drawing = Drawing(self._out.encoding or "ascii")
-
-    def show(self, figures: Figures, speeds: Speeds, _now: float) -> None:
-        """Draws anew, in as many columns as there are now; nothing while another program has the terminal."""
-        if self._drawing is None or not self._is_mine():
+        What draws is loaded once there is something to wait for: a short run neither flashes nor pays for it.
+        """
+        if self._since is None:
+            self._since = now
+        if now - self._since < _FIRST_SECONDS or not self._is_mine():
             return
+        if self._drawing is None:
+            from azbackup.cli.output.drawing import Drawing
+
+            self._drawing = Drawing(self._out.encoding or "ascii")
         columns, rows = self._size()
         lines = self._drawing.lines(figures, speeds, columns - 1)[: max(1, rows - 1)]
         up = f"\x1b[{len(lines) - 1}A" if len(lines) > 1 else ""

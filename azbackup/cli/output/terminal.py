@@ -65,11 +65,6 @@ class LineProgress:
         """Whether what a run waits for is drawn anew all the time."""
         return self.clock is not None and self.clock.view.draws
 
-    def prepare(self) -> None:
-        """There will be something to show: what takes a while may begin."""
-        if self.clock is not None:
-            self.clock.start()
-
     def stage(self, name: str, files: int = 0, size: int = 0, fetch: int = 0) -> None:
         """Shows what is done from now on."""
         if self.clock is not None:
