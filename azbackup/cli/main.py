@@ -43,7 +43,7 @@ from azbackup.cli.status import print_error, print_traceback, show_bug, show_dam
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.cli.told import Told
 from azbackup.cli.unlock import key_of_backup, key_that_exists
-from azbackup.errors import AzbackupError, Status
+from azbackup.errors import AzbackupError, Status, UsageError
 from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
 from azbackup.storage.local.lock import only_one
@@ -239,6 +239,8 @@ def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources
 
 
 def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
+    if args.shares is not None and args.export_key is None:
+        raise UsageError("--shares goes with --export-key only", "change_password.py --export-key FILE --shares 2of3")
     if args.export_key is not None or args.recover is not None:
         from azbackup.cli.recovery import export_command, recover_command
 

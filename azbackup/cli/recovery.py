@@ -34,8 +34,8 @@ _PAGE = """<!DOCTYPE html>
 code {{ font-size: 10pt; overflow-wrap: anywhere }} ol {{ columns: 3 }} li {{ border-bottom: 1px solid; margin: .6em }}
 </style></head><body>
 <h1>Recovery key of a backup</h1>
-<p>This page and its twelve words open the backup below without its password. The page alone opens nothing.
-Print it, write the words by hand on the paper, and keep that where a fire or a thief of the machine does not get.</p>
+<p>This page and {what} open the backup below without its password. The page alone opens nothing.
+{how} Keep it where a fire or a thief of the machine does not get.</p>
 <table><tr><td>account</td><td><b>{account}</b></td></tr>
 <tr><td>container, table</td><td><b>{container}, {table}</b></td></tr>
 <tr><td>partition</td><td><b>{partition}</b></td></tr>
@@ -45,7 +45,7 @@ Print it, write the words by hand on the paper, and keep that where a fire or a 
 <p><code>{line}</code></p>
 <p>To come back in: put the line above (the square has it, too) into a file, and on any machine with azbackup:</p>
 <p><code>python change_password.py --account {account} --accesskey KEY --partition {partition} --recover FILE</code></p>
-<p>It asks for the words and for a new password. The page stays good when the password changes.</p>
+<p>It asks for the words, and for a new password. The page stays good when the password changes.</p>
 </body></html>
 """
 
@@ -56,23 +56,26 @@ def export_command(args: argparse.Namespace, show: LineProgress) -> Status:
     _check_free(args.export_key)
     check_there(args, vault, "--old-password")
     key = unlocked(args, show, vault, "--old-password", vault_open(vault))
-    from azbackup.crypto.recovery import new_phrase, unwrap_for_recovery, wrap_for_recovery
+    from azbackup.crypto.recovery import new_phrase, new_shares, unwrap_for_recovery, wrap_for_recovery
 
-    phrase = new_phrase()
+    lines = [new_phrase()] if args.shares is None else new_shares(*args.shares)
+    phrase = " ".join(lines[: args.shares[0]] if args.shares is not None else lines)
     wrapped = wrap_for_recovery(key, phrase, vault.partition)
-    _write(args.export_key, _page(vault, wrapped))
+    _write(args.export_key, _page(vault, wrapped, args.shares))
     if unwrap_for_recovery(_read(args.export_key), phrase, vault.partition).reveal() != key.reveal():
         raise AssertionError("the page does not open to the data key")
     show.close()
     results = Results(sys.stdout)
-    if show.json:
-        results.event("phrase", phrase=phrase)
-    else:
-        results.add(phrase)
+    for line in lines:
+        if show.json:
+            results.event("phrase", phrase=line)
+        else:
+            results.add(line)
     results.flush()
+    what = "the twelve words" if args.shares is None else f"any {args.shares[0]} of the {args.shares[1]} lines"
     show.summary(
         {"partition": vault.partition, "file": args.export_key},
-        f"{args.export_key} is the page; the twelve words on stdout open it, and are kept nowhere: write them down",
+        f"{args.export_key} is the page; {what} on stdout open it, and are kept nowhere: write them down",
     )
     return Status.DONE
 
@@ -111,13 +114,19 @@ def _phrase() -> str:
         raise UsageError("no recovery phrase is given", f"set {_PHRASE}, or run it on a terminal, which asks")
     import getpass
 
-    return getpass.getpass("recovery phrase (12 words): ")
+    from azbackup.crypto.recovery import lacks_shares
+
+    text, number = getpass.getpass("recovery phrase (12 words), or first share: "), 1
+    while lacks_shares(text):
+        number += 1
+        text += " " + getpass.getpass(f"share {number}: ")
+    return text
 
 
 # --- the page
 
 
-def _page(vault: Vault, wrapped: bytes) -> str:
+def _page(vault: Vault, wrapped: bytes, shares: tuple[int, int] | None) -> str:
     import segno  # only here
 
     line = _MARK + base64.urlsafe_b64encode(wrapped).decode()
@@ -131,7 +140,19 @@ def _page(vault: Vault, wrapped: bytes) -> str:
         "line": line,
     }
     shown = {name: html.escape(text) for name, text in names.items()}
-    return _PAGE.format(**shown, words="<li>&nbsp;</li>" * 12, picture=picture)
+    if shares is None:
+        what, how, words = (
+            "its twelve words",
+            "Print it, and write the words by hand on the paper.",
+            "<li>&nbsp;</li>" * 12,
+        )
+    else:
+        what, how, words = (
+            f"any {shares[0]} of its {shares[1]} shares of words",
+            "Each share is with somebody else.",
+            "",
+        )
+    return _PAGE.format(**shown, what=what, how=how, words=words, picture=picture)
 
 
 def _check_free(path: str) -> None:

@@ -3,7 +3,8 @@
     key     = HKDF(128 random bits, "azbackup/1 recovery")
     wrapped = nonce(12) || AES-256-GCM(key, nonce, data key, "azbackup/1 recovery" || 0 || partition) || tag(16)
 
-Nobody guesses 128 bits, so nothing is stretched. Words and their checksum are BIP 39's (library mnemonic): one that is
+Instead of the words there may be n shares of twenty words, any k of which open it. Nobody guesses 128 bits, so nothing
+is stretched. Words and their checksum are BIP 39's (library mnemonic): one that is
 misread is noticed at once, most of the time, and by the tag always.
 """
 
@@ -21,6 +22,7 @@ from azbackup.errors import WrongPassword
 from azbackup.format.labels import KEY_BYTES, LABEL_RECOVERY, NONCE_BYTES
 
 PHRASE_BYTES = 16
+_SHARE = 20  # words of a share
 
 
 def _cipher(entropy: bytes) -> AESGCM:
@@ -38,11 +40,46 @@ def new_phrase() -> str:
     return str(Mnemonic("english").to_mnemonic(os.urandom(PHRASE_BYTES)))
 
 
+def new_shares(needed: int, count: int) -> list[str]:
+    """128 random bits as shares of twenty words (SLIP 39, library shamir-mnemonic), of which so many are needed."""
+    from shamir_mnemonic import generate_mnemonics  # type: ignore[import-untyped]  # only here
+
+    return list(generate_mnemonics(1, [(needed, count)], os.urandom(PHRASE_BYTES))[0])
+
+
+def lacks_shares(phrase: str) -> bool:
+    """Whether a text is shares, of which more are needed."""
+    from shamir_mnemonic import MnemonicError
+
+    try:
+        _shared(phrase.lower().split())
+    except MnemonicError as error:
+        return "Wrong number of mnemonics" in str(error)
+    return False
+
+
+def _shared(words: list[str]) -> bytes:
+    """The bits of some shares. Raises the library's MnemonicError."""
+    from shamir_mnemonic import combine_mnemonics
+
+    return bytes(combine_mnemonics([" ".join(words[at : at + _SHARE]) for at in range(0, len(words), _SHARE)]))
+
+
 def _entropy(phrase: str) -> bytes:
-    """The bits of a phrase, however it is spaced and in whatever case. Raises WrongPassword for one that is none."""
+    """The bits of a phrase or of shares, however they are spaced and in whatever case.
+
+    Raises WrongPassword for what is neither.
+    """
     from mnemonic import Mnemonic
 
     words = phrase.lower().split()
+    if words and len(words) % _SHARE == 0:
+        from shamir_mnemonic import MnemonicError
+
+        try:
+            return _shared(words)
+        except MnemonicError as error:
+            raise WrongPassword(f"the shares of the recovery phrase do not fit: {error}", "check each word") from None
     english = Mnemonic("english")
     known = set(english.wordlist)
     for place, word in enumerate(words, 1):
@@ -56,7 +93,7 @@ def _entropy(phrase: str) -> bytes:
 
 
 def wrap_for_recovery(data_key: Secret, phrase: str, partition: str) -> bytes:
-    """The data key under a phrase: 60 bytes."""
+    """The data key under a phrase, or under as many shares as are needed: 60 bytes."""
     nonce = os.urandom(NONCE_BYTES)
     return nonce + _cipher(_entropy(phrase)).encrypt(nonce, data_key.reveal(), _aad(partition))
 

@@ -114,3 +114,23 @@ def test_the_words_however_they_are_typed(exported: Exported, module_cli: Cli, a
     cli = vault_of(module_cli, azurite, exported.stored)
     recovered(cli, exported, "  ".join(exported.phrase.upper().split()))
     cli("restore.py", "--snapshots", env=_OPEN)
+
+
+def test_shares(module_cli: Cli, tmp_path: Path) -> None:
+    """Any two of three open the page, in any order; one does not, nor do two of which one was misread."""
+    (tmp_path / "source").mkdir()
+    cli = module_cli.elsewhere(partition="shared")
+    cli.backup(tmp_path / "source", "--allow-empty")
+    lines = cli("change_password.py", "--export-key", tmp_path / "page", "--shares", "2of3").stdout.splitlines()
+    assert [len(line.split()) for line in lines] == [20, 20, 20]
+    exported = Exported(read_stored(cli.vault), tmp_path / "page", "")
+    assert "do not fit" in recovered(cli, exported, lines[0], expect=12)
+    words = lines[1].split()
+    wrong = " ".join([*words[:5], words[6], words[5], *words[7:]])
+    assert "do not fit" in recovered(cli, exported, f"{lines[0]} {wrong}", expect=12)
+    for pair in ((0, 1), (2, 0), (1, 2)):
+        recovered(cli, exported, "\n".join(lines[each] for each in pair))
+    cli("restore.py", "--partitions", env=_OPEN)
+    check_error(cli("change_password.py", "--shares", "2of3", expect=2), "change_password.py", 2, "--export-key")
+    for text in ("3of2", "1of3", "2of17", "x"):
+        cli("change_password.py", "--export-key", tmp_path / "other", "--shares", text, expect=2)

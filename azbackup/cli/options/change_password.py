@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from azbackup.cli.options.common import Parser, add_password, script_parser
 
@@ -37,6 +38,12 @@ def change_password_parser() -> Parser:
         help="set a new password by such a page and its words (AZBACKUP_RECOVERY_PHRASE), without the old one",
     )
     parser.add_argument(
+        "--shares",
+        metavar="KofN",
+        type=shares,
+        help="with --export-key: instead of twelve words N lines, any K of which open the page (2of3; SLIP-39)",
+    )
+    parser.add_argument(
         "--kdf-memory",
         metavar="MIB",
         type=kdf_memory,
@@ -44,6 +51,16 @@ def change_password_parser() -> Parser:
         "to 4096; above 256 every run needs --accept-key-costs",
     )
     return parser
+
+
+def shares(text: str) -> tuple[int, int]:
+    """(needed, all) of a text like 2of3. Raises ArgumentTypeError for another text."""
+    found = re.fullmatch(r"([1-9][0-9]?)of([1-9][0-9]?)", text)
+    if found is None or not 1 < int(found[1]) <= int(found[2]) <= 16:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not like 2of3: two at least are needed, and there are 16 at most"
+        )
+    return int(found[1]), int(found[2])
 
 
 def kdf_memory(text: str) -> int:
