@@ -12,12 +12,14 @@ import ctypes
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 _PR_SET_DUMPABLE = 4
+_thread = threading.local()  # `is_root` while this thread reads files as root
 
 
 def own_proc() -> None:
@@ -27,13 +29,21 @@ def own_proc() -> None:
 
 @contextmanager
 def root_again(user: int) -> Iterator[None]:
-    """Gives the privileges back for a block."""
-    os.seteuid(0)
+    """Lets this thread read files as root, for a block; files that other threads make meanwhile are the user's."""
+    library = ctypes.CDLL(None)
+    library.setfsuid(0)
+    _thread.is_root = True
     try:
         yield
     finally:
-        os.seteuid(user)
+        _thread.is_root = False
+        library.setfsuid(user)
         own_proc()
+
+
+def is_root() -> bool:
+    """Whether this thread reads files as root."""
+    return os.geteuid() == 0 or getattr(_thread, "is_root", False)
 
 
 def import_as_root(user: int) -> Callable[..., Any]:
@@ -41,7 +51,7 @@ def import_as_root(user: int) -> Callable[..., Any]:
     _import = builtins.__import__
 
     def found(name: str, *arguments: Any, **more: Any) -> Any:
-        if name in sys.modules or os.geteuid() == 0:
+        if name in sys.modules or is_root():
             return _import(name, *arguments, **more)
         with root_again(user):
             return _import(name, *arguments, **more)
@@ -54,7 +64,7 @@ def open_as_root(user: int, package: str) -> Callable[..., Any]:
     _open = io.open
 
     def found(file: Any, *arguments: Any, **more: Any) -> Any:
-        if isinstance(file, str | os.PathLike) and os.fspath(file).startswith(package) and os.geteuid() != 0:
+        if isinstance(file, str | os.PathLike) and os.fspath(file).startswith(package) and not is_root():
             with root_again(user):
                 return _open(file, *arguments, **more)
         return _open(file, *arguments, **more)
