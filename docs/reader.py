@@ -140,8 +140,11 @@ def main(dump: Path, name: str, source: bytes, destination: Path, password: byte
     records = {name: open_record(rows, name, record_key, partition) for name in rows if name != "key"}
     # Sections 5.3 and 6.1: the source's latest snapshot; a gap in the numbers was retired.
     snapshots = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
-    ranges = [each for name in records if name.startswith("retired-") for each in records[name].get("numbers", ())]
-    retired = {number for first, last in ranges for number in range(first, last + 1)}
+    retired: set[int] = set()
+    for _, name in sorted((int(name[8:]), name) for name in records if name.startswith("retired-")):
+        for first, last in records[name].get("numbers", ()):
+            retired.update(range(first, last + 1))
+        retired.difference_update(records[name].get("recalled", ()))
     snapshots = {number: each for number, each in snapshots.items() if number not in retired}
     check(set(range(1, max(snapshots, default=0) + 1)) <= snapshots.keys() | retired, "a snapshot is missing")
     latest = max((number for number, each in snapshots.items() if each["source"] == source), default=0)

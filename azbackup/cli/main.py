@@ -182,7 +182,7 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     is_over = deadline(started, args.max_duration)
     asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream, is_over)
     rules = keeps(args)
-    if args.retention_only or args.forget:
+    if args.retention_only or args.forget or args.recall:
         return _retain(_opened(args, show, started), asked)
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]
     tell_nested(sources, show)

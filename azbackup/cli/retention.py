@@ -34,6 +34,7 @@ def retention_command(session: Session, prices: Prices, source: bytes | None = N
         prices=prices,
         sources=_sources(args, source),
         forget=[number for each in args.forget for number in each],
+        recall=[number for each in args.recall for number in each],
         early=args.delete_early,
         always=source is None,
         dry_run=args.dry_run,

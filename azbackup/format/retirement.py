@@ -25,7 +25,8 @@ class Retirement(msgspec.Struct, omit_defaults=True):
     """One record. `numbers` are all snapshots that were ever retired, as ranges: this record's and earlier ones.
 
     `removed` are the snapshots that this record retires, `condemned` the packs that no backup counts on from now on,
-    `spared` packs that were condemned before and count again. `seen` are the numbers of the retired records that were
+    `spared` packs that were condemned before and count again, `recalled` snapshots that were retired before and are
+    there again. `seen` are the numbers of the retired records that were
     there when this one was made: each backup that began later knows what they say. `looked`: all packs were looked at.
     """
 
@@ -33,6 +34,7 @@ class Retirement(msgspec.Struct, omit_defaults=True):
     removed: Annotated[list[Number], Meta(max_length=RETIRED)] = []
     condemned: PackIds = []
     spared: PackIds = []
+    recalled: Annotated[list[Number], Meta(max_length=RETIRED)] = []
     seen: Annotated[list[Number], Meta(max_length=RETIRED)] = []
     looked: bool = False
     number: int = 0  # from the record's name, not stored
@@ -65,9 +67,10 @@ class Retired:
 
     def __init__(self, records: Iterable[Retirement] = ()) -> None:
         self.records = sorted(records, key=lambda record: record.number)
-        self.numbers = joined([each for record in self.records for each in record.numbers])
+        self.numbers: Ranges = []
         self.condemned: dict[PackId, int] = {}  # the record that condemned a pack
         for record in self.records:
+            self.numbers = without(joined([*self.numbers, *record.numbers]), record.recalled)
             self.condemned.update((PackId(pack), record.number) for pack in record.condemned)
             for pack in record.spared:
                 self.condemned.pop(PackId(pack), None)
@@ -96,6 +99,15 @@ class Retired:
             before = max(before, last)
             if before > expected:
                 return
+
+
+def without(ranges: Ranges, numbers: Iterable[int]) -> Ranges:
+    """Ranges that rise, without some numbers."""
+    for number in numbers:
+        parts = [((first, number - 1), (number + 1, last)) for first, last in ranges if first <= number <= last]
+        kept = [each for each in ranges if not each[0] <= number <= each[1]]
+        ranges = sorted([*kept, *(part for pair in parts for part in pair if part[0] <= part[1])])
+    return ranges
 
 
 def joined(ranges: Ranges) -> Ranges:

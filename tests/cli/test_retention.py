@@ -116,6 +116,10 @@ def test_by_number(cli: Cli, tmp_path: Path) -> None:
     result = cli("backup.py", "--forget", "1-2", "--forget", "4")
     assert "retention: 3 snapshots (1, 2, 4) removed" in result.stderr
     assert numbers(cli) == [3]
+    assert "retention: snapshot 2 recalled" in cli("backup.py", "--recall", "2").stderr
+    assert numbers(cli) == [2, 3]
+    cli("backup.py", "--forget", "2")
+    check_error(cli("backup.py", "--recall", "3", expect=10), "backup.py", 10, "1, 2, 4")
     cli.restore(tmp_path / "out")
     assert (tmp_path / "out" / "file").read_text() == "2"
     check_error(cli("backup.py", "--forget", "9", expect=10), "backup.py", 10)

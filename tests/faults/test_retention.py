@@ -178,6 +178,28 @@ def test_a_table_that_is_lost_afterwards(aged: World, tmp_path: Path) -> None:
     assert_restores(aged, tmp_path / "then3", tmp_path / "out")
 
 
+def test_recalled(aged: World, tmp_path: Path) -> None:
+    """In the days before anything is deleted a snapshot comes back whole, for good; then it cannot."""
+    aged.retain(rules=LAST)
+    aged.pass_days(3)
+    aged.retain(rules=LAST)
+    aged.pass_days(5)
+    with pytest.raises(NothingStored):
+        aged.retain(recall=[3])
+    outcome = aged.retain(recall=[2])
+    assert (len(outcome.recalled), len(outcome.spared)) == (1, 1)
+    assert_whole(aged, 2, 3)
+    assert_restores(aged, tmp_path / "then2", tmp_path / "out", 2)
+    for _ in range(4):
+        aged.pass_days(8)
+        aged.retain()
+    assert_whole(aged, 2, 3)
+    assert len(names(aged, RETIRED_PREFIX)) <= 3
+    assert aged.backup()[0].number == 4
+    with pytest.raises(NothingStored):
+        aged.retain(recall=[1])
+
+
 def test_copies_of_what_is_kept_stay(aged: World) -> None:
     """When the copies of a run go, what they hold of packs that are kept is copied first."""
     for number in range(12):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from azbackup.errors import Damaged
-from azbackup.format.retirement import Retired, Retirement, decode_retirement, encode_retirement, joined
+from azbackup.format.retirement import Retired, Retirement, decode_retirement, encode_retirement, joined, without
 
 ONE, TWO = (f"20261122T210800Z-{number:016x}" for number in (1, 2))
 
@@ -52,6 +52,16 @@ def test_gaps() -> None:
     assert list(Retired().gaps([], 0)) == []
     assert [retired.has(number) for number in (1, 2, 3, 4, 9, 10)] == [False, True, True, False, True, False]
     assert (retired.highest, Retired().highest) == (9, 0)
+
+
+def test_recalled_numbers() -> None:
+    """A number that is recalled is none of those that were retired, whatever earlier records say; later ones may."""
+    first = Retirement(numbers=[(1, 5)], number=1)
+    second = Retirement(numbers=[(1, 2), (4, 4)], recalled=[3, 5], number=2)
+    third = Retirement(numbers=[(1, 4)], number=3)
+    assert Retired([first, second]).numbers == [(1, 2), (4, 4)]
+    assert Retired([first, second, third]).numbers == [(1, 4)]
+    assert without([(1, 5)], [1, 5, 3, 9]) == [(2, 2), (4, 4)]
 
 
 def test_records_add_up() -> None:

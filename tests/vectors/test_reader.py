@@ -101,7 +101,7 @@ class Stored:
 
 @pytest.fixture(scope="module")
 def stored_once(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Stored:
-    """Give a partition with two sources, four snapshots and a changed password, dumped."""
+    """Give a partition with two sources, five snapshots, one of them retired, and a changed password, dumped."""
     folder = tmp_path_factory.mktemp("stored")
     vault = Vault(azurite, "user1", container="readertest", table="readertest")
     runner = ScriptRunner(folder)
@@ -123,6 +123,9 @@ def stored_once(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> S
     other.mkdir()
     (other / "file").write_text("of another source")
     run("backup.py", str(other), password=NEW_PASSWORD)
+    (other / "file").write_text("of another day")
+    run("backup.py", str(other), password=NEW_PASSWORD)
+    run("backup.py", "--forget", "4", password=NEW_PASSWORD)
     runner.stop()
     dump(vault, folder / "dump")
     return Stored(source, vault.partition, folder / "dump")
@@ -141,7 +144,7 @@ def test_reader_restores_the_latest_snapshot(stored: Stored, tmp_path: Path) -> 
     assert result.returncode == 0, result.stderr
     assert contents(tmp_path / "restored") == contents(stored.source)
     runs = {row["RowKey"].rpartition("-")[0] for row in stored.rows()}
-    assert len([run for run in runs if run.startswith("files-")]) == 4
+    assert len([run for run in runs if run.startswith("files-")]) == 5
 
 
 def test_reader_refuses_the_old_password(stored: Stored, tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ def add_retention(parser: argparse.ArgumentParser) -> None:
         help="remove snapshot N, or 3-9, whatever the rules say; makes no backup",
     )
     group.add_argument(
+        "--recall",
+        metavar="N",
+        action="append",
+        default=[],
+        type=numbers,
+        help="bring back snapshot N, or 3-9, in the days before what was removed is deleted; makes no backup",
+    )
+    group.add_argument(
         "--delete-early",
         action="store_true",
         help="delete packs that nothing needs before their early-deletion fee is past, and pay it",
@@ -67,13 +75,15 @@ def keeps(args: argparse.Namespace) -> bool:
     rules = any(
         [args.keep_last, args.keep_within, args.keep_tag, *(getattr(args, f"keep_{name}") for name in _PERIODS)]
     )
-    alone: Any = args.retention_only or args.forget
-    if args.forget and rules:
-        raise UsageError("--forget and --keep-... do not go together", "--forget takes numbers, whatever the rules say")
+    alone: Any = args.retention_only or args.forget or args.recall
+    if (args.forget and (rules or args.recall)) or (args.recall and rules):
+        raise UsageError("--forget, --recall and --keep-... do not go together", "one after the other")
     if args.delete_early and not (alone or rules):
         raise UsageError("--delete-early goes with --keep-..., --forget or --retention-only", "backup.py --help-all")
     if alone and (args.stdin_name or args.stdin_command):
-        raise UsageError("--retention-only and --forget make no backup", "leave out --stdin-name and --stdin-command")
+        raise UsageError(
+            "--retention-only, --forget and --recall make no backup", "leave out --stdin-name and --stdin-command"
+        )
     return rules
 
 

@@ -50,6 +50,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
     values: dict[str, Any] = {
         "removed": [snapshot.number for snapshot in outcome.retired],
         "kept": sum(len(its) for its in outcome.verdicts.values()) - len(outcome.retired),
+        "recalled": [snapshot.number for snapshot in outcome.recalled],
         "looked": outcome.looked,
     }
     for part in parts:
@@ -76,6 +77,8 @@ def outcome_text(outcome: Outcome, *, dry_run: bool) -> str:
     for states, what in ((outcome.condemned, f"{would}condemned"), (outcome.deleted, "deleted")):
         if states:
             parts.append(f"{count_text(len(states), 'pack')} ({size_text(_size(states))}) {what}")
+    if outcome.recalled:
+        parts = [f"snapshot {each.number} {would}recalled" for each in outcome.recalled]
     if outcome.spared:
         parts.append(f"{count_text(len(outcome.spared), 'pack')} {would}spared")
     return f"retention: {', '.join(parts)}"

@@ -100,7 +100,8 @@ class Burial:
         packs = {name.removeprefix(prefix) for name in self._partition.blobs.names(prefix)}
         done = []
         for record in retired.records[:-1]:
-            left = standing & set(record.removed) or packs & set(record.condemned) & retired.condemned.keys()
+            removed = {number for number in record.removed if retired.has(number)}
+            left = standing & removed or packs & set(record.condemned) & retired.condemned.keys()
             if left or not is_due(record.number):
                 break
             done.append(retired_name(record.number))

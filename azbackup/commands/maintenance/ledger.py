@@ -68,11 +68,11 @@ class Ledger:
             again = "another retention run is at work in this partition"
             raise Unavailable(again, "run it again later", error.code, passing=True) from None
 
-    def is_due(self, record: int) -> bool:
-        """Whether the grace period of what a record says is over."""
+    def is_due(self, record: int, within_days: float = 0.0) -> bool:
+        """Whether the grace period of what a record says is over, or will be within some days."""
         later = [each.number for each in self.retired.records if record in each.seen]
         seen = min((self._times[number] for number in later if number in self._times), default=None)
-        return seen is not None and self.now - seen >= GRACE_DAYS * DAY_SECONDS
+        return seen is not None and self.now - seen >= (GRACE_DAYS - within_days) * DAY_SECONDS
 
     def looked(self) -> float:
         """When all packs were looked at last, 0 for never."""

@@ -21,7 +21,7 @@ from azbackup.commands.maintenance.ledger import GRACE_DAYS, Ledger
 from azbackup.errors import Damaged, NothingStored
 from azbackup.format.labels import pack_blob, record_blob, snapshot_name
 from azbackup.format.model import ChunkId, PackId, PackRecord, Snapshot
-from azbackup.format.retirement import Retirement, joined
+from azbackup.format.retirement import Retirement, joined, without
 from azbackup.packs.run import Clock
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -34,20 +34,23 @@ from azbackup.storage.protocols import BlobInfo, Removal
 
 _MOST = 20_000  # snapshots or packs of one record
 _MONTH_DAYS = 30.0
+_NEARLY_DAYS = 1.0  # a deletion may begin so soon
 
 
 @dataclass(frozen=True)
 class Wish:
     """What is asked for. `sources`: whose snapshots the rules are for, None for all. `forget`: numbers that go anyhow.
 
-    `early`: the days that packs are paid for anyway are not waited for. `always`: packs are looked at even if that was
-    done this week. `dry_run`: nothing is written. `known`: whether a message is of damage that was settled.
+    `recall`: numbers that were retired and are wanted again. `early`: the days that packs are paid for anyway are not
+    waited for. `always`: packs are looked at even if that was done this week. `dry_run`: nothing is written. `known`:
+    whether a message is of damage that was settled.
     """
 
     rules: Rules
     prices: Prices
     sources: Collection[Source] | None = None
     forget: Collection[int] = ()
+    recall: Collection[int] = ()
     early: bool = False
     always: bool = False
     dry_run: bool = False
@@ -63,6 +66,7 @@ class Outcome:
 
     verdicts: dict[Source, list[Verdict]] = field(default_factory=dict)
     retired: list[Snapshot] = field(default_factory=list)
+    recalled: list[Snapshot] = field(default_factory=list)
     looked: bool = False
     condemned: list[PackState] = field(default_factory=list)
     waiting: list[PackState] = field(default_factory=list)
@@ -110,19 +114,21 @@ class Retention:
 
         self._records.report = hear
         try:
-            if not wish.dry_run:
+            if not (wish.dry_run or wish.recall):
                 self._removal.check()
             progress.stage("looking at the snapshots")
             snapshots = self._snapshots(wish)
             self._check_whole()
             going = self._going(snapshots, wish)
-            live = [snapshot for snapshot in snapshots if snapshot.number not in going]
+            self._outcome.recalled = self._recalled(wish)
+            live = [snapshot for snapshot in snapshots if snapshot.number not in going] + self._outcome.recalled
             self._look(live, wish, progress)
             self._check_whole()
             if not wish.dry_run:
                 self._write(going)
-                self._delete(wish, progress)
-            self._price(wish.prices)
+                if not wish.recall:
+                    self._delete(wish, progress)
+            _price(self._outcome, wish.prices, self._ledger.now)
         finally:
             self._records.report = report
         return self._outcome
@@ -168,6 +174,16 @@ class Retention:
         self._outcome.verdicts = found
         self._outcome.retired = [there[number] for number in sorted(going)]
         return going
+
+    def _recalled(self, wish: Wish) -> list[Snapshot]:
+        """The retired snapshots that are wanted again. Raises NothingStored for one that is going to be deleted."""
+        standing = {each.number: each for each in self._catalog.standing if self._catalog.retired.has(each.number)}
+        retired = {number: each.number for each in self._catalog.retired.records for number in each.removed}
+        for number in wish.recall:
+            if number not in standing or number not in retired or self._ledger.is_due(retired[number], _NEARLY_DAYS):
+                there = ", ".join(map(str, sorted(standing))) or "none"
+                raise NothingStored(f"snapshot {number} cannot be recalled", f"retired, and not deleted yet: {there}")
+        return [standing[number] for number in sorted(wish.recall)]
 
     # --- packs
 
@@ -227,14 +243,18 @@ class Retention:
     def _write(self, going: set[int]) -> None:
         """The record that retires, condemns and spares; also where it only says that this run has seen the others."""
         outcome, retired = self._outcome, self._catalog.retired
-        if not (going or outcome.looked):
+        if not (going or outcome.looked or outcome.recalled):
             return
         self._ledger.write(
             Retirement(
-                numbers=joined([*retired.numbers, *((number, number) for number in going)]),
+                numbers=without(
+                    joined([*retired.numbers, *((number, number) for number in going)]),
+                    [snapshot.number for snapshot in outcome.recalled],
+                ),
                 removed=sorted(going),
                 condemned=[state.pack_id for state in outcome.condemned],
                 spared=list(outcome.spared),
+                recalled=[snapshot.number for snapshot in outcome.recalled],
                 seen=[each.number for each in retired.records],
                 looked=outcome.looked,
             )
@@ -263,15 +283,15 @@ class Retention:
         )
         burial.retirements(ledger.is_due)
 
-    def _price(self, prices: Prices) -> None:
-        """What the packs that nothing needs cost, and what it would cost to be rid of them now."""
-        outcome = self._outcome
-        outcome.currency = prices.currency
-        for state in outcome.free:
-            if state.tier in prices.gb_month:
-                left = max(0.0, state.free_at - self._ledger.now) / DAY_SECONDS
-                outcome.month += prices.storing(state.size, state.tier, _MONTH_DAYS, 1)
-                outcome.fee += prices.storing(state.size, state.tier, left, 1)
+
+def _price(outcome: Outcome, prices: Prices, now: float) -> None:
+    """Says what the packs that nothing needs cost, and what it would cost to be rid of them now."""
+    outcome.currency = prices.currency
+    for state in outcome.free:
+        if state.tier in prices.gb_month:
+            left = max(0.0, state.free_at - now) / DAY_SECONDS
+            outcome.month += prices.storing(state.size, state.tier, _MONTH_DAYS, 1)
+            outcome.fee += prices.storing(state.size, state.tier, left, 1)
 
 
 def _unsure(why: str) -> Damaged:
