@@ -33,7 +33,7 @@ def run_stream(args: argparse.Namespace, request: RestoreRequest, run: StreamRes
     path = absolute_path(args.tar, "--tar")
     output = NewFile(path, replaces=args.overwrite in ("if-changed", "always"))
     try:
-        result = run.run(Tar(output, privileges=request.privileges))
+        result = run.run(Tar(output, privileges=request.privileges), args.tar, output.free())
         if not result.pending_files:
             output.appear()
     finally:

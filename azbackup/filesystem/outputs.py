@@ -14,6 +14,7 @@ from typing import Protocol
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import out_of_space
+from azbackup.filesystem.free_space import FreeSpace, free_space
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
@@ -122,6 +123,10 @@ class NewFile:
                 view, self.place = view[count:], self.place + count
         except OSError as error:
             raise self._failure(error) from None
+
+    def free(self) -> FreeSpace | None:
+        """What is free where it lies; None where nobody knows."""
+        return free_space(os.fstatvfs(self._descriptor), privileged=os.geteuid() == 0)
 
     def cut(self, place: int) -> bool:
         """Shortens the file."""

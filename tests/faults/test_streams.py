@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.stream import StreamRestore
 from azbackup.commands.restore.writers import Contents, Tar
 from azbackup.errors import AzbackupError, Damaged, Unavailable, UsageError
+from azbackup.filesystem.free_space import FreeSpace
 from azbackup.filesystem.outputs import NewFile
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import ThawOptions
@@ -50,7 +52,9 @@ class Bytes:
         return self.cuts or place == len(self.data)
 
 
-def stream(world: World, writer: Any, *paths: bytes, show: Silent | None = None) -> RestoreResult:
+def stream(
+    world: World, writer: Any, *paths: bytes, show: Silent | None = None, free: FreeSpace | None = None
+) -> RestoreResult:
     """Write the newest snapshot, or paths of it."""
     show = show or Silent()
     catalog, partition = world.opened(None, show)
@@ -63,7 +67,7 @@ def stream(world: World, writer: Any, *paths: bytes, show: Silent | None = None)
         now=lambda: _NOW_NS / 1e9,
     )
     thaw = ThawRequests(PackStates(partition.blobs, world.staging, PARTITION), world.staging, "mark")
-    return StreamRestore(wish, partition, catalog, thaw, show).run(writer)
+    return StreamRestore(wish, partition, catalog, thaw, show).run(writer, "a.tar", free)
 
 
 def tar_of(world: World, output: Any, *paths: bytes, show: Silent | None = None) -> RestoreResult:
@@ -196,27 +200,41 @@ def test_copies_that_vanish(world: World) -> None:
     """Before anything was written, or where it can be cut, they are asked for again; else it is over, with 14."""
     world.tier = "archive"
     world.backup()
-    read = world.staging.get_range
-    left = 0
+    read, reads, gone_at = world.staging.get_range, count(1), 0
 
     def get_range(name: str, offset: int, size: int) -> bytes:
-        nonlocal left
-        left -= 1
-        if left == 0:
+        if next(reads) == gone_at:
             world.staging.blobs.pop(name)
         return read(name, offset, size)
 
     world.staging.get_range = get_range  # type: ignore[method-assign]
     whole = Bytes()
     tar_of(world, whole)
-    for left, cuts in ((1, False), (4, True)):
-        output = Bytes(cuts=cuts)
+    last = next(reads) - 1  # of them, when all others have been written
+    for at, cuts in ((1, False), (last, True)):
+        gone_at, reads, output = at, count(1), Bytes(cuts=cuts)
         assert tar_of(world, output).pending_files == 0
         assert output.data == whole.data
-        assert left < 0
-    left = 4
+        assert next(reads) > last + 1, "a copy was gone, and something was read again"
+    reads, gone_at = count(1), last
     with pytest.raises(Unavailable, match=r"was removed while it was read; [\d,]+ bytes were written"):
         tar_of(world, Bytes())
+
+
+def test_a_disk_that_is_too_small(world: World) -> None:
+    """It is told of before anything is asked for; what just fits is written."""
+    world.tier = "archive"
+    world.backup()
+    whole = Bytes()
+    tar_of(world, whole)
+    world.staging.blobs.clear()
+    size = whole.place
+    output = Bytes()
+    with pytest.raises(AzbackupError, match=r"not enough room in a\.tar"):
+        stream(world, Tar(output, privileges=True), free=FreeSpace(size - 20_000, None, 1))
+    assert (output.place, world.staging.blobs) == (0, {})
+    assert stream(world, Tar(output, privileges=True), free=FreeSpace(size + 100_000, None, 1)).problems == 0
+    assert output.data == whole.data
 
 
 def test_a_new_file(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ PRICES = load_prices(None)
 DAY = 86400.0
 NOW = 1_780_000_000.0  # 2026-05-28
 HOSTILE = "</title><script>alert(1)</script>\"'&<img src=x onerror=alert(2)>\x1b[31m\n\udcff"
-VOID = {"meta", "i"}
+VOID = {"meta", "br"}
 
 
 def snapshot(number: int, days: float, path: bytes = b"/home", host: str = "one", **totals: int) -> Snapshot:
@@ -106,7 +106,7 @@ class Page(HTMLParser):
         """Notes it."""
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
-        if tag != "meta":
+        if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -10,9 +10,11 @@ was found is taken back where the output can be cut, and ends the run where it c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 
-from azbackup.commands.restore.checks import check_estimate
+from azbackup.commands.restore.checks import check_estimate, check_room
+from azbackup.commands.restore.estimate import Room
 from azbackup.commands.restore.fetcher import WantedFile
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
@@ -25,6 +27,7 @@ from azbackup.commands.restore.standing import Standing
 from azbackup.commands.restore.tree import SOURCE_BITS, Target, target_entries
 from azbackup.commands.restore.writers import Writer
 from azbackup.errors import AzbackupError, Damaged, Unavailable
+from azbackup.filesystem.free_space import FreeSpace
 from azbackup.filesystem.outputs import Closed
 from azbackup.format.model import ChunkId, Entry
 from azbackup.packs.layout import PackLayout
@@ -34,6 +37,9 @@ from azbackup.packs.thaw.states import NotOnline
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
+
+_HEADERS = 2048  # of a tar, for each entry: two with what pax adds, and what fills the last block
+_END = 10240  # of a tar
 
 
 class StreamRestore:
@@ -49,18 +55,26 @@ class StreamRestore:
         self._recorder = Recorder(progress, thaws=request.thaws)
         catalog.records.report = self._recorder.damaged
 
-    def run(self, writer: Writer) -> RestoreResult:
-        """Writes what was asked for. Raises UsageError, Damaged, Unavailable, AzbackupError where it had to end."""
+    def run(self, writer: Writer, where: str = "", free: FreeSpace | None = None) -> RestoreResult:
+        """Writes what was asked for. Raises UsageError, Damaged, Unavailable, AzbackupError where it had to end.
+
+        `free` is the room that the output has, `where` its name.
+        """
         request, result = self._request, self._recorder.result
         target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=False)
         writer.check([entry for entry in target.entries if entry.path not in target.above])
         standing = Standing(request, target, None, _nothing_stands)
         plan = Planner(request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
+        if free is not None:
+            size = sum(file.entry.size for file in plan.files) + _HEADERS * len(target.entries) + _END
+            plan.estimate = replace(plan.estimate, room=Room(where, size, free.size, 1, free.inodes))
         result.estimate = plan.estimate
         self._recorder.thaws(self._thaw.states.pending(plan.packs))
         if request.tell is not None:
             request.tell(plan.estimate)
         if not request.plan_only:
+            if not request.force:
+                check_room(plan.estimate.room)
             check_estimate(plan.estimate, request)
             self._write(plan, target, writer)
         result.staged = self._thaw.states.copies()

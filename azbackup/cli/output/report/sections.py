@@ -61,7 +61,7 @@ def _tiles(report: Report, money: Callable[[float], str], old: int) -> list[str]
     newest = max((source.last for source in report.sources), default=0.0)
     restore = report.restore
     tiles = [
-        tile("newest backup", f"{age_text(report.made - newest)} ago", moment_text(newest), bad=bool(old)),
+        tile("newest backup", _ago(report.made - newest), moment_text(newest), bad=bool(old)),
         tile("protected", size_text(report.protected), f"in {count_text(len(report.sources), 'source')}"),
         tile("stored", size_text(report.stored), f"in {count_text(report.packs, 'pack')}"),
         tile("a month", money(report.month_cost), "for what is stored now"),
@@ -70,6 +70,11 @@ def _tiles(report: Report, money: Callable[[float], str], old: int) -> list[str]
         hours = hours_text(restore.hours["standard"])
         tiles.append(tile("full restore today", money(restore.total["standard"]), hours, bad=restore.lost_files > 0))
     return tiles
+
+
+def _ago(seconds: float) -> str:
+    age = age_text(seconds)
+    return "just now" if age == "now" else f"{age} ago"
 
 
 def _damage(report: Report) -> Iterator[str]:
@@ -83,8 +88,7 @@ def _damage(report: Report) -> Iterator[str]:
 def _sources(sources: Sequence[SourceState]) -> str:
     rows = [
         [
-            text(source.path),
-            text(source.host),
+            f"{text(source.path)}<br><small>{text(source.host)}</small>",
             f"{text(age_text(source.age))}{' — too old' if source.too_old else ''}",
             text(moment_text(source.last)),
             text(age_text(source.expected)),
@@ -95,8 +99,8 @@ def _sources(sources: Sequence[SourceState]) -> str:
         ]
         for source in sources
     ]
-    heads = ("source", "host", "age", "last backup", "red from", "snapshots", "files", "size", "unreadable")
-    return card("Sources", table(heads, rows, left=2, marks=[source.too_old for source in sources]), wide=True)
+    heads = ("source", "age", "last backup", "red from", "snapshots", "files", "size", "unreadable")
+    return card("Sources", table(heads, rows, marks=[source.too_old for source in sources]), wide=True)
 
 
 def _over_time(report: Report) -> Iterator[str]:
@@ -126,7 +130,7 @@ def _over_time(report: Report) -> Iterator[str]:
     stored = [
         [text(day), size_text(point.protected), size_text(point.stored_then)] for day, point in reversed(by_day.items())
     ]
-    note = f"All {len(report.snapshots):,} snapshots, if each stood alone: {size_text(report.versions)}."
+    note = f"{count_text(len(report.snapshots), 'snapshot')}, if each stood alone: {size_text(report.versions)}."
     yield card(
         "Protected and stored",
         step_lines("protected and stored bytes over time", times, series, size_text)
