@@ -140,18 +140,10 @@ def _page(vault: Vault, wrapped: bytes, shares: tuple[int, int] | None) -> str:
         "line": line,
     }
     shown = {name: html.escape(text) for name, text in names.items()}
-    if shares is None:
-        what, how, words = (
-            "its twelve words",
-            "Print it, and write the words by hand on the paper.",
-            "<li>&nbsp;</li>" * 12,
-        )
-    else:
-        what, how, words = (
-            f"any {shares[0]} of its {shares[1]} shares of words",
-            "Each share is with somebody else.",
-            "",
-        )
+    what, how = "its twelve words", "Print it, and write the words by hand on the paper."
+    if shares is not None:
+        what, how = f"any {shares[0]} of its {shares[1]} shares of words", "Each share is with somebody else."
+    words = "<li>&nbsp;</li>" * 12 if shares is None else ""
     return _PAGE.format(**shown, what=what, how=how, words=words, picture=picture)
 
 
