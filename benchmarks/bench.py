@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks import picture, report, samples
 from benchmarks.goals import results
 from benchmarks.meter import Cost, ToolFailed, measure
-from benchmarks.samples import LINKS, OPERATIONS, Medians, Sample
+from benchmarks.samples import DIRECT, DISTANT, LINKS, OPERATIONS, Medians, Sample
 from benchmarks.stand import Stand, Stored, running_stand
 from benchmarks.tools import TOOLS, Azbackup, Tool
 from benchmarks.trees import Large, Real, Small, Tree, files_of, let_go
@@ -50,10 +50,10 @@ class Bench:
         """All rounds with one tree over one link."""
         for number in range(self.rounds):
             for kind in self._order(number):
-                with running_stand(LINKS[link]) as stand:
+                with running_stand(*LINKS[link]) as stand:
                     sizes = self._runs(self._tool(kind, stand, tree), tree, link, number)
                 if sizes:
-                    with running_stand(LINKS[link]) as stand:
+                    with running_stand(*LINKS[link]) as stand:
                         self.taken.append(self._bare(stand, link, number, sizes))
 
     def _order(self, number: int) -> list[type[Tool]]:
@@ -217,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="small trees, one round, about a minute; nothing is written without --out")
     add("--rounds", type=int, help="how often everything is measured (3)")
     add("--trees", nargs="+", choices=list(_MAKERS), default=list(_MAKERS), help="default: all")
-    add("--links", nargs="+", choices=list(LINKS), default=list(LINKS), help="default: both")
+    add("--links", nargs="+", choices=list(LINKS), default=[DIRECT, DISTANT], help="default: direct, 20 ms")
     add("--tools", nargs="+", choices=names, default=names, help="default: all that are installed")
     add("--code", type=Path, default=_HERE.parent, help="the checkout of azbackup to measure (default: this one)")
     add("--report", action="store_true", help="only write page and picture anew, from results.csv")

@@ -49,9 +49,9 @@ class Link:
 
 
 @contextlib.contextmanager
-def running_link(azurite: Endpoints, round_trip_seconds: float) -> Iterator[Link]:
+def running_link(azurite: Endpoints, round_trip_seconds: float, bytes_per_second: float) -> Iterator[Link]:
     """A proxy in front of Azurite until the end of the block."""
-    numbers = [str(azurite.blob_port), str(azurite.table_port), str(round_trip_seconds)]
+    numbers = [str(azurite.blob_port), str(azurite.table_port), str(round_trip_seconds), str(bytes_per_second)]
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.link", *numbers],
         cwd=_REPOSITORY,
@@ -65,8 +65,9 @@ def running_link(azurite: Endpoints, round_trip_seconds: float) -> Iterator[Link
         process.communicate(timeout=30)
 
 
-def _main(azurite: Endpoints, round_trip_seconds: float) -> None:
-    with archive_simulator(azurite, round_trip_seconds=round_trip_seconds) as proxy:
+def _main(azurite: Endpoints, round_trip_seconds: float, bytes_per_second: float) -> None:
+    link = archive_simulator(azurite, round_trip_seconds=round_trip_seconds, bytes_per_second=bytes_per_second)
+    with link as proxy:
         print(json.dumps({"blob": proxy.blob_port, "table": proxy.table_port}), flush=True)
         for _ in sys.stdin:
             sums = proxy.sums()
@@ -75,5 +76,5 @@ def _main(azurite: Endpoints, round_trip_seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    blob, table, seconds = sys.argv[1:]
-    _main(Endpoints(blob_port=int(blob), table_port=int(table)), float(seconds))
+    blob, table, seconds, rate = sys.argv[1:]
+    _main(Endpoints(blob_port=int(blob), table_port=int(table)), float(seconds), float(rate))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 OPERATIONS = ("first", "unchanged", "changed", "restore")
 DIRECT, DISTANT = "direct", "20 ms"
-LINKS = {DIRECT: 0.0, DISTANT: 0.02}  # added to every request, seconds
+WIDE, FAR = "wide", "far"  # more than one connection carries
+# (seconds added to every request, bytes a second that one connection carries; 0: no limit)
+LINKS = {DIRECT: (0.0, 0.0), DISTANT: (0.02, 0.0), WIDE: (0.04, 15e6), FAR: (0.1, 5e6)}
 CLASSES = ("write", "list", "read", "other", "table", "delete")
 
 

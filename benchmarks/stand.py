@@ -62,11 +62,11 @@ class Stand:
 
 
 @contextlib.contextmanager
-def running_stand(round_trip_seconds: float) -> Iterator[Stand]:
+def running_stand(round_trip_seconds: float, bytes_per_second: float) -> Iterator[Stand]:
     """A storage until the end of the block; without a round trip there is no link."""
     if not round_trip_seconds:
         with running_azurite() as azurite:
             yield Stand(azurite, azurite, None)
         return
-    with running_azurite() as azurite, running_link(azurite, round_trip_seconds) as link:
+    with running_azurite() as azurite, running_link(azurite, round_trip_seconds, bytes_per_second) as link:
         yield Stand(link.endpoints, azurite, link)

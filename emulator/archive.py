@@ -97,19 +97,21 @@ def archive_simulator(
     thaw_seconds: float | None = None,
     high_thaw_seconds: float | None = None,
     round_trip_seconds: float = 0.0,
+    bytes_per_second: float = 0.0,
     blob_port: int = 0,
     table_port: int = 0,
 ) -> Iterator[ArchiveSimulator]:
     """Put a simulator in front of Azurite until the end of the block.
 
     A thaw takes so many seconds by its priority; None, the default: until it is released. Each
-    request takes `round_trip_seconds` longer; requests do not wait for each other.
+    request takes `round_trip_seconds` longer; requests do not wait for each other. Each connection
+    carries at most `bytes_per_second` each way; 0 is no limit.
 
     Raises RuntimeError at the end of the block when the simulator itself had a bug.
     """
     thaws = Thaws(ThawTimes(thaw_seconds, high_thaw_seconds))
     with BlobServiceClient.from_connection_string(azurite.connection_string) as client:
-        stage = Stage(Tiers(thaws, client), round_trip_seconds=round_trip_seconds)
+        stage = Stage(Tiers(thaws, client), round_trip_seconds=round_trip_seconds, bytes_per_second=bytes_per_second)
         blob = Proxy("blob", azurite.blob_port, stage, blob_port)
         table = Proxy("table", azurite.table_port, stage, table_port)
         blob.start()

@@ -41,6 +41,7 @@ class Stage:
     faults: Faults = field(default_factory=Faults)
     traffic: Traffic = field(default_factory=Traffic)
     round_trip_seconds: float = 0.0
+    bytes_per_second: float = 0.0  # of each connection, each way; 0: no limit
     stopping: threading.Event = field(default_factory=threading.Event)
     bugs: list[BaseException] = field(default_factory=list)
 
@@ -99,6 +100,7 @@ class _Connection(socketserver.BaseRequestHandler):
         self._client = Stream(self.request)
         self._upstream: Stream | None = None
         self._used_at = 0.0
+        self._free_at = 0.0
         self.server.streams.add(self._client)
         try:
             while (head := self._client.read_head()) is not None:
@@ -175,7 +177,7 @@ class _Connection(socketserver.BaseRequestHandler):
         """Send a request to Azurite; `body` is what was already read of it."""
         upstream = self._connect()
         upstream.send(head.encode() + body)
-        self._client.relay(request.body_bytes - len(body), upstream)
+        self._client.relay(request.body_bytes - len(body), upstream, self._pace)
         return upstream
 
     def _pass_on(self, upstream: Stream, request: Request, entry: Entry, head: Head) -> None:
@@ -183,7 +185,7 @@ class _Connection(socketserver.BaseRequestHandler):
         size_bytes = body_bytes(head) if has_body(request.method, head) else 0
         entry.status, entry.answered_bytes = head.status, size_bytes
         self._client.send(head.encode())
-        upstream.relay(size_bytes, self._client)
+        upstream.relay(size_bytes, self._client, self._pace)
 
     def _answer(self, request: Request, entry: Entry, answer: Answer, fault: Fault | None) -> None:
         """Send a complete answer, or what a fault leaves of it."""
@@ -208,6 +210,14 @@ class _Connection(socketserver.BaseRequestHandler):
             if self.server.stage.stopping.wait(message.pause_seconds):
                 self._drop()
         raise _Dropped
+
+    def _pace(self, size_bytes: int) -> None:
+        """Let no more through than a connection may carry."""
+        rate = self.server.stage.bytes_per_second
+        if rate:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now) + size_bytes / rate
+            self.server.stage.stopping.wait(self._free_at - now)
 
     def _connect(self) -> Stream:
         if self._upstream is not None and time.monotonic() - self._used_at > _IDLE_SECONDS:

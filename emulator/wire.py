@@ -122,9 +122,15 @@ class Stream:
         self._each_block(size_bytes, lambda block: parts.append(bytes(block)))
         return b"".join(parts)
 
-    def relay(self, size_bytes: int, to: Stream | None) -> None:
-        """Read exactly so many bytes and pass them on, or drop them when there is nowhere to."""
-        self._each_block(size_bytes, to.send if to else lambda _: None)
+    def relay(self, size_bytes: int, to: Stream | None, pace: Callable[[int], None] = lambda _: None) -> None:
+        """Read exactly so many bytes and pass them on, or drop them when there is nowhere to. `pace` hears of each."""
+
+        def pass_on(data: bytes | memoryview) -> None:
+            pace(len(data))
+            if to is not None:
+                to.send(data)
+
+        self._each_block(size_bytes, pass_on)
 
     def read_chunked(self) -> bytes:
         """Read a whole body that comes in chunks; trailers are dropped."""

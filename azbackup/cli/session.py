@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.local.row_cache import CachedRows
 
+_MOST_CONNECTIONS = 16
 _UNATTENDED_SECONDS = 180.0
 
 
@@ -252,7 +253,9 @@ def open_vault(args: argparse.Namespace, show: LineProgress) -> Vault:
     secrets = {name: credential_of(args, name) for name in ("accesskey", "sas_token", "connection_string")}
     connection = credentials.connection({**options, **secrets}, os.environ)
     show.account = connection.account
-    limits = Limits(_pace(args.limit_upload), _pace(args.limit_download), show.traffic)
+    if not 0 <= args.connections <= _MOST_CONNECTIONS:
+        raise UsageError(f"--connections {args.connections}: it is a number from 0 to {_MOST_CONNECTIONS}", "as in: 4")
+    limits = Limits(_pace(args.limit_upload), _pace(args.limit_download), show.traffic, args.connections)
     vault = Vault(partition, connection, limits, args.container, args.table)
     stays = bool(getattr(args, "wait", False))
     vault.patience = Patience(_network_seconds(args), stays, report=show.note, clock=time.monotonic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from azbackup.errors import Damaged, Exists, Missing, Unavailable
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import AzureBlobs
 from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.lanes import Lanes
 from azbackup.storage.protocols import BlobStore
 from tests.conftest import Vault
 from tests.contract.conftest import Stores
@@ -208,3 +210,21 @@ def test_marks_are_empty_and_can_be_written_anew(stores: Stores) -> None:
     stores.staging.mark("p/restores/x")
     stores.staging.mark("p/restores/x")
     assert [(info.name, info.size) for info in stores.staging.listed("p/restores/")] == [("p/restores/x", 0)]
+
+
+def test_a_large_body_over_several_connections(stores: Stores) -> None:
+    """What was put in parts is the same blob; a range in parts is the same bytes, and ends where the blob does."""
+    if isinstance(stores.blobs, AzureBlobs):
+        stores.blobs._account.uploads = stores.blobs._account.downloads = Lanes(4)
+    data = os.urandom(9_000_001)
+    stores.blobs.put_first("p/packs/a", data, "cool", md5_of(data))
+    stores.blobs.put_new("p/packs/a", data, "cool", md5_of(data))
+    with pytest.raises(Exists):
+        stores.blobs.put_new("p/packs/a", data[::-1], "cool", md5_of(data[::-1]))
+    [info] = stores.blobs.listed("p/")
+    assert (info.size, info.md5, info.tier) == (len(data), md5_of(data), "cool")
+    for offset, size in ((0, len(data)), (1_000_003, 7_000_000), (8_000_000, 16_000_000), (0, 40_000_000)):
+        assert stores.blobs.get_range("p/packs/a", offset, size) == data[offset : offset + size]
+    assert stores.blobs.get_range("p/packs/a", len(data), 9_000_000) == b""
+    with pytest.raises(Missing):
+        stores.blobs.get_range("p/packs/b", 0, 9_000_000)

@@ -81,6 +81,7 @@ class Guard:
             script,
             *self.vault.arguments,
             "--json",
+            *("--connections", "1"),  # how fast the machine is changes no count
             *arguments,
             env={
                 **self.vault.environment,

@@ -202,6 +202,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
             help=f"{way} at most KIB KiB a second; KIB@08:00-20:00 in these hours",
         )
     network.add_argument(
+        "--connections",
+        metavar="N",
+        type=int,
+        default=0,
+        help="send and fetch a large body over N connections at once (default 0: several where that is faster)",
+    )
+    network.add_argument(
         "--wait-for-network",
         metavar="MINUTES",
         type=float,

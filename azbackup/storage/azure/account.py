@@ -29,6 +29,7 @@ from azure.data.tables import TableClient
 from azbackup.errors import Exists, Missing, Unavailable
 from azbackup.format.labels import PACK_BYTES
 from azbackup.storage.azure.credentials import Connection
+from azbackup.storage.azure.lanes import Lanes
 from azbackup.storage.azure.patience import ABSENT_SECONDS, BUSY_SECONDS, OUTAGE_SECONDS, Patience, Waits
 from azbackup.storage.azure.refusals import Credential, passes, refusal, retry_after
 from azbackup.storage.azure.throttle import Limits
@@ -65,9 +66,13 @@ class Account:
         self._lock = threading.Lock()
         self._login = login
         self.requests: Counter[str] = Counter()
+        self.clock = self._patience.clock
+        paces = limits or Limits()
+        self.uploads = Lanes(paces.connections or int(paces.upload is not None))
+        self.downloads = Lanes(paces.connections or int(paces.download is not None))
         self._transport = Transport(
             self.requests,
-            limits or Limits(),
+            paces,
             self._patience.clock,
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,

@@ -17,7 +17,9 @@ from azure.core import MatchConditions
 from azbackup.errors import Archived, Changed, Damaged, Exists, Missing, Unavailable
 from azbackup.format.checksum import md5_of
 from azbackup.storage.azure.account import SEND_OPTIONS, Account
+from azbackup.storage.azure.lanes import parts
 from azbackup.storage.protocols import BlobInfo
+from azbackup.workers import ahead
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobProperties, ContainerClient
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BLOCK_BYTES = 4 * 1024 * 1024
+_PART_BYTES = 1024 * 1024  # of a range that is read over several connections
 
 
 def describe(blob: BlobProperties) -> BlobInfo:
@@ -71,7 +74,22 @@ class ReadableBlobs:
         return self._download(name)
 
     def get_range(self, name: str, offset: int, size: int) -> bytes:
-        """Some of a blob, in one request; fewer bytes where it ends early. Raises Missing if there is none."""
+        """Some of a blob; fewer bytes where it ends early. Raises Missing if there is none.
+
+        In one request, or in several at once where that is faster.
+        """
+        lanes, clock = self._account.downloads, self._account.clock
+        width = lanes.share(size)
+        began = clock()
+        if width == 1:
+            data = self._range(name, offset, size)
+        else:
+            each = parts(size, width, _PART_BYTES)
+            data = b"".join(ahead((partial(self._range, name, offset + at, part) for at, part in each), width))
+        lanes.took(len(data), width, clock() - began)
+        return data
+
+    def _range(self, name: str, offset: int, size: int) -> bytes:
         try:
             return self._download(name, offset=offset, length=size)
         except Unavailable as error:
@@ -149,7 +167,7 @@ class AzureBlobs(ReadableBlobs):
             **SEND_OPTIONS,
         )
         try:
-            self._account.call(f"blob {name}", put, breaks=1 if len(data) > _BLOCK_BYTES else None)
+            self._put_whole(blob, name, data, kept, put)
         except Unavailable as error:
             if error.code or not error.passing or len(data) <= _BLOCK_BYTES:
                 raise
@@ -160,18 +178,39 @@ class AzureBlobs(ReadableBlobs):
                     raise
                 self._account.call(f"blob {name}", put)
 
-    def _put_blocks(self, blob: BlobClient, name: str, data: bytes, kept: dict[str, Any]) -> None:
+    def _put_whole(
+        self, blob: BlobClient, name: str, data: bytes, kept: dict[str, Any], put: Callable[[], object]
+    ) -> None:
+        """One request, or blocks over several connections where that is faster."""
+        lanes, clock = self._account.uploads, self._account.clock
+        width = lanes.share(len(data))
+        began = clock()
+        if width == 1:
+            self._account.call(f"blob {name}", put, breaks=1 if len(data) > _BLOCK_BYTES else None)
+        else:
+            try:
+                self._put_blocks(blob, name, data, kept, width)
+            except Unavailable as refused:  # a token may allow blobs, and no blocks
+                if refused.code != "AuthorizationPermissionMismatch":
+                    raise
+                lanes.refused()
+                self._account.call(f"blob {name}", put)
+        lanes.took(len(data), width, clock() - began)
+
+    def _put_blocks(self, blob: BlobClient, name: str, data: bytes, kept: dict[str, Any], width: int = 1) -> None:
         """Put Block for each part, then Put Block List: each is tried again by itself, so that what arrived stays."""
         from azure.storage.blob import BlobBlock
 
-        blocks = []
-        for at in range(0, len(data), _BLOCK_BYTES):
+        def stage(at: int) -> BlobBlock:
             part = data[at : at + _BLOCK_BYTES]
-            block_id = f"{at:012d}"
             md5 = base64.b64encode(md5_of(part)).decode()
-            stage = partial(blob.stage_block, block_id, part, length=len(part), headers={"Content-MD5": md5})
-            self._account.call(f"a block of blob {name}", partial(stage, **SEND_OPTIONS))
-            blocks.append(BlobBlock(block_id))
+            block = BlobBlock(f"{at:012d}")
+            put = partial(blob.stage_block, block.id, part, length=len(part), headers={"Content-MD5": md5})
+            self._account.call(f"a block of blob {name}", partial(put, **SEND_OPTIONS))
+            return block
+
+        places = range(0, len(data), _BLOCK_BYTES)
+        blocks = list(ahead((partial(stage, at) for at in places), width) if width > 1 else map(stage, places))
         commit = partial(blob.commit_block_list, blocks, match_condition=MatchConditions.IfMissing, **kept)
         self._account.call(f"blob {name}", commit)
 

@@ -50,11 +50,15 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Limits:
-    """The paces that were allowed; None for as fast as it goes. `traffic` counts what passes, where somebody looks."""
+    """The paces that were allowed; None for as fast as it goes. `traffic` counts what passes, where somebody looks.
+
+    `connections`: over how many at once a large body goes; 0 for as many as are faster.
+    """
 
     upload: Throttle | None = None
     download: Throttle | None = None
     traffic: Traffic | None = None
+    connections: int = 0
 
 
 class PacedBody:

@@ -1,0 +1,81 @@
+"""How many connections a body goes over: what was measured decides, once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup.storage.azure.lanes import Lanes, parts
+
+MIB = 1024 * 1024
+
+
+def widths(rates: dict[int, float], bodies: int = 8, size: int = 64 * MIB) -> list[int]:
+    """Return over how many connections each body goes, where so many carry so many bytes a second."""
+    lanes, found = Lanes(), []
+    for _ in range(bodies):
+        found.append(lanes.share(size))
+        lanes.took(size, found[-1], size / rates[found[-1]])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({1: 50e6, 4: 200e6}, [1] * 8),
+        ({1: 5e6, 4: 20e6}, [1, 1, 4, 4, 4, 4, 4, 4]),
+        ({1: 5e6, 4: 5e6}, [1, 1, 4, 4, 1, 1, 1, 1]),
+        ({1: 5e6, 4: 6.9e6}, [1, 1, 4, 4, 1, 1, 1, 1]),
+    ],
+    ids=["fast", "long and wide", "full", "hardly wider"],
+)
+def test_what_is_measured_decides(rates: dict[int, float], expected: list[int]) -> None:
+    """Several are tried where one is slow, and kept where they carry clearly more."""
+    assert widths(rates) == expected
+
+
+def test_small_bodies_say_nothing() -> None:
+    """Of a record nobody can tell how fast a connection is, and it goes over one."""
+    assert widths({1: 1e5, 4: 1e9}, size=MIB) == [1] * 8
+    assert Lanes(4).share(MIB) == 1
+
+
+def test_answers_that_come_late() -> None:
+    """Bodies that were under way over one connection when several were chosen count as nothing."""
+    lanes = Lanes()
+    for _ in range(5):
+        lanes.took(64 * MIB, 1, 20)
+    assert lanes.share(64 * MIB) == 4
+    lanes.took(64 * MIB, 1, 0.1)
+    lanes.took(64 * MIB, 4, 5)
+    lanes.took(64 * MIB, 4, 5)
+    assert lanes.share(64 * MIB) == 4
+
+
+def test_a_number_that_is_fixed() -> None:
+    """It stays; where several are refused it is one from then on."""
+    lanes = Lanes(7)
+    lanes.took(64 * MIB, 7, 100)
+    assert lanes.share(64 * MIB) == 7
+    lanes.refused()
+    assert lanes.share(64 * MIB) == 1
+
+
+def test_a_clock_that_stands_still() -> None:
+    """Nothing is measured then, and nothing changes."""
+    lanes = Lanes()
+    for _ in range(3):
+        lanes.took(64 * MIB, 1, 0)
+    assert lanes.share(64 * MIB) == 1
+
+
+@given(st.integers(1, 10**8), st.integers(1, 16), st.integers(1, 10**7))
+def test_parts_are_the_whole(size: int, count: int, least: int) -> None:
+    """They follow each other without a gap, no more than asked for, and none but the last is small."""
+    found = parts(size, count, least)
+    assert sum(length for _, length in found) == size
+    assert [at for at, _ in found] == [sum(length for _, length in found[:number]) for number in range(len(found))]
+    assert len(found) <= count
+    assert all(length >= least for _, length in found[:-1])
+    assert all(length > 0 for _, length in found)
