@@ -252,8 +252,8 @@ def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
 
 def _restore(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
-    if (look := looks(args)) == "--partitions":
-        return partitions_command(args, show)
+    if (look := looks(args)) in ("--partitions", "--account-check"):
+        return _without_password(args, show, look)
     if look == "--report":
         return _report(args, show, started)
     if look == "--diff":
@@ -291,6 +291,14 @@ def _report(args: argparse.Namespace, show: LineProgress, started: float) -> Sta
     if args.all_partitions:
         return fleet_command(args, show, prices)
     return report_command(_opened(args, show, started), prices)
+
+
+def _without_password(args: argparse.Namespace, show: LineProgress, look: str) -> Status:
+    if look == "--partitions":
+        return partitions_command(args, show)
+    from azbackup.cli.account_check import account_check_command
+
+    return account_check_command(args, show)
 
 
 def _wanted(args: argparse.Namespace, look: str) -> Selection | Matcher | None:

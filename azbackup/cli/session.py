@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from azbackup.records.partition import Partition
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
+    from azbackup.storage.azure.checkup import Checkup
     from azbackup.storage.azure.partitions import AzurePartitions
     from azbackup.storage.azure.removal import AzureRemoval
     from azbackup.storage.azure.staging import AzureStaging
@@ -125,6 +127,12 @@ class Vault:
         from azbackup.storage.azure.partitions import AzurePartitions
 
         return AzurePartitions(self.account, self.container, self.table)
+
+    def checkup(self, now: Callable[[], float]) -> Checkup:
+        """What is looked at of the account, without a password."""
+        from azbackup.storage.azure.checkup import Checkup
+
+        return Checkup(self.account, self.container, self.table, now)
 
     def cached_rows(self) -> CachedRows:
         """The partition's rows by way of this machine's cache, for everything but the key record."""

@@ -72,6 +72,11 @@ def _looking(parser: argparse.ArgumentParser) -> None:
         help="write a page about sources, snapshots, growth, cost and a full restore to FILE (HTML); - prints JSON",
     )
     looking.add_argument(
+        "--account-check",
+        action="store_true",
+        help="say what protects the account, and what these credentials may do; needs no password, and writes nothing",
+    )
+    looking.add_argument(
         "--verify",
         action="store_true",
         help="hold all snapshots against what is stored: packs, records, copies; 13 names what is damaged, and what "
@@ -313,7 +318,7 @@ def _check_companions(args: argparse.Namespace) -> None:
         raise UsageError("-R goes with --list only", "restore.py --list -R letters")
     if args.all_partitions and args.report is None:
         raise UsageError("--all-partitions goes with --report only", "restore.py --report FILE.html --all-partitions")
-    if args.partitions or args.all_partitions:
+    if args.partitions or args.all_partitions or args.account_check:
         if (args.source, args.host, args.snapshot, args.as_of, args.tag) != (None, None, None, None, []):
             raise UsageError(
                 "--source, --host, --snapshot, --as-of and --tag do not go with --partitions", "they are encrypted"
@@ -353,6 +358,7 @@ def looks(args: argparse.Namespace) -> str:
         "--partitions": args.partitions,
         "--report": args.report is not None,
         "--verify": args.verify,
+        "--account-check": args.account_check,
     }
     look = next((flag for flag, value in given.items() if value), "")
     _check_companions(args)
