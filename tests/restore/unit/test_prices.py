@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from azbackup.errors import UsageError
+from azbackup.format.labels import PACK_BYTES
 from azbackup.storage.prices import Packed, backup_cost, load_prices, restore_cost
 
 SHIPPED = Path(__file__).resolve().parents[3] / "azbackup" / "prices.json"
@@ -154,3 +156,22 @@ def test_unreadable_files(tmp_path: Path, name: str) -> None:
     """A path that cannot be read is named."""
     with pytest.raises(UsageError, match="cannot be read"):
         load_prices(str(tmp_path / name))
+
+
+# --- documents
+
+
+def test_the_table_of_the_runbook() -> None:
+    """What docs/restore.md says of East US, for packs of 64 MiB, is what the figures make of it."""
+    prices = load_prices(None)
+    text = (SHIPPED.parents[1] / "docs" / "restore.md").read_text()
+    for named, size in (("1 GB", 10**9), ("10 GB", 10**10), ("100 GB", 10**11), ("1 TB", 10**12)):
+        packs = -(-size // PACK_BYTES)
+        written = prices.writing(packs, "hot")
+        thaws = [prices.reading(packs, size, tier) + written for tier in ("archive", "archive_high")]
+        egress = prices.sending(size)
+        sums = [*(f"{each:.2f} USD" for each in thaws), f"{egress:.2f} USD" if egress else "free"]
+        hours = math.ceil(size / (10 * 2**30))
+        fee = f"{prices.leaving_early(size, 'archive', 0):.2f} USD"
+        row = [named, f"{packs:,}", *sums, f"{hours} h", fee]
+        assert f"| {' | '.join(row)} |" in text
