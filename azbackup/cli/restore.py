@@ -102,6 +102,8 @@ def _restore_all(session: Session, wish: Wish, states: PackStates) -> Status:
     chosen = _chosen(session, catalog)
     show.again = again_text(sys.orig_argv, _unpinned(args, chosen))
     _note_empty(show, chosen, catalog)
+    if session.args.snapshot is None:
+        _note_retired(show, chosen, catalog)
     if not args.in_place:
         return _restore(session, (partition, catalog, states), chosen, wish)
     places = own_places(chosen)
@@ -191,6 +193,17 @@ def _note_empty(show: LineProgress, chosen: Chosen, catalog: Catalog) -> None:
             show.note(
                 f"snapshot {snapshot.number} has no files; snapshot {last.number} of the same source has "
                 f"{last.totals.files:,}: --snapshot {last.number}"
+            )
+
+
+def _note_retired(show: LineProgress, chosen: Chosen, catalog: Catalog) -> None:
+    """Names a newer snapshot that was retired and stands still: no rule does that, a slip or an intruder may have."""
+    for snapshot, _ in chosen:
+        newer = [each.number for each in catalog.standing if source_of(each) == source_of(snapshot)]
+        if newer and newer[-1] > snapshot.number and catalog.retired.has(newer[-1]):
+            show.note(
+                f"snapshot {newer[-1]} of the same source is newer and was removed by --forget (or by whoever has the "
+                f"password): --snapshot {newer[-1]} restores it as long as it is there, backup.py --recall keeps it"
             )
 
 

@@ -39,7 +39,8 @@ class Catalog:
         """All snapshots by number, but those that were retired.
 
         A number that is missing is read from its copy, or reported as damage. Of copies that are of no use a run reads
-        some and then no more, the newest first, but for the one that is `wanted`; `every_copy`: all of them.
+        some and then no more, the newest first, but for the one that is `wanted`; `every_copy`: all of them. The one
+        that is wanted is given as long as it stands, retired or not.
         """
         found, retired = self._read()
         expected = max(max(found, default=0), self._seen)
@@ -55,7 +56,7 @@ class Catalog:
         self.newest = max(max(found, default=0), retired.highest)
         self._retired = retired
         self.standing = [found[number] for number in sorted(found)]
-        return [found[number] for number in sorted(found) if not retired.has(number)]
+        return [each for each in self.standing if each.number == wanted or not retired.has(each.number)]
 
     @property
     def retired(self) -> Retired:

@@ -120,8 +120,12 @@ def test_by_number(cli: Cli, tmp_path: Path) -> None:
     assert numbers(cli) == [2, 3]
     cli("backup.py", "--forget", "2")
     check_error(cli("backup.py", "--recall", "3", expect=10), "backup.py", 10, "1, 2, 4")
-    cli.restore(tmp_path / "out")
+    result = cli.restore(tmp_path / "out")
     assert (tmp_path / "out" / "file").read_text() == "2"
+    assert "snapshot 4 of the same source is newer and was removed by --forget" in result.stderr
+    cli.restore(tmp_path / "newest", "--snapshot", "4")
+    assert (tmp_path / "newest" / "file").read_text() == "3"
+    assert "is newer" not in cli.restore(tmp_path / "named", "--snapshot", "3", expect=None).stderr
     check_error(cli("backup.py", "--forget", "9", expect=10), "backup.py", 10)
     check_error(cli("backup.py", "--forget", "3", "--keep-last", "1", expect=2), "backup.py", 2)
     check_error(cli("backup.py", "--delete-early", source, expect=2), "backup.py", 2)
