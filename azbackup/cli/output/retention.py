@@ -81,6 +81,10 @@ def outcome_text(outcome: Outcome, *, dry_run: bool) -> str:
         parts = [f"snapshot {each.number} {would}recalled" for each in outcome.recalled]
     if outcome.spared:
         parts.append(f"{count_text(len(outcome.spared), 'pack')} {would}spared")
+    if later := [*outcome.waiting, *outcome.young]:
+        parts.append(
+            f"{count_text(len(later), 'pack')} ({size_text(_size(later))}) free, and deleted when they are old enough"
+        )
     return f"retention: {', '.join(parts)}"
 
 
