@@ -15,6 +15,7 @@ import pytest
 
 from azbackup.commands.restore.outcome import RestoreRequest, RestoreResult
 from azbackup.commands.restore.stream import StreamRestore
+from azbackup.commands.restore.tree import Chosen
 from azbackup.commands.restore.writers import Contents, Tar
 from azbackup.errors import AzbackupError, Damaged, Unavailable, UsageError
 from azbackup.filesystem.free_space import FreeSpace
@@ -53,13 +54,18 @@ class Bytes:
 
 
 def stream(
-    world: World, writer: Any, *paths: bytes, show: Silent | None = None, free: FreeSpace | None = None
+    world: World,
+    writer: Any,
+    *paths: bytes,
+    show: Silent | None = None,
+    free: FreeSpace | None = None,
+    chosen: Chosen | None = None,
 ) -> RestoreResult:
     """Write the newest snapshot, or paths of it."""
     show = show or Silent()
     catalog, partition = world.opened(None, show)
     wish = RestoreRequest(
-        snapshots=[(catalog.snapshots()[-1], b"")],
+        snapshots=chosen or [(catalog.snapshots()[-1], b"")],
         destination=None,
         selection=Selection(paths, [], []),
         thaw=ThawOptions(),
@@ -136,6 +142,25 @@ def test_a_part_and_one_file(world: World, tmp_path: Path) -> None:
     for name, words in (("d", "is a directory"), ("soft", "is a link to d/one")):
         with pytest.raises(UsageError, match=words):
             stream(world, Contents(Bytes()), os.fsencode(name))
+
+
+def test_a_tar_of_several_sources(world: World, tmp_path: Path) -> None:
+    """Each lies under its own prefix, with the names of its own users; contents that both have stand in both."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "large").write_bytes((world.source / "large").read_bytes())
+    (other / "own").write_text("own")
+    world.backup()
+    world.backup(source=other)
+    output = Bytes()
+    catalog, _ = world.opened()
+    first, second = catalog.snapshots()
+    stream(world, Tar(output, privileges=True), chosen=[(second, b"a/two"), (first, b"one")])
+    to = unpack(bytes(output.data), tmp_path / "to")
+    for source, place in ((other, to / "a" / "two"), (world.source, to / "one")):
+        there, expected = describe(place), describe(source)
+        assert there.keys() == expected.keys()
+        assert all(there[path].digest == each.digest for path, each in expected.items())
 
 
 def break_end_of(world: World, name: str) -> None:
