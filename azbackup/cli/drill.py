@@ -143,8 +143,8 @@ def _start_text(first: Verified, packs: list[Candidate], found: Verification, pr
     hours = HIGH_HOURS if priority == "high" else STANDARD_HOURS
     thaw = f", {count_text(len(archived), 'archived pack')} among them: at most {hours:.0f} h" if archived else ""
     before = f"; {opened:,} were opened before" if opened else ""
-    price = money_text(first.cost, first.currency)
-    return f"drill: {len(packs):,} of {count_text(found.packs, 'pack')}, {size_text(size)}{thaw}; about {price}{before}"
+    what = f"{len(packs):,} of {count_text(found.packs, 'pack')}, {size_text(size)}"
+    return f"drill: {what}{thaw}; estimated bill {money_text(first.cost, first.currency)}{before}"
 
 
 def _ended(

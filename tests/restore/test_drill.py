@@ -56,7 +56,7 @@ def test_a_drill_pends_and_goes_on_elsewhere(back: Back, elsewhere: ScriptRunner
 def test_a_price_before_it_is_paid(back: Back) -> None:
     """--plan says what it would take, and asks for nothing; a bound that no pack fits is no success."""
     said = back(*DRILL, "--sample", "100%", "--plan")
-    assert "about " in said.stderr
+    assert "estimated bill " in said.stderr
     assert "opened in" not in said.stderr
     assert "no pack is within" in back(*DRILL, "--max-cost", "0", expect=2).stderr
     assert "no pack is within" in back(*DRILL, "--budget", "1K", expect=2).stderr

@@ -106,7 +106,7 @@ def verification_text(found: Verification) -> str:
     damages, known = found.findings.damages, found.findings.known
     what = (
         f"{count_text(len(found.snapshots), 'snapshot')}, {count_text(found.packs, 'sound pack')} "
-        f"({size_text(found.size)}), {found.chunks:,} chunks, {count_text(found.records, 'record')}"
+        f"({size_text(found.size)}), {count_text(found.chunks, 'chunk')}, {count_text(found.records, 'record')}"
     )
     settled = f", {known:,} that were settled" if known else ""
     if damages:
@@ -118,10 +118,14 @@ def result_text(result: Verified) -> str:
     """A kept result in one line."""
     when = local_text(result.finished_ns)
     what = count_text(result.damages, "damage") if result.damages else "nothing was missing"
+    if result.known:
+        what = (
+            f"{what} but {result.known:,} settled before" if not result.damages else f"{what}, {result.known:,} settled"
+        )
     if not result.read:
         return f"verified on {when} by {clean(result.host)}: {what}"
     of = f" of {result.sample_packs:,}" if result.sample_packs > result.read_packs else ""
     return (
-        f"drill on {when} by {clean(result.host)}: {result.read_packs:,}{of} packs, "
+        f"drill on {when} by {clean(result.host)}: {count_text(result.read_packs, 'pack')}{of}, "
         f"{size_text(result.read_bytes)} opened, {what}"
     )
