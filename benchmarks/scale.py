@@ -84,7 +84,7 @@ class Scale:
             command = [*tool.restore(destination), str(folder.relative_to(root))]
             self._run(tool, count, "restore one folder", command)
             _check_restored(folder, destination / folder.relative_to(root))
-            self._run(tool, count, "list", tool.look("--list"))
+            self._run(tool, count, "list", tool.look("--list", "-R"))
             self._run(tool, count, "find", tool.look("--find", crowd.name_of(count // 2)))
         for used in (root, destination, tool.folder):
             shutil.rmtree(used)

@@ -5,7 +5,6 @@ Results go to stdout, everything else to stderr. No pack is read, thawed or even
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -24,10 +23,10 @@ from azbackup.cli.output.listings import (
     found_values,
     level_line,
     snapshot_lines,
+    snapshot_text,
     snapshot_values,
 )
 from azbackup.cli.output.results import Results
-from azbackup.cli.output.text import local_text
 from azbackup.cli.output.verify_report import result_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
@@ -138,7 +137,7 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     for snapshot in latest_of_each_source(look.snapshots()):
         if not look.json:
             look.results.flush()
-            look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
+            look.session.show.note(snapshot_text(snapshot))
         for entry in listing.entries(snapshot):
             if look.raw:
                 look.results.name(absolute(snapshot.source, entry.path))
@@ -158,7 +157,7 @@ def _show_levels(look: _Look, selection: Selection) -> tuple[int, int]:
     count = 0
     for snapshot in latest_of_each_source(look.snapshots()):
         look.results.flush()
-        look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
+        look.session.show.note(snapshot_text(snapshot))
         for listing, one in listings:
             for line in _level_lines(look, snapshot, listing, one.base(snapshot.source), first=not count):
                 look.results.add(line)
@@ -203,7 +202,7 @@ def _show_sizes(look: _Look, listing: Listing) -> tuple[int, int]:
     count = 0
     for snapshot in latest_of_each_source(look.snapshots()):
         if not look.json:
-            look.session.show.note(f"{_name_of(snapshot)}, {local_text(snapshot.finished_ns)}, of {snapshot.host}")
+            look.session.show.note(snapshot_text(snapshot))
         alone = chunks_alone(look.catalog, snapshot, everything) if unique else frozenset()
         for each in directories(listing.entries(snapshot), alone):
             if look.raw:
@@ -217,10 +216,6 @@ def _show_sizes(look: _Look, listing: Listing) -> tuple[int, int]:
     for path in listing.unknown:
         look.session.show.problem(path, "is not in the snapshot")
     return count, len(listing.unknown)
-
-
-def _name_of(snapshot: Snapshot) -> str:
-    return f"snapshot {snapshot.number} of {os.fsdecode(snapshot.source)}"
 
 
 # --- --find

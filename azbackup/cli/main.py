@@ -50,7 +50,7 @@ from azbackup.storage.local.lock import only_one
 from azbackup.storage.prices import load_prices
 
 _DESCRIPTORS = 10240  # OPEN_MAX of macOS
-_GO_ON = f"{GO_ON}: it goes on with the work that is left"
+_GO_ON = f"what was done is kept; {GO_ON}"
 
 
 def backup_main() -> NoReturn:

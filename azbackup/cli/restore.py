@@ -17,6 +17,7 @@ from azbackup.cli.asking import agrees, is_attended
 from azbackup.cli.in_place import own_places
 from azbackup.cli.options.places import place, stream
 from azbackup.cli.output.again import again_text, meant_text
+from azbackup.cli.output.listings import snapshot_text
 from azbackup.cli.output.plan_report import (
     done_text,
     outcome_rows,
@@ -25,12 +26,13 @@ from azbackup.cli.output.plan_report import (
     plan_lines,
     plan_values,
     question_text,
+    staged_text,
     start_rows,
     thawed_text,
     waiting_text,
 )
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import clean, clean_lines, clock_text, count_text, size_text, time_text, write
+from azbackup.cli.output.text import clean, clean_lines, count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.sources import each_source
 from azbackup.cli.status import DAMAGE_HINT, outcome_status
@@ -271,7 +273,7 @@ def waiter(interval: float | None, show: LineProgress) -> Callable[[Pending | No
 def _show_plan(args: argparse.Namespace, show: LineProgress, chosen: Chosen, plan: Estimate) -> None:
     """The plan: whole when it was asked for or with -v, a few rows when something is spent, else nothing."""
     if show.json:
-        show.event("plan", **plan_values(plan))
+        show.event("plan", **plan_values(plan), snapshots=[snapshot.number for snapshot, _ in chosen])
     elif args.plan or args.dry_run:
         for line in plan_lines(plan, whole=args.verbose > 0):
             write(sys.stdout, line + "\n")
@@ -286,9 +288,7 @@ def _what_text(chosen: Chosen) -> str:
     """Which snapshots are restored."""
     if len(chosen) > 1:
         return f"the latest snapshots of {len(chosen)} sources"
-    snapshot = chosen[0][0]
-    when = clock_text(snapshot.finished_ns / 10**9)
-    return f"snapshot {snapshot.number} of {os.fsdecode(snapshot.source)} on {snapshot.host}, {when}"
+    return snapshot_text(chosen[0][0])
 
 
 def _asker(args: argparse.Namespace, show: LineProgress) -> Callable[[Estimate], None] | None:
@@ -325,10 +325,11 @@ def _summary(session: Session, outcome: RestoreResult, again: str) -> None:
     plan_only = args.plan or args.dry_run
     values = {**outcome_values(outcome, "" if plan_only else again), "requests": requests, "seconds": round(seconds, 3)}
     yet = "cannot be read yet" if args.thaw_only else "not restored yet"
-    rows = outcome_rows(outcome, yet, time.time())
     if plan_only:
-        session.show.summary(values, rows=rows)
+        staged = staged_text(outcome)
+        session.show.summary(values, f"in the staging container: {staged}" if staged else "")
         return
+    rows = outcome_rows(outcome, yet, time.time())
     done = thawed_text(outcome) if args.thaw_only else done_text(outcome)
     took = f"{requests:,} requests, {time_text(seconds)}"
     head = f"{done}; {took}"

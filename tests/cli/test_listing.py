@@ -189,7 +189,7 @@ def test_list_of_all_sources(stored: Stored) -> None:
     """The latest snapshot of each; which it is, is said beside the list."""
     result = stored.look("--list", "--recursive")
     first, second = result.stderr.splitlines()
-    time_and_host = rf", \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d, of {re.escape(os.uname().nodename)}"
+    time_and_host = rf" on {re.escape(os.uname().nodename)}, \d{{4}}-\d\d-\d\d \d\d:\d\d \S+"
     assert re.fullmatch(rf"restore\.py: snapshot 3 of {re.escape(str(stored.other))}{time_and_host}", first)
     assert re.fullmatch(rf"restore\.py: snapshot 4 of {re.escape(str(stored.source))}{time_and_host}", second)
     assert {str(stored.other), str(stored.source)} <= {line[line.index("/") :] for line in result.stdout.splitlines()}

@@ -52,6 +52,9 @@ def test_too_small(pended: Cli, archive: ArchiveSimulator, tmp_path: Path, mount
         assert "NOT ENOUGH: 2.9 MiB to be written, 2.0 MiB free" in pended.restore(small / "to", option).stdout
     told = [json.loads(line) for line in pended.restore(small / "to", "--plan", "--json").stdout.splitlines()]
     assert told[0]["room"]["size"] > told[0]["room"]["free"] == 2 << 20
+    assert "not enough room" in pended("restore.py", "--tar", small / "all.tar", expect=1).stderr
+    assert list(small.iterdir()) == []
+    assert thaws_asked(archive) == []
     pended.restore(small / "to", "--include", "letters", expect=75)
     assert thaws_asked(archive)
     archive.release()

@@ -111,6 +111,7 @@ def test_overwrite(back: Back, tmp_path: Path, policy: str, kept: set[str]) -> N
     assert (target / "3.bin").read_bytes() == (source / "3.bin").read_bytes()
     different = len(kept - {"corrupt"})
     assert (f"{different} kept as found" in result.stderr) == bool(different)
+    assert ("to go on when that is mended, run again: " in result.stderr) == (policy == "never")
 
 
 def test_what_differs_is_not_replaced_unasked(back: Back, tmp_path: Path) -> None:

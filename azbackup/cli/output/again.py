@@ -57,8 +57,9 @@ def pinned(hint: str, again: str, thawing: str = "") -> str:
     """
     if not again or GO_ON not in hint:
         return "; ".join(filter(None, [hint, thawing]))
-    if hint.endswith(GO_ON) and not thawing:
-        return f"{hint.removesuffix(GO_ON)}run again: {again}"
+    before = hint.removesuffix(GO_ON)
+    if before != hint and (not thawing or before.endswith("; ")):
+        return f"{before}{f'{thawing}; ' if thawing else ''}run again: {again}"
     return "; ".join(filter(None, [hint.replace(GO_ON, "run it again", 1), thawing, f"run again: {again}"]))
 
 

@@ -49,7 +49,8 @@ class Clock:
         self._runs = False  # the thread that ends with it
 
     def begin(self) -> None:
-        """There is something to show from now on. After an end it is another run's."""
+        """There is something to show from now on: a stage, whose count is its own. After an end it is another run's."""
+        self._count, self._count_at = None, math.inf
         if self._ended.is_set():
             self._ended, self._runs = threading.Event(), False
             self.figures = Figures(self.speeds.traffic)

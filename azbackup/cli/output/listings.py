@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from azbackup.cli.output.names import Names
-from azbackup.cli.output.text import clean, count_text, local_text, size_text
+from azbackup.cli.output.text import clean, clock_text, count_text, local_text, size_text
 from azbackup.commands.browse.deletions import Deletion
 from azbackup.commands.browse.history import FoundVersion
 from azbackup.commands.browse.level import LevelRow
@@ -42,6 +42,12 @@ def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
         "tags": snapshot.tags,
         "note": snapshot.note,
     }
+
+
+def snapshot_text(snapshot: Snapshot) -> str:
+    """Which snapshot it is: number, source, host, and when it ended."""
+    source = os.fsdecode(snapshot.source)
+    return f"snapshot {snapshot.number} of {source} on {snapshot.host}, {clock_text(snapshot.finished_ns / 10**9)}"
 
 
 def snapshot_lines(snapshots: Iterable[Snapshot], *, names: Names = _PLAIN) -> list[str]:

@@ -109,7 +109,7 @@ def start_rows(plan: Estimate) -> list[tuple[str, str]]:
     more = "; see --plan"
     if asks and plan.priority == "standard":
         high = money_text(plan.total["high"], plan.currency)
-        more = f"; --priority high: {high}, {hours_text(plan.hours['high'])}"
+        more = f"; high: {high}, {hours_text(plan.hours['high'])}"
     rows.append(("price", f"{money_text(plan.price, plan.currency)} in all{more}"))
     return rows
 

@@ -45,7 +45,8 @@ def check_room(room: Room | None) -> None:
     if room.size > room.free:
         what = f"{room.size / _MIB:,.1f} MiB are to be written, {room.free / _MIB:,.1f} MiB are free"
     else:
-        what = f"{room.inodes:,} files are to be made, and the file system takes {room.free_inodes:,} more"
+        files = "1 file is" if room.inodes == 1 else f"{room.inodes:,} files are"
+        what = f"{files} to be made, and the file system takes {room.free_inodes:,} more"
     raise AzbackupError(
         f"there is not enough room in {room.where}: {what}",
         "nothing was thawed or paid; free some space, give another destination, or restore a part (paths, --include); "

@@ -67,6 +67,7 @@ def test_what_was_meant_and_what_goes_on() -> None:
     assert pinned("run the same command again", "") == "run the same command again"
     assert pinned("run the same command again later", "x 7") == "run it again later; run again: x 7"
     assert pinned("run the same command again", "x 7", "2 thaw") == "run it again; 2 thaw; run again: x 7"
+    assert pinned("it is kept; run the same command again", "x 7", "2 thaw") == "it is kept; 2 thaw; run again: x 7"
     assert pinned("mend it", "x 7", "2 thaw") == "mend it; 2 thaw"
 
 
