@@ -90,12 +90,15 @@ inherit = "parent"
 [profile.parent]
 container = "never-seen"
 table = "fromparent"
+prices = "/of/mine.json"
 [profile.p.backup]
 tier = "cool"
 sources = ["/from/profile"]
 """)
     env = {"AZURE_STORAGE_ACCOUNT": "fromenvironment", "AZURE_STORAGE_KEY": KEY}
-    shown = profiles("backup.py", "--profile", "p", "--tier", "hot", "--show-config", env=env).stdout
+    options = ("--tier", "hot", "--region", "westeurope")
+    shown = profiles("backup.py", "--profile", "p", *options, "--show-config", env=env).stdout
+    assert "prices" not in shown  # of one region, instead of which --region is given
     lines = {line.split(" = ")[0]: " ".join(line.split()) for line in shown.splitlines()}
     assert lines["tier"] == 'tier = "hot" # option'
     assert lines["container"] == f'container = "from-parent" # [profile.p] in {profiles.path}'
