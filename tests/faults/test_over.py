@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from azbackup.filesystem import scanner
+from azbackup.format.model import Entry, Kind
 from tests.cli.conftest import NOBODY, open_directory
 from tests.cli.trees import describe, differences
 from tests.faults.world import World
@@ -529,6 +532,32 @@ def test_links_are_of_one_source(tmp_path: Path) -> None:
     first, second = tmp_path / "monday", tmp_path / "tuesday"
     for root in (first, second):
         put(root / "a")
+        os.link(root / "a", root / "b")
+    world = World(first)
+    world.backup()
+    world.backup(source=second)
+    to = tmp_path / "to"
+    world.restore(to, every=True)
+    inside = to / str(tmp_path).strip("/")
+    assert len(set(inodes(inside, "monday/a", "monday/b"))) == 1
+    assert len(set(inodes(inside, "monday/a", "tuesday/a"))) == 2
+
+
+def test_one_image_under_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mounted at one name after the other its files have one device, inode and ctime in both: still of two sources."""
+    real = scanner.entry_of
+
+    def entry_of(path: bytes, status: os.stat_result) -> Entry | None:
+        entry = real(path, status)
+        is_file = entry is not None and entry.kind == Kind.FILE
+        return msgspec.structs.replace(entry, inode=7, device=1, ctime_ns=TIME) if is_file and entry else entry
+
+    for module in ("filesystem.scanner", "filesystem.reader", "commands.backup.entry_reader"):
+        monkeypatch.setattr(f"azbackup.{module}.entry_of", entry_of)
+    monkeypatch.setattr("azbackup.commands.backup.entry_reader.handle_of", lambda *_: b"the same")
+    first, second = tmp_path / "monday", tmp_path / "tuesday"
+    for root in (first, second):
+        put(root / "a", when=TIME)
         os.link(root / "a", root / "b")
     world = World(first)
     world.backup()
