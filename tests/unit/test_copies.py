@@ -14,7 +14,9 @@ from azbackup.format import framing
 from azbackup.format.framing import frame, groups, unframe
 from azbackup.format.labels import RECORD_MAGIC
 from azbackup.format.model import SealedRecord
+from azbackup.records.copies import Copies
 from azbackup.storage.local.journal import Journal
+from tests.contract.memory import Blob, MemoryBlobs
 
 ROWS = st.lists(
     st.builds(
@@ -28,6 +30,23 @@ ROW = SealedRecord("pack-20261122T210800Z-0123456789abcdef", b"sealed")
 def test_a_copy_of_millions_of_empty_records_takes_little() -> None:
     """A planted copy: no more records are made of it than any honest one has."""
     assert len(unframe(RECORD_MAGIC + bytes(6) * 1_000_000)) <= 2**18
+
+
+def test_no_more_is_read_than_a_copy_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted blob may have 8 TiB: what a listing says is too large is not asked for, of any other only so much."""
+    blobs, asked = MemoryBlobs(), dict[str, int]()
+    for name, size in (("snapshot-00000002", 9_000_000), ("20261122T210800Z-0123456789abcdef-0001", 40_000_000)):
+        blobs.blobs[f"p/records/{name}"] = Blob(bytes(size), "hot", b"")
+    real = blobs.get_range
+    monkeypatch.setattr(
+        blobs, "get_range", lambda name, at, size: asked.__setitem__(name, size) or real(name, at, size)
+    )
+    reported: list[str] = []
+    copies = Copies(blobs, "p", reported.append)
+    assert copies.candidates("snapshot-00000002") == []
+    assert copies.candidates(ROW.name) == []
+    assert asked == {"p/records/snapshot-00000002": framing.SNAPSHOT_COPY_BYTES + 1}
+    assert len(reported) == 2
 
 
 @given(ROWS)
