@@ -44,7 +44,8 @@ def shown_entries(catalog: Catalog, snapshots: list[Snapshot]) -> Iterator[Entry
     layers: dict[str, Layer] = {}
     for snapshot in snapshots:
         for layer in snapshot.layers:
-            layers.setdefault(layer.run, layer)
+            if layers.setdefault(layer.run, layer) != layer:
+                raise Damaged(f"snapshot {snapshot.number} says of run {layer.run} what others do not")
     places = {run: place for place, run in enumerate(layers)}
     # Of each snapshot the places of its layers, the newest first: of these the first one that has a path decides.
     stacks = {tuple(places[layer.run] for layer in reversed(snapshot.layers)) for snapshot in snapshots}

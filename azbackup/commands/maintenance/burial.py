@@ -9,13 +9,16 @@ that it says is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from azbackup.errors import Damaged
 from azbackup.format.framing import COPY_BYTES, unframe
 from azbackup.format.labels import (
     PACK_PREFIX,
+    SNAPSHOT_PREFIX,
     files_name,
+    is_snapshot,
+    number_of,
     pack_blob,
     record_blob,
     retired_name,
@@ -45,21 +48,30 @@ class Burial:
 
     # --- snapshots
 
-    def snapshots(self, is_due: Callable[[int], bool], packs: Collection[PackId]) -> int:
-        """Deletes the records of snapshots that are due, and the file records that no other one stands on; how many.
+    def snapshots(self, removed: Mapping[int, float], packs: Collection[PackId]) -> int:
+        """Deletes the records of snapshots, and the file records that no other one stands on; how many.
 
-        `packs` are those that there are: their records are kept.
+        `removed`: which, and when each was retired: one that was made later is another one, and stays. `packs` are
+        those that there are: their records are kept.
         """
-        due = [snapshot for snapshot in self._catalog.standing if is_due(snapshot.number)]
-        others = [snapshot for snapshot in self._catalog.standing if not is_due(snapshot.number)]
-        copied = {number for number in self._partition.records.copies.snapshot_numbers() if is_due(number)}
+        made = self._made()
+        numbers = {number for number, retired in removed.items() if made.get(number, 0.0) <= retired}
+        due = [snapshot for snapshot in self._catalog.standing if snapshot.number in numbers]
+        others = [snapshot for snapshot in self._catalog.standing if snapshot.number not in numbers]
         kept = {layer.run for snapshot in others for layer in snapshot.layers} | {each.run for each in others}
         runs = {run: records for run, records in _runs(due).items() if run not in kept}
         self._delete_runs(runs, {PACK_PREFIX + pack for pack in packs})
         self._removal.rows([snapshot_name(snapshot.number) for snapshot in due])
-        names = [snapshot_name(number) for number in sorted(copied | {snapshot.number for snapshot in due})]
+        names = [snapshot_name(number) for number in sorted(numbers & {*made, *(each.number for each in due)})]
         self._removal.blobs([record_blob(self._partition.name, name) for name in names])
         return len(names)
+
+    def _made(self) -> dict[int, float]:
+        """When the copy of each snapshot was made, as the service has it."""
+        prefix = record_blob(self._partition.name, "")
+        listed = self._partition.blobs.listed(prefix + SNAPSHOT_PREFIX)
+        named = ((info.name.removeprefix(prefix), info.created or info.modified) for info in listed)
+        return {number_of(name, SNAPSHOT_PREFIX): made for name, made in named if is_snapshot(name)}
 
     def _delete_runs(self, runs: dict[str, int], rows: Collection[str]) -> None:
         """Deletes the file records of some runs, by run: how many, and the copies, but for what others need of them."""
@@ -72,7 +84,10 @@ class Burial:
         self._removal.blobs(copies)
 
     def _copies_of(self, runs: Collection[str], rows: Collection[str]) -> tuple[list[str], list[SealedRecord]]:
-        """(names of the copies of some runs, the records in them that are among some rows)."""
+        """(names of the copies of some runs, the records in them that are among some rows).
+
+        Anybody who can create blobs could put a copy there: one that opens is kept.
+        """
         blobs = self._partition.blobs
         names: list[str] = []
         needed: dict[str, SealedRecord] = {}
@@ -84,9 +99,16 @@ class Burial:
                     found = unframe(blobs.get(info.name))
                 except Damaged:
                     continue  # nobody knows what else it holds
-                needed.update((row.name, row) for row in found if row.name in rows)
+                needed.update((row.name, row) for row in found if row.name in rows and self._opens(row))
                 names.append(info.name)
         return names, list(needed.values())
+
+    def _opens(self, row: SealedRecord) -> bool:
+        try:
+            self._partition.records.open_sealed(row)
+        except Damaged:
+            return False
+        return True
 
     # --- retired records
 
@@ -98,15 +120,15 @@ class Burial:
         standing |= self._partition.records.copies.snapshot_numbers()
         prefix = pack_blob(self._partition.name, "")
         packs = {name.removeprefix(prefix) for name in self._partition.blobs.names(prefix)}
-        done = []
         for record in retired.records[:-1]:
             removed = {number for number in record.removed if retired.has(number)}
             left = standing & removed or packs & set(record.condemned) & retired.condemned.keys()
             if left or not is_due(record.number):
                 break
-            done.append(retired_name(record.number))
-        self._removal.rows(done)
-        self._removal.blobs([record_blob(self._partition.name, name) for name in done])
+            # One by one: an older one that came back without a newer one would say what that took back.
+            name = retired_name(record.number)
+            self._removal.rows([name])
+            self._removal.blobs([record_blob(self._partition.name, name)])
 
 
 def _runs(snapshots: Sequence[Snapshot]) -> dict[str, int]:

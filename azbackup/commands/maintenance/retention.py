@@ -125,7 +125,7 @@ class Retention:
             self._look(live, wish, progress)
             self._check_whole()
             if not wish.dry_run:
-                self._write(going)
+                self._write(going, live)
                 if not wish.recall:
                     self._delete(wish, progress)
             _price(self._outcome, wish.prices, self._ledger.now)
@@ -144,13 +144,18 @@ class Retention:
         if wish.dry_run:
             return snapshots
         self._ledger.finish()
-        for number in sorted(self._records.copies.snapshot_numbers()):
-            if number > self._catalog.newest:
-                try:
-                    self._records.copied(snapshot_name(number), sure=True)
-                except Damaged:
-                    continue  # somebody put it there
-                finish_commit(self._records, number)
+        newest = self._catalog.newest
+        for number in sorted(number for number in self._records.copies.snapshot_numbers() if number > newest):
+            name = snapshot_name(number)
+            try:
+                self._records.copied(name, sure=True)
+            except Damaged:
+                if number == newest + 1:  # it may have been one; what lies further on somebody put there
+                    self._records.report(f"{name}: its copy does not open, and it has no row")
+                    newest = number
+                continue
+            finish_commit(self._records, number)
+            newest = number
         return self._catalog.snapshots()
 
     # --- what goes
@@ -177,6 +182,8 @@ class Retention:
 
     def _recalled(self, wish: Wish) -> list[Snapshot]:
         """The retired snapshots that are wanted again. Raises NothingStored for one that is going to be deleted."""
+        if wish.recall:  # which deletes nothing: the later of two clocks is the safe one
+            self._ledger.now = max(self._ledger.now, self._clock.now_ns() / 1e9)
         standing = {each.number: each for each in self._catalog.standing if self._catalog.retired.has(each.number)}
         retired = {number: each.number for each in self._catalog.retired.records for number in each.removed}
         for number in wish.recall:
@@ -214,12 +221,20 @@ class Retention:
                 outcome.young.append(state)
         del outcome.condemned[_MOST:]
         self._packs = rows | there.keys()
-        outcome.spared = sorted((condemned.keys() & rows) - {state.pack_id for state in outcome.waiting})
+        outcome.spared = sorted((condemned.keys() & rows) - {state.pack_id for state in outcome.waiting})[:_MOST]
+        rowless = condemned.keys() & there.keys() - rows
+        if rowless and not self._is_held(used, there):
+            rowless = set()
         # One whose row went and whose blob did not: a run was killed between the two.
-        for pack in sorted(condemned.keys() & there.keys() - rows):
+        for pack in sorted(rowless):
             outcome.waiting.append(
                 PackState(pack, there[pack].size, there[pack].tier, self._ledger.see(there[pack]), 0)
             )
+
+    def _is_held(self, used: set[ChunkId], there: Collection[PackId]) -> bool:
+        """Whether packs with a row have all that is used: else one whose row was lost may be the one that has it."""
+        records = (record for pack_id, record in self._catalog.packs() if pack_id in there)
+        return not used.difference(each for record in records for each in record.chunk_ids())
 
     def _recorded(self, rows: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """The pack records, their packs noted in `rows` as they come."""
@@ -240,7 +255,7 @@ class Retention:
 
     # --- writing and deleting
 
-    def _write(self, going: set[int]) -> None:
+    def _write(self, going: set[int], live: list[Snapshot]) -> None:
         """The record that retires, condemns and spares; also where it only says that this run has seen the others."""
         outcome, retired = self._outcome, self._catalog.retired
         if not (going or outcome.looked or outcome.recalled):
@@ -255,12 +270,15 @@ class Retention:
                 condemned=[state.pack_id for state in outcome.condemned],
                 spared=list(outcome.spared),
                 recalled=[snapshot.number for snapshot in outcome.recalled],
-                seen=[each.number for each in retired.records],
+                seen=self._ledger.seen(),
                 looked=outcome.looked,
             )
         )
-        self._catalog.snapshots()
+        standing = {snapshot.number for snapshot in self._catalog.snapshots()}
         self._ledger.read()
+        self._check_whole()
+        if lost := [snapshot.number for snapshot in live if snapshot.number not in standing]:
+            raise _unsure(f"{snapshot_name(lost[0])} is there no more")
 
     def _delete(self, wish: Wish, progress: Progress) -> None:
         """Deletes what was retired and condemned by records whose grace period is over."""
@@ -277,10 +295,7 @@ class Retention:
         outcome.waiting = [state for state in outcome.waiting if state.pack_id not in gone]
         burial = Burial(self._partition, self._catalog, self._removal, self._clock)
         burial.packs(sorted(gone))
-        early = {number for each in retired.records if not ledger.is_due(each.number) for number in each.removed}
-        outcome.records = burial.snapshots(
-            lambda number: retired.has(number) and number not in early, self._packs - gone
-        )
+        outcome.records = burial.snapshots(ledger.removed(), self._packs - gone)
         burial.retirements(ledger.is_due)
 
 
