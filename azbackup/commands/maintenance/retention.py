@@ -27,6 +27,7 @@ from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
 from azbackup.records.commit import finish_commit
 from azbackup.records.partition import Partition
+from azbackup.records.record_store import RecordStore
 from azbackup.records.snapshots import Source, sources_text
 from azbackup.records.uses import used_chunks
 from azbackup.storage.prices import Prices
@@ -144,18 +145,7 @@ class Retention:
         if wish.dry_run:
             return snapshots
         self._ledger.finish()
-        newest = self._catalog.newest
-        for number in sorted(number for number in self._records.copies.snapshot_numbers() if number > newest):
-            name = snapshot_name(number)
-            try:
-                self._records.copied(name, sure=True)
-            except Damaged:
-                if number == newest + 1:  # it may have been one; what lies further on somebody put there
-                    self._records.report(f"{name}: its copy does not open, and it has no row")
-                    newest = number
-                continue
-            finish_commit(self._records, number)
-            newest = number
+        _finish_commits(self._records, self._catalog.newest)
         return self._catalog.snapshots()
 
     # --- what goes
@@ -223,18 +213,13 @@ class Retention:
         self._packs = rows | there.keys()
         outcome.spared = sorted((condemned.keys() & rows) - {state.pack_id for state in outcome.waiting})[:_MOST]
         rowless = condemned.keys() & there.keys() - rows
-        if rowless and not self._is_held(used, there):
+        if rowless and not _is_held(self._catalog, used, there):
             rowless = set()
         # One whose row went and whose blob did not: a run was killed between the two.
         for pack in sorted(rowless):
             outcome.waiting.append(
                 PackState(pack, there[pack].size, there[pack].tier, self._ledger.see(there[pack]), 0)
             )
-
-    def _is_held(self, used: set[ChunkId], there: Collection[PackId]) -> bool:
-        """Whether packs with a row have all that is used: else one whose row was lost may be the one that has it."""
-        records = (record for pack_id, record in self._catalog.packs() if pack_id in there)
-        return not used.difference(each for record in records for each in record.chunk_ids())
 
     def _recorded(self, rows: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """The pack records, their packs noted in `rows` as they come."""
@@ -297,6 +282,27 @@ class Retention:
         burial.packs(sorted(gone))
         outcome.records = burial.snapshots(ledger.removed(), self._packs - gone)
         burial.retirements(ledger.is_due)
+
+
+def _finish_commits(records: RecordStore, newest: int) -> None:
+    """Finishes the commits beyond the newest snapshot: what they need is needed."""
+    for number in sorted(number for number in records.copies.snapshot_numbers() if number > newest):
+        name = snapshot_name(number)
+        try:
+            records.copied(name, sure=True)
+        except Damaged:
+            if number == newest + 1:  # it may have been one; what lies further on somebody put there
+                records.report(f"{name}: its copy does not open, and it has no row")
+                newest = number
+            continue
+        finish_commit(records, number)
+        newest = number
+
+
+def _is_held(catalog: Catalog, used: set[ChunkId], there: Collection[PackId]) -> bool:
+    """Whether packs with a row have all that is used: else one whose row was lost may be the one that has it."""
+    records = (record for pack_id, record in catalog.packs() if pack_id in there)
+    return not used.difference(each for record in records for each in record.chunk_ids())
 
 
 def _price(outcome: Outcome, prices: Prices, now: float) -> None:
