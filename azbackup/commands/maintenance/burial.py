@@ -25,6 +25,7 @@ from azbackup.format.labels import (
     snapshot_name,
 )
 from azbackup.format.model import PackId, RunId, SealedRecord, Snapshot
+from azbackup.format.payloads import decode_snapshot
 from azbackup.packs.run import Clock
 from azbackup.records.catalog import Catalog
 from azbackup.records.commit import RunCopies
@@ -57,6 +58,7 @@ class Burial:
         made = self._made()
         numbers = {number for number, retired in removed.items() if made.get(number, 0.0) <= retired}
         due = [snapshot for snapshot in self._catalog.standing if snapshot.number in numbers]
+        due += self._copied((numbers & made.keys()) - {snapshot.number for snapshot in due})
         others = [snapshot for snapshot in self._catalog.standing if snapshot.number not in numbers]
         kept = {layer.run for snapshot in others for layer in snapshot.layers} | {each.run for each in others}
         runs = {run: records for run, records in _runs(due).items() if run not in kept}
@@ -65,6 +67,16 @@ class Burial:
         names = [snapshot_name(number) for number in sorted(numbers & {*made, *(each.number for each in due)})]
         self._removal.blobs([record_blob(self._partition.name, name) for name in names])
         return len(names)
+
+    def _copied(self, numbers: Collection[int]) -> list[Snapshot]:
+        """The snapshots of some numbers as their copies say it: those that lost their row."""
+        records, found = self._partition.records, []
+        for name in map(snapshot_name, sorted(numbers)):
+            try:
+                found.append(decode_snapshot(name, records.open_sealed(records.copied(name, sure=True))))
+            except Damaged:
+                continue
+        return found
 
     def _made(self) -> dict[int, float]:
         """When the copy of each snapshot was made, as the service has it."""

@@ -20,7 +20,7 @@ from azbackup.commands.maintenance.findings import Findings, What
 from azbackup.commands.maintenance.layer_check import LayerCheck
 from azbackup.commands.maintenance.packs import PackCheck
 from azbackup.commands.maintenance.sieve import FINGERPRINT_BYTES, Sieve, fingerprint
-from azbackup.commands.maintenance.touched import TouchedFile, touched_files
+from azbackup.commands.maintenance.touched import LostEntry, TouchedFile, touched_files
 from azbackup.errors import Damaged
 from azbackup.format.checksum import md5_of
 from azbackup.format.framing import frame
@@ -195,11 +195,16 @@ class Verify:
 
     def _tell_lost(self) -> None:
         """Names the files whose chunks are nowhere; those that a lost row would have told of are not among them."""
-        lost = [entry for entry in self._layers.lost if not self._packs.has_spare(entry.chunks)]
-        self._packs.finish(needed=len(lost) < len(self._layers.lost))
+        spared: list[LostEntry] = []
+        lost: list[LostEntry] = []
+        for entry in self._layers.lost:
+            (spared if self._packs.has_spare(entry.chunks) else lost).append(entry)
+        self._records.report = lambda _: None  # said before
+        # Of what a layer says no snapshot may show any more, and then retention took its packs.
+        shown = bool(spared) and bool(touched_files(self._catalog, self._found.snapshots, spared))
+        self._packs.finish(needed=shown)
         if not lost and not self._layers.more_lost:
             return
-        self._records.report = lambda _: None  # said before
         self._found.touched = touched_files(self._catalog, self._found.snapshots, lost)
         for file in self._found.touched:
             self._findings.add(What.CHUNKS, file.subject, str(file), file.size)
