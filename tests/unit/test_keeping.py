@@ -51,6 +51,14 @@ def test_rules(rules: dict[str, object], numbers: list[int]) -> None:
     assert sorted(kept(NIGHTS, **rules)) == numbers
 
 
+def test_a_snapshot_from_the_future() -> None:
+    """A machine whose clock was wrong dated the newest one: by the service's time the others are not too old."""
+    snapshots = [*NIGHTS, at("2099-01-01 00:00", 400)]
+    now = timegm(time.strptime("2026-03-29 03:15", "%Y-%m-%d %H:%M"))
+    (found,) = verdicts(snapshots, Rules(within=2 * 86400.0), time.gmtime, now).values()
+    assert [each.snapshot.number for each in found if each.reasons] == [327, 328, 400]
+
+
 def test_a_period_without_snapshots_takes_no_place() -> None:
     """Snapshots are counted, not days: a machine that was off for months keeps as many."""
     snapshots = [at("2025-01-05 03:00", 1), at("2025-01-06 03:00", 2), at("2026-03-01 03:00", 3)]

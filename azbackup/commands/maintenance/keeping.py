@@ -7,6 +7,7 @@ days: a machine that was off loses nothing. Rules add up. Promises that the newe
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -42,16 +43,23 @@ class Verdict(NamedTuple):
     reasons: list[str]
 
 
-def verdicts(snapshots: Sequence[Snapshot], rules: Rules, local: LocalTime) -> dict[Source, list[Verdict]]:
-    """What becomes of each snapshot, by source, in order of number. Without any rule all are kept."""
+def verdicts(
+    snapshots: Sequence[Snapshot], rules: Rules, local: LocalTime, now: float = math.inf
+) -> dict[Source, list[Verdict]]:
+    """What becomes of each snapshot, by source, in order of number. Without any rule all are kept.
+
+    `now`: of the newest snapshot, as the service has it. One that a machine with a wrong clock dated later makes
+    no others too old.
+    """
     by_source: dict[Source, list[Snapshot]] = {}
     for snapshot in snapshots:
         by_source.setdefault(source_of(snapshot), []).append(snapshot)
-    return {source: _of_source(its, rules, local) for source, its in by_source.items()}
+    return {source: _of_source(its, rules, local, now) for source, its in by_source.items()}
 
 
-def _of_source(snapshots: list[Snapshot], rules: Rules, local: LocalTime) -> list[Verdict]:
+def _of_source(snapshots: list[Snapshot], rules: Rules, local: LocalTime, now: float) -> list[Verdict]:
     newest = snapshots[-1]
+    until = min(newest.finished_ns, now * 1e9)
     if not rules:
         return [Verdict(snapshot, ["no rule"]) for snapshot in snapshots]
     left = {name: count for name, count in rules.periods.items() if count}
@@ -73,7 +81,7 @@ def _of_source(snapshots: list[Snapshot], rules: Rules, local: LocalTime) -> lis
                 continue
             seen[name] = period
             left[name] -= 1
-        if rules.within and newest.finished_ns - snapshot.finished_ns <= rules.within * 1e9:
+        if rules.within and until - snapshot.finished_ns <= rules.within * 1e9:
             reasons.append("within")
         reasons += [f"tag {tag}" for tag in snapshot.tags if tag in rules.tags]
         found.append(Verdict(snapshot, reasons))

@@ -11,6 +11,7 @@ killed anywhere leaves what the next one goes on with.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
@@ -156,7 +157,9 @@ class Retention:
         for number in wish.forget:
             if number not in there and not self._catalog.retired.has(number):
                 raise NothingStored(f"no snapshot {number}", "restore.py --snapshots lists those there are")
-        found = verdicts(snapshots, wish.rules, self._local)
+        copy = self._newest_copy() if wish.rules.within else []
+        now = max((self._ledger.see(info) for info in copy), default=math.inf)
+        found = verdicts(snapshots, wish.rules, self._local, now)
         if wish.sources is not None:
             missing = [source for source in wish.sources if source not in found]
             if missing and wish.always:
