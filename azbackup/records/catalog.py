@@ -43,7 +43,7 @@ class Catalog:
         that is wanted is given as long as it stands, retired or not.
         """
         found, retired = self._read()
-        expected = max(max(found, default=0), self._seen)
+        expected = max(max(found, default=0), retired.highest, self._seen)
         if any(retired.gaps(found, expected)):
             retired = self._with_copies(retired)
         if any(retired.gaps(found, expected)):  # one listing, however many: a number in a name costs nothing

@@ -160,3 +160,12 @@ def test_garbage_far_beyond_is_no_snapshot(world: World) -> None:
     """Whoever can create blobs cannot stop retention with one."""
     plant(world, "snapshot-00000077", b"garbage")
     assert len(world.retain(rules=LAST).retired) == 1
+
+
+def test_a_lost_row_below_a_retired_number(world: World) -> None:
+    """The newest snapshot was removed by number, and the row of the one before is lost: it is read from its copy."""
+    world.retain(forget=[2])
+    del world.table.rows["user1", "snapshot-00000001"], world.table.rows["user1", "snapshot-00000002"]
+    assert world.numbers() == [1]
+    with pytest.raises(Damaged, match="nothing was removed"):
+        world.retain(rules=LAST, early=True)
