@@ -33,6 +33,17 @@ def test_a_pack_whose_answer_was_lost(archive: ArchiveSimulator, account: Accoun
         blobs.put_new("p/packs/x", b"other", "archive", other)
 
 
+def test_a_name_that_was_taken_and_is_free(archive: ArchiveSimulator, account: Account, vault: Vault) -> None:
+    """Nothing is lost, and the container is there: another time passes."""
+    blobs = AzureBlobs(account, vault.container)
+    blobs.put_first("p/packs/x", DATA, "hot", MD5)
+    archive.add_fault("refuse", method="PUT", status=409, code="BlobAlreadyExists", times=1)
+    with pytest.raises(Unavailable, match="though its name was taken") as raised:
+        blobs.put_new("p/packs/y", DATA, "hot", MD5)
+    assert raised.value.passing
+    blobs.put_new("p/packs/y", DATA, "hot", MD5)
+
+
 def test_a_copy_whose_answer_was_lost(archive: ArchiveSimulator, account: Account, vault: Vault) -> None:
     """A copy that is there, pending or archived again by a rule is not asked for twice, and is no refusal."""
     AzureBlobs(account, vault.container).put_first("p/packs/x", DATA, "archive", MD5)

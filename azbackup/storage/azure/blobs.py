@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BLOCK_BYTES = 4 * 1024 * 1024
+_GONE_HINT = "somebody removed it meanwhile; run the same command again"
 _PART_BYTES = 1024 * 1024  # of a range that is read over several connections
 
 
@@ -130,6 +131,8 @@ class AzureBlobs(ReadableBlobs):
         try:
             self._put_or_there(name, data, tier, md5)
         except Missing as error:
+            if error.code == "BlobNotFound":  # its name was taken a moment ago
+                raise Unavailable(f"{error.message}, though its name was taken", _GONE_HINT, passing=True) from None
             raise Damaged(
                 f"{self._what} is gone, and with it the packs of all snapshots ({error.code or error.message})",
                 "if it was deleted by mistake, undelete it; otherwise make an empty one of that name: the next backup "
