@@ -94,7 +94,7 @@ _COSTS = (
 def changed_text(record: KeyRecord) -> str:
     """When the password was changed, as in `; it was changed on 2026-11-26 03:15 UTC`; '' if it never was."""
     found = _WHEN.fullmatch(record.changed)
-    return f"; it was changed on {found[1]} {found[2]} UTC" if found and record.changed != record.created else ""
+    return f"; it was changed on {found[1]} {found[2]} UTC" if found and record.generation > 1 else ""
 
 
 def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:

@@ -216,8 +216,8 @@ def test_requests_of_an_archived_restore(back: Back, tmp_path: Path) -> None:
 def test_what_lies_in_staging_is_said_and_discarded(back: Back, tmp_path: Path) -> None:
     """Each run says what lies there, plans too; --discard-thawed removes it, and a later restore asks anew."""
     result = back(*ARCHIVED, tmp_path / "restored", expect=75)
-    [said] = re.findall(r"staging +3 copies, .*; the last restore .* or --discard-thawed", result.stderr)
-    assert said in back(*ARCHIVED, "--plan").stderr
+    [said] = re.findall(r"staging +(3 copies, .*; the last restore .* or --discard-thawed)", result.stderr)
+    assert f"in the staging container: {said}" in back(*ARCHIVED, "--plan").stderr
     assert said.partition(";")[0] in back(tmp_path / "part", "d").stderr
     refused = back("--discard-thawed", expect=1)
     assert "1 restore waits for the thawed copies\nhint: --force" in refused.stderr
