@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.samples import DIRECT, DISTANT, OPERATIONS, Medians
+from benchmarks.samples import DIRECT, DISTANT, FAR, OPERATIONS, WIDE, Medians
 
 _WALL = {
     "first": {"S": 0.85, "M": 0.75, "L": 0.5},
@@ -20,6 +20,7 @@ _WALL = {
 _REQUESTS = {"first": 8, "unchanged": 6, "changed": 9, "restore": 12}
 _CPU_LARGE_FIRST = 0.3
 _PEAK = 1.3
+_SLOW = 0.8  # where the link is wider than one connection
 _PACK_BYTES = 64 << 20
 _RATE = 0.8
 
@@ -65,6 +66,10 @@ def _walls(medians: Medians) -> Iterator[Result]:
         for tree, limit in limits.items():
             ratios = _ratios(medians, "wall", tree, operation, (DIRECT, DISTANT))
             yield Result(tree, operation, "wall time / restic's", limit, ratios)
+    for operation in ("first", "restore"):
+        yield Result(
+            "L", operation, "wall time / restic's", _SLOW, _ratios(medians, "wall", "L", operation, (WIDE, FAR))
+        )
 
 
 def _cpus(medians: Medians) -> Iterator[Result]:
