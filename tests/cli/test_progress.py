@@ -75,7 +75,7 @@ def backup(terminal: Terminal, vault: Vault, source: Path, *options: str, **more
 def test_a_large_file_moves(terminal: Terminal, vault: Vault, tree: Path) -> None:
     """Within one file the bytes grow, the path in hand is shown as it is called, and nothing is left at the end."""
     (tree / "[red]large[b].img").write_bytes(os.urandom(260 * MIB))
-    run = terminal("backup.py", *vault.arguments, "--limit-upload", str(30 << 10), tree)
+    run = terminal("backup.py", *vault.arguments, "--limit-upload", str(16 << 10), tree)
     first = inside(run.until(lambda text: inside(text) > 0))
     run.until(lambda text: inside(text) > first)
     assert run.wait() == 0
