@@ -6,13 +6,16 @@ Names go to stdout, as results do; everything else to stderr, or all of it as JS
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
+import time
 from functools import partial
 
+from azbackup.cli.options.pace import limits_of, seconds_of
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import clean, count_text, hours_text, money_text, size_text
+from azbackup.cli.output.text import clean, count_text, hours_text, money_text, size_text, time_text
 from azbackup.cli.output.totals import rest_rows
 from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.sources import Asked, host_name
@@ -24,6 +27,8 @@ from azbackup.format.labels import PACK_BYTES
 from azbackup.packs.thaw.policy import STANDARD_HOURS
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.prices import Packed, backup_cost, restore_cost
+
+_SPEEDS = (10, 100)  # Mbit/s: what people have to send with
 
 
 def dry_run_command(
@@ -37,7 +42,7 @@ def dry_run_command(
     forecast = preview(job, partition, catalog, show, partial(_tell, results, source, as_json=show.json))
     results.flush()
     show.close()
-    _summary(show, source, forecast, asked)
+    _summary(show, source, forecast, asked, args.limit_upload)
     return outcome_status(show, forecast.totals.unreadable)
 
 
@@ -53,7 +58,7 @@ def _tell(results: Results, source: bytes, planned: Planned, *, as_json: bool) -
     results.add(clean(f"{planned.what:<10} {size_text(planned.size):>10}  {path}{why}"))
 
 
-def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked) -> None:
+def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked, limit: str) -> None:
     totals, prices = forecast.totals, asked.prices
     stored = Packed(forecast.packs, forecast.to_store, asked.tier, forecast.records)
     once, monthly = backup_cost(prices, forecast.requests, stored)
@@ -61,6 +66,7 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
     hours = STANDARD_HOURS if asked.tier == "archive" else 0.0
     requests = sum(forecast.requests.values())
     changed = totals.changed - forecast.read_again
+    sending = _sending(limit, forecast.to_store)
     values = {
         "source": os.fsdecode(source),
         **{name: getattr(totals, name) for name in _COUNTS},
@@ -69,6 +75,7 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         "read_again_size": forecast.to_reread,
         "to_store": forecast.to_store,
         "packs": forecast.packs,
+        **{f"seconds_at_{speed}_mbit": seconds for speed, seconds in sending.items()},
         "requests": requests,
         "cost": round(once, 6),
         "cost_month": round(monthly, 6),
@@ -84,11 +91,30 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         ("files", f"{counts}, {totals.unchanged:,} unchanged, {totals.removed:,} removed"),
         *rest_rows(totals),
         ("to store", f"at most {size_text(forecast.to_store)} in {packs}"),
+        *_sending_rows(limit, sending),
         ("cost", f"{money(once)} for about {requests:,} requests, {money(monthly)} a month"),
         ("restoring", f"all of it: {hours_text(hours)}, {money(whole)}"),
         ("prices", f"{prices.region}, {prices.as_of} (--region, --prices)"),
     ]
     show.summary(values, f"dry run of {os.fsdecode(source)}: nothing was written", rows)
+
+
+def _sending(limit: str, size: int) -> dict[int, float | None]:
+    """How many seconds what is to be stored takes to send, by Mbit/s; None for ten years."""
+    now = time.localtime()
+    limits = limits_of(limit)
+    found = {each: seconds_of(limits, size, each * 125_000, now.tm_hour * 60 + now.tm_min) for each in _SPEEDS}
+    return {each: round(seconds) if math.isfinite(seconds) else None for each, seconds in found.items()}
+
+
+def _sending_rows(limit: str, sending: dict[int, float | None]) -> list[tuple[str, str]]:
+    """The same as a row, where it takes a minute or more."""
+    if all(seconds is not None and seconds < 60 for seconds in sending.values()):
+        return []
+    texts = [
+        f"{'years' if seconds is None else time_text(seconds)} at {speed} Mbit/s" for speed, seconds in sending.items()
+    ]
+    return [("sending", ", ".join(texts) + ", with --limit-upload" * (limit != "0"))]
 
 
 _COUNTS = (

@@ -36,6 +36,17 @@ def test_a_first_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     assert "  prices     East US, locally redundant storage, 2026-10 (--region, --prices)\n" in result.stderr
 
 
+def test_how_long_it_takes_to_send(cli: Cli, tmp_path: Path) -> None:
+    """At two speeds, or as slow as --limit-upload has it; nothing is said of what takes less than a minute."""
+    source = make(tmp_path / "source", "small")
+    (source / "file").write_bytes(os.urandom(300 << 10))
+    assert "sending" not in cli.backup(source, "--dry-run").stderr
+    result = cli.backup(source, "--dry-run", "--limit-upload", "1")
+    assert "  sending    5 min at 10 Mbit/s, 5 min at 100 Mbit/s, with --limit-upload\n" in result.stderr
+    values = summary(cli.backup(source, "--dry-run", "--limit-upload", "1", "--json"))
+    assert (values["seconds_at_10_mbit"], values["seconds_at_100_mbit"]) == (300, 300)
+
+
 def test_a_later_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     """Neither in the storage nor in the cache directory, also where a cache of records would be new."""
     source = make(tmp_path / "source", "a")

@@ -56,6 +56,26 @@ def kib_at(limits: list[Limit], minute: int) -> float:
     return next((limit.kib for limit in limits if limit.holds(minute)), 0.0)
 
 
+def seconds_of(limits: list[Limit], size: int, speed: float, minute: int) -> float:
+    """How long so many bytes take at a speed in bytes a second, or as slow as the limits have it, from a minute on.
+
+    Infinity where a limit is so small that it takes longer than ten years.
+    """
+    if not size:
+        return 0.0
+    day = [min(kib_at(limits, (minute + each) % _DAY) * 1024 or speed, speed) for each in range(_DAY)]
+    days, left = divmod(size, sum(day) * 60)
+    if days > 3650:
+        return math.inf
+    seconds = days * _DAY * 60
+    for rate in day:
+        if left <= rate * 60:
+            return seconds + left / rate if left else seconds
+        left -= rate * 60
+        seconds += 60
+    return seconds
+
+
 def pace(text: str) -> str:
     """The text, if it means something: argparse's type. Raises ArgumentTypeError for another one."""
     try:
