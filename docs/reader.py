@@ -1,9 +1,10 @@
-"""An independent reader of format 1: from the password and raw bytes to the files of a source's latest snapshot.
+"""An independent reader of format 1: from the password and raw bytes to a source's latest snapshot, or an earlier one.
 
-    python reader.py DUMP PARTITION SOURCE DESTINATION < PASSWORD
+    python reader.py DUMP PARTITION SOURCE DESTINATION [NUMBER] < PASSWORD
 
 Follows docs/format.md section by section, imports nothing of azbackup, and stops at the first thing that is not as it
-should be. A page to read, not a tool: it restores directories, contents and symlinks, and keeps everything in memory.
+should be. A page to read, not a tool: it restores all that a snapshot holds (to whom files belong only as root, as
+restore.py does), and keeps everything in memory.
 
     DUMP/rows.json     the partition's rows: [{"RowKey": ..., property: text, number or {"binary": base64}}, ...]
     DUMP/packs/ID      the packs, byte for byte
@@ -13,7 +14,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
+import stat
 import sys
 import unicodedata
 from pathlib import Path
@@ -27,7 +30,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-REMOVED, FILE, DIRECTORY, SYMLINK, MORE = 0, 1, 2, 3, 7
+REMOVED, FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER_DEVICE, BLOCK_DEVICE, MORE = range(8)
+SPECIAL = {FIFO: stat.S_IFIFO, CHARACTER_DEVICE: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK}
+DEFAULTS = [b"", 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, False, b"", b"", 0, []]
+READ = ("pack-", "files-", "snapshot-", "retired-")  # the others say nothing about what a snapshot holds
+HOLE = 4096
 STAMP = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
 
 
@@ -85,6 +92,7 @@ def join_more(items: list[Any]) -> list[Any]:
     """Section 6.2: the items of a layer as entries, each a list of the 16 fields of section 5.2."""
     entries: list[Any] = []
     for item in items:
+        item += DEFAULTS[len(item) :]
         if item[1] == MORE:
             check(bool(entries) and entries[-1][0] == item[0], "MORE does not follow its entry")
             entries[-1][12] += item[12]
@@ -113,23 +121,60 @@ def read_pack(record: Any, data: bytes, id_key: bytes, chunk_key: bytes) -> dict
     return chunks
 
 
-def restore(entry: list[Any], chunks: dict[bytes, bytes], destination: Path) -> None:
+def write(target: Path, data: bytes, sparse: bool) -> None:
+    """A file's contents; stretches of zeros in a sparse one become holes."""
+    with target.open("xb") as file:
+        for at in range(0, len(data), HOLE):
+            block = data[at : at + HOLE]
+            if sparse and not any(block):
+                file.seek(len(block), os.SEEK_CUR)
+            else:
+                file.write(block)
+        file.truncate(len(data))
+
+
+def restore(entry: list[Any], chunks: dict[bytes, bytes], destination: Path, names: dict[Any, Path]) -> None:
     """Section 7: an entry below the destination. In path order a directory comes before its contents."""
     path, kind, size, ids = entry[0], entry[1], entry[2], entry[12]
-    target = destination / path.decode("utf-8", "surrogateescape")
+    target = destination / os.fsdecode(path)
     check(not path or not {b"", b".", b".."} & {*path.split(b"/")}, "a path leads elsewhere")
     check(not target.parent.is_symlink(), "a path leads through a symlink")
     if kind == DIRECTORY:
-        target.mkdir()
+        target.mkdir(mode=0o700)
     elif kind == SYMLINK:
-        target.symlink_to(entry[13].decode("utf-8", "surrogateescape"))
+        target.symlink_to(os.fsdecode(entry[13]))
+    elif kind in SPECIAL:
+        os.mknod(target, SPECIAL[kind] | 0o600, entry[14])
     elif kind == FILE:
         data = b"".join(chunks[ids[at : at + 32]] for at in range(0, len(ids), 32))
         check(len(data) == size, "the chunks of a file do not add up to its size")
-        target.write_bytes(data)
+        # Section 5.2: hard links. What was changed between the two moments at which names were looked at is apart.
+        same = (entry[6], entry[5], size, entry[3], ids, *entry[8:11], repr(entry[15]))
+        first = names.setdefault(same, target) if entry[7] > 1 else target
+        if first != target:
+            target.hardlink_to(first)
+        else:
+            write(target, data, entry[11])
+    else:
+        check(False, "an entry has a kind of a newer format")
 
 
-def main(dump: Path, name: str, source: bytes, destination: Path, password: bytes) -> None:
+def describe(entry: list[Any], destination: Path) -> None:
+    """Section 5.2: owner, attributes, mode and time, in this order: each step undoes some of the later ones."""
+    target, mode = os.path.join(os.fsencode(destination), entry[0]).rstrip(b"/"), entry[8]
+    if os.geteuid() == 0:
+        os.chown(target, entry[9], entry[10], follow_symlinks=False)
+    status = os.lstat(target)
+    if entry[1] != DIRECTORY and (status.st_uid, status.st_gid) != (entry[9], entry[10]):
+        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # they were not meant for somebody else's file
+    for name, value in entry[15]:
+        os.setxattr(target, name, value, follow_symlinks=False)
+    if entry[1] != SYMLINK:
+        os.chmod(target, mode)
+    os.utime(target, ns=(entry[3], entry[3]), follow_symlinks=False)
+
+
+def main(dump: Path, name: str, source: bytes, destination: Path, number: int, password: bytes) -> None:
     """Sections 2 to 4: the rows, the data key, the keys that come from it, and all records."""
     partition = unicodedata.normalize("NFC", name).encode()
     raw = json.loads((dump / "rows.json").read_text(), object_hook=unwrap)
@@ -137,8 +182,8 @@ def main(dump: Path, name: str, source: bytes, destination: Path, password: byte
     data_key = open_key(rows["key"], password, partition)
     id_key, chunk_key = hkdf(data_key, b"azbackup/1 chunk-id"), hkdf(data_key, b"azbackup/1 chunk")
     record_key = hkdf(data_key, b"azbackup/1 record")
-    records = {name: open_record(rows, name, record_key, partition) for name in rows if name != "key"}
-    # Sections 5.3 and 6.1: the source's latest snapshot; a gap in the numbers was retired.
+    records = {name: open_record(rows, name, record_key, partition) for name in rows if name.startswith(READ)}
+    # Sections 5.3 and 6.1: the source's latest snapshot, or that of a number; a gap in the numbers was retired.
     snapshots = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
     retired: set[int] = set()
     for _, name in sorted((int(name[8:]), name) for name in records if name.startswith("retired-")):
@@ -147,11 +192,11 @@ def main(dump: Path, name: str, source: bytes, destination: Path, password: byte
         retired.difference_update(records[name].get("recalled", ()))
     snapshots = {number: each for number, each in snapshots.items() if number not in retired}
     check(set(range(1, max(snapshots, default=0) + 1)) <= snapshots.keys() | retired, "a snapshot is missing")
-    latest = max((number for number, each in snapshots.items() if each["source"] == source), default=0)
-    check(latest > 0, "there is no snapshot of this source")
+    its = [each for each in snapshots if snapshots[each]["source"] == source and number in (0, each)]
+    check(bool(its), "there is no such snapshot of this source")
     # Sections 6.2 and 6.3: its layers, one over the other.
     state: dict[bytes, list[Any]] = {}
-    for run, count, length in snapshots[latest]["layers"]:
+    for run, count, length in snapshots[max(its)]["layers"]:
         check(STAMP.fullmatch(run) is not None, "a run id has the wrong form")
         items = [item for part in range(1, count + 1) for item in records.get(f"files-{run}-{part:04d}", ())]
         check(len(items) == length, "a layer is incomplete")
@@ -162,8 +207,11 @@ def main(dump: Path, name: str, source: bytes, destination: Path, password: byte
     for pack in (name for name in records if name.startswith("pack-")):
         check(STAMP.fullmatch(pack[5:]) is not None, "a pack id has the wrong form")
         chunks |= read_pack(records[pack], (dump / "packs" / pack[5:]).read_bytes(), id_key, chunk_key)
+    names: dict[Any, Path] = {}
     for path in sorted(state, key=order):
-        restore(state[path], chunks, destination)
+        restore(state[path], chunks, destination, names)
+    for path in sorted(state, key=order, reverse=True):  # what is made in a directory moves its time
+        describe(state[path], destination)
 
 
 def unwrap(value: dict[str, Any]) -> Any:
@@ -173,4 +221,5 @@ def unwrap(value: dict[str, Any]) -> Any:
 
 if __name__ == "__main__":
     secret = sys.stdin.buffer.readline().removesuffix(b"\n")
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3].encode("utf-8", "surrogateescape"), Path(sys.argv[4]), secret)
+    dump, name, source, destination, *numbers = sys.argv[1:]
+    main(Path(dump), name, os.fsencode(source), Path(destination), int(numbers[0]) if numbers else 0, secret)
