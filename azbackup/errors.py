@@ -103,6 +103,11 @@ class WrongPassword(AzbackupError):
 
     status = Status.WRONG_PASSWORD
 
+    def __init__(self, message: str, hint: str = "", changed: int | None = None) -> None:
+        """`changed`: the Unix time at which the password was changed, as the key record says; None: not known."""
+        super().__init__(message, hint)
+        self.changed = changed
+
 
 class Damaged(AzbackupError):
     """Stored data is missing, cut, swapped or altered; never raised for an absent partition or a wrong password."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from azbackup.cli.asking import is_attended
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.output.text import write
+from azbackup.cli.output.text import clock_text, write
 from azbackup.cli.partitions import confirm_new, nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
 from azbackup.cli.session import Vault, utc_now
@@ -52,10 +52,15 @@ def unlocked(
         except WrongPassword as error:
             if not (asked and left):
                 written = is_written_out(args, flag, _VARIABLE)
-                raise WrongPassword(error.message, error.hint + _pid_hint(password, written=written)) from None
+                raise WrongPassword(_message(error), error.hint + _pid_hint(password, written=written)) from None
             show.close()
-            write(sys.stderr, f"{show.program}: {error.message}; try again\n")
+            write(sys.stderr, f"{show.program}: {_message(error)}; try again\n")
     raise AssertionError("the last try raises")
+
+
+def _message(error: WrongPassword) -> str:
+    """What is wrong with the password, and when it was changed, by the clock here."""
+    return error.message + (f"; it was changed on {clock_text(error.changed)}" if error.changed is not None else "")
 
 
 def key_that_exists(args: argparse.Namespace, show: LineProgress, vault: Vault) -> Opened:

@@ -8,7 +8,8 @@ before it is used. What this version does not know may be a newer format, or non
 
 from __future__ import annotations
 
-import re
+import calendar
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -27,7 +28,6 @@ T = TypeVar("T", int, str, bytes)
 
 COPY_BYTES = 4096  # a copy has 250; a larger one is none
 _TIME_CHARACTERS = 32
-_WHEN = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}):[0-9]{2}Z")
 _values_decoder = msgspec.msgpack.Decoder(dict[str, Any])
 
 
@@ -91,10 +91,14 @@ _COSTS = (
 )
 
 
-def changed_text(record: KeyRecord) -> str:
-    """When the password was changed, as in `; it was changed on 2026-11-26 03:15 UTC`; '' if it never was."""
-    found = _WHEN.fullmatch(record.changed)
-    return f"; it was changed on {found[1]} {found[2]} UTC" if found and record.generation > 1 else ""
+def changed_at(record: KeyRecord) -> int | None:
+    """The Unix time at which the password was changed; None if it never was, or the record has no such time."""
+    if record.generation == 1:
+        return None
+    try:
+        return calendar.timegm(time.strptime(record.changed, "%Y-%m-%dT%H:%M:%SZ"))
+    except ValueError:
+        return None
 
 
 def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:

@@ -29,7 +29,7 @@ from azbackup.records.key_copies import KeyCopies, KeyCopy
 from azbackup.records.key_record import (
     KeyRecord,
     NewerFormat,
-    changed_text,
+    changed_at,
     from_values,
     to_values,
 )
@@ -162,7 +162,7 @@ class Keystore:
         try:
             return unwrap_data_key(record.wrapped, password, self._partition, self._stretched)
         except WrongPassword as error:
-            raise WrongPassword(error.message + changed_text(record), error.hint) from None
+            raise WrongPassword(error.message, error.hint, changed_at(record)) from None
 
     def is_copied(self, opened: Opened) -> bool:
         """Whether a copy of the key record in force is left."""
@@ -238,15 +238,16 @@ class Keystore:
 
     # --- copies
 
-    def _superseding(self, last: KeyCopy, older: KeyRecord, password: Secret) -> KeyRecord:
+    def _superseding(self, last: KeyCopy, password: Secret) -> KeyRecord:
         """The last record, if the password opens it. Raises WrongPassword if it is the one of an older record only."""
         record = from_values(last.values)
         try:
             self._unwrap(record, password)
         except WrongPassword:
             raise WrongPassword(
-                f"the password was changed on {record.changed}: this is an older one, of {older.changed}",
+                "the password is an older one of this partition",
                 "give the password that was set last",
+                changed_at(record),
             ) from None
         return record
 
@@ -280,7 +281,7 @@ class Keystore:
             else:
                 last = self._copies.last_of(copy, key, [*copies, *_as_copies(row)])
                 if last is not copy:
-                    record = self._superseding(last, record, password)
+                    record = self._superseding(last, password)
                 return Opened(key, record, in_table=bool(damage), damage=damage)
         # What the row says counts. Without it one sound copy is enough to tell a wrong password, whatever was planted.
         raise first or next((error for error in errors if isinstance(error, WrongPassword)), errors[0])

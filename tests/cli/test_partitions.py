@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -145,12 +148,17 @@ def test_a_new_partition_is_named(two: Cli, tmp_path: Path) -> None:
 
 
 def test_when_the_password_was_changed(two: Cli, tmp_path: Path) -> None:
-    """12 says since when the old one opens nothing; digits in it are mentioned, as a $$ may have been one."""
+    """12 says when, by the clock here; digits in the password are mentioned, as a $$ may have been one."""
     hot = two.elsewhere(partition="hot")
     result = hot("restore.py", "--snapshots", "--password", "pa12345word", expect=None)
     check_error(result, "restore.py", 12, "does not open this partition\n", "single quotes")
     hot("change_password.py", env={"AZBACKUP_NEW_PASSWORD": "new secret"})
-    check_error(hot.backup(tmp_path / "source", expect=None), "backup.py", 12, "; it was changed on 20", " UTC")
+    before = time.time()
+    result = hot.backup(tmp_path / "source", env={"TZ": "ABC-5"}, expect=None)
+    check_error(result, "backup.py", 12, "does not open this partition; it was changed on 20")
+    told = re.search(r"changed on (.*) ABC\n", result.stderr)
+    assert told is not None
+    assert abs(calendar.timegm(time.strptime(told[1], "%Y-%m-%d %H:%M")) - 5 * 3600 - before) < 1800
     file = tmp_path / "password"
     file.write_text("pa12345word")
     file.chmod(0o600)

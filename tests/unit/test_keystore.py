@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import itertools
 import threading
 from collections.abc import Iterator
@@ -339,9 +340,20 @@ def test_an_older_password_is_told_when_it_was_changed(account: Account) -> None
     account.table.rows.clear()
     genuine = decode_copy(account.blobs.blobs[COPY % 2].data)
     account.blobs.blobs[COPY % 99] = Blob(planted(salt=genuine["salt"]), "hot", b"")
-    with pytest.raises(WrongPassword, match="2026-11-23"):
+    with pytest.raises(WrongPassword, match="an older one") as caught:
         account.keys().open(OLD)
+    assert caught.value.changed == calendar.timegm((2026, 11, 23, 0, 0, 0))
     assert account.keys().open(NEW).record.generation == 2
+
+
+@pytest.mark.parametrize("changed", ["", "x" * 32, "2026-13-99T00:00:00Z", "2026-11-23T00:00:00Z\n"])
+def test_a_time_that_is_none_is_not_told(account: Account, changed: str) -> None:
+    """Nothing but the password protects it: a wrong password is a wrong password all the same."""
+    account.create()
+    account.keys().change(OLD, NEW, changed)
+    with pytest.raises(WrongPassword) as caught:
+        account.keys().open(OTHER)
+    assert caught.value.changed is None
 
 
 @pytest.mark.parametrize("archived", [1, 2])
