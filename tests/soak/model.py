@@ -69,11 +69,27 @@ class Model:
     table_lost: bool = False
     packs_lost: bool = False  # some contents are in no pack: every backup says so
     pack_gone: bool = False  # a pack record tells of a pack that is not there
+    retired: dict[int, Taken] = field(default_factory=dict)  # removed, and not deleted yet
+    highest_retired: int = 0
 
     @property
     def highest(self) -> int:
-        """The newest snapshot's number."""
-        return self.taken[-1].number if self.taken else 0
+        """The newest snapshot's number, one that was removed included."""
+        return max(self.highest_retired, self.taken[-1].number if self.taken else 0)
+
+    def retire(self, numbers: Iterable[int]) -> None:
+        """Snapshots are removed."""
+        self.retired |= {each.number: each for each in self.taken if each.number in numbers}
+        self.taken = [each for each in self.taken if each.number not in numbers]
+        self.highest_retired = max([self.highest_retired, *self.retired])
+
+    def recall(self, number: int) -> None:
+        """A snapshot that was removed is there again."""
+        self.taken = sorted([*self.taken, self.retired.pop(number)], key=lambda each: each.number)
+
+    def bury(self) -> None:
+        """What was removed is deleted."""
+        self.retired.clear()
 
     def settle(self, listed: list[tuple[int, Source]]) -> str:
         """Takes what is listed beyond the known snapshots from the pending ones; what is wrong with that, or ''."""

@@ -23,6 +23,21 @@ def test_a_vault_lives_as_the_model_says(azurite: Azurite, archive: ArchiveSimul
     )
 
 
+UPKEEP = (
+    *("begin", "back_up", "back_up_changes", "back_up_changes", "back_up_changes", "forget", "verify", "recall"),
+    *("back_up_changes", "keep_last", "weeks_later", "restore_whole", "read_independently", "back_up", "verify"),
+    *("lose_rows", "forget", "verify", "repair", "verify", "keep_last", "weeks_later", "lose_table", "restore_whole"),
+    *("back_up_changes", "verify", "restore_all"),
+)
+
+
+def test_upkeep(azurite: Azurite, archive: ArchiveSimulator) -> None:
+    """Snapshots that are removed, recalled and deleted weeks later, verified and repaired, one after the other."""
+    steps = [Step(name, number) for number, name in enumerate(UPKEEP)]
+    failure = Driver(azurite, archive).play(steps)
+    assert failure is None, failure.message if failure else ""
+
+
 def test_a_failing_history_is_made_smaller() -> None:
     """What a failure does not need is left out, wherever it stands; the order stays."""
     steps = [Step("mutate", number) for number in range(60)]
