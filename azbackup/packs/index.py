@@ -5,25 +5,39 @@ A place is (pack number, chunk number in the pack); offsets in a file follow fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from azbackup.errors import Damaged
 from azbackup.format.model import ChunkId, Entry, PackId, PackRecord
+from azbackup.packs.choice import Holding, choose
 from azbackup.packs.layout import PackLayout
 
 Piece = tuple[int, int, int]  # pack number, chunk number in the pack, offset in the file
 
 
+class _Held(NamedTuple):
+    """A pack, its rank, how many bytes of it are wanted, and how many different chunks."""
+
+    pack: PackLayout
+    rank: int
+    wanted: int
+    chunks: int
+
+
 class ChunkIndex:
-    """Where chunks are: filled from pack records, only for the ids that are wanted."""
+    """Where chunks are: filled from pack records, only for the ids that are wanted; then packs are chosen, once."""
 
     def __init__(self, wanted: set[ChunkId]) -> None:
         self._missing = wanted
         self._places: dict[ChunkId, tuple[int, int]] = {}
+        self._several: dict[ChunkId, list[tuple[int, int]]] = {}  # of chunks that are in several places: all of them
+        self._held: list[_Held] = []
+        self._numbers: dict[int, int] = {}  # of a pack that holds something -> among those that were chosen
         self.packs: list[PackLayout] = []
 
-    def add(self, records: Iterable[tuple[PackId, PackRecord]]) -> None:
-        """Takes pack records; a chunk that is in two packs is read from the first, and from the next if it fails there.
+    def add(self, records: Iterable[tuple[PackId, PackRecord]], rank: Callable[[PackId, PackRecord], int]) -> None:
+        """Takes pack records. Of packs that hold the same chunk those of a lower rank are preferred.
 
         Whoever has the key can plant a pack that claims every chunk: none may hide the others.
         """
@@ -31,16 +45,38 @@ class ChunkIndex:
             found = [(chunk, each) for chunk, each in enumerate(record.chunk_ids()) if self._is_wanted(each)]
             if not found:
                 continue
-            pack = PackLayout(pack_id, record)
-            if any(each in self._missing for _, each in found):
-                self.packs.append(pack)
+            number = len(self._held)
+            distinct = {each: chunk for chunk, each in found}
+            wanted = sum(record.sealed[chunk] for chunk in distinct.values())
+            layout = PackLayout(pack_id, record)
+            self._held.append(_Held(layout, rank(pack_id, record), wanted, len(distinct)))
             for chunk, each in found:
                 if each in self._missing:
                     self._missing.remove(each)
-                    self._places[each] = (len(self.packs) - 1, chunk)
+                    self._places[each] = (number, chunk)
                 else:
-                    first, at = self._places[each]
-                    self.packs[first].others.setdefault(at, []).append((pack, chunk))
+                    self._several.setdefault(each, [self._places[each]]).append((number, chunk))
+
+    def choose(self) -> None:
+        """Decides which pack each chunk is read from: the fullest one, and from the next if it fails there."""
+        shared: list[set[ChunkId]] = [set() for _ in self._held]
+        for each, places in self._several.items():
+            for number, _ in places:
+                shared[number].add(each)
+        holdings = [
+            Holding(held.pack.pack_id, held.rank, held.pack.record.size, held.wanted, held.chunks > len(its), its)
+            for held, its in zip(self._held, shared, strict=True)
+        ]
+        chosen, others = choose(holdings)
+        preference = {number: place for place, number in enumerate([*chosen, *others])}
+        for each, places in self._several.items():
+            first, *rest = sorted(places, key=lambda place: (preference[place[0]], place[1]))
+            self._places[each] = first
+            their = self._held[first[0]].pack.others
+            their.setdefault(first[1], []).extend((self._held[number].pack, chunk) for number, chunk in rest)
+        self._numbers = {number: place for place, number in enumerate(sorted(chosen))}
+        self.packs = [self._held[number].pack for number in self._numbers]
+        self._several.clear()
 
     def _is_wanted(self, chunk_id: ChunkId) -> bool:
         return chunk_id in self._missing or chunk_id in self._places
@@ -64,7 +100,7 @@ class ChunkIndex:
             place = self._places.get(chunk_id)
             if place is None:
                 raise Damaged("no pack holds one of its chunks")
-            places.append(place)
+            places.append((self._numbers[place[0]], place[1]))
         most = 1 + max((len(self._others(place)) for place in places), default=0)
         held = 0
         for turn in range(most):

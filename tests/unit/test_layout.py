@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from azbackup.errors import Damaged
 from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
 from azbackup.packs import layout
-from azbackup.packs.index import ChunkIndex
+from azbackup.packs.index import ChunkIndex, place_after
 from azbackup.packs.layout import PackLayout, spans
 
 
@@ -36,10 +36,16 @@ FIRST = (PackId("first"), record({1: (30, 10), 2: (40, 20), 3: (50, 30)}))
 SECOND = (PackId("second"), record({3: (50, 30), 4: (60, 40)}))
 
 
+def fill(places: ChunkIndex, *records: tuple[PackId, PackRecord]) -> None:
+    """Fill an index with packs that can all be read."""
+    places.add(records, lambda *_: 0)
+    places.choose()
+
+
 def test_places_of_wanted_chunks() -> None:
     """Each piece says its pack, its number there, and its offset in the file."""
     places = ChunkIndex({chunk_id(2), chunk_id(4)})
-    places.add([FIRST, SECOND])
+    fill(places, FIRST, SECOND)
     assert places.missing == 0
     assert places.pieces(file(4, 2, 4, size=100)) == [(1, 1, 0), (0, 1, 40), (1, 1, 60)]
 
@@ -47,22 +53,48 @@ def test_places_of_wanted_chunks() -> None:
 def test_packs_of_no_use_are_left_out() -> None:
     """Only packs that hold something wanted are needed."""
     places = ChunkIndex({chunk_id(4)})
-    places.add([FIRST, SECOND])
+    fill(places, FIRST, SECOND)
     assert [pack.pack_id for pack in places.packs] == ["second"]
 
 
 def test_a_chunk_in_two_packs_is_read_once() -> None:
-    """It comes from the first one, and the second is not needed for it."""
-    places = ChunkIndex({chunk_id(3)})
-    places.add([FIRST, SECOND])
+    """It comes from the fullest one, of which more is wanted, and the other is not needed for it."""
+    places = ChunkIndex({chunk_id(3), chunk_id(4)})
+    fill(places, FIRST, SECOND)
+    assert [pack.pack_id for pack in places.packs] == ["second"]
+    assert places.pieces(file(3, size=30)) == [(0, 0, 0)]
+    places = ChunkIndex({chunk_id(1), chunk_id(2), chunk_id(3)})
+    fill(places, SECOND, FIRST)
     assert [pack.pack_id for pack in places.packs] == ["first"]
     assert places.pieces(file(3, size=30)) == [(0, 2, 0)]
+
+
+def test_a_pack_that_is_dropped_serves_where_another_fails() -> None:
+    """Where else the chunk is said to be stays known, in the order in which the packs would be chosen."""
+    places = ChunkIndex({chunk_id(3)})
+    third = (PackId("third"), record({3: (50, 30), 5: (500, 1)}))
+    fill(places, third, FIRST, SECOND)
+    place = (0, 2)
+    found = []
+    while (other := place_after(places.packs, *place)) is not None:
+        place = other
+        found.append(places.packs[place[0]].pack_id)
+    assert found == ["second", "third"]
+
+
+def test_a_pack_that_can_be_read_is_preferred_to_a_fuller_one() -> None:
+    """The rank comes before the fullness; but what is read anyway is read for everything that it holds."""
+    for wanted, read in (({3}, ["first"]), ({3, 4}, ["second"])):
+        places = ChunkIndex({chunk_id(each) for each in wanted})
+        places.add([SECOND, FIRST], lambda pack_id, _: int(pack_id == "second"))
+        places.choose()
+        assert [pack.pack_id for pack in places.packs] == read
 
 
 def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
     """Missing ones are counted; a file that has one is refused, others are not."""
     places = ChunkIndex({chunk_id(1), chunk_id(9)})
-    places.add([FIRST])
+    fill(places, FIRST)
     assert places.missing == 1
     assert places.pieces(file(1, size=10)) == [(0, 0, 0)]
     with pytest.raises(Damaged):
@@ -73,7 +105,7 @@ def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
 def test_a_size_that_does_not_fit_is_damage(size: int) -> None:
     """The chunks of a file must hold exactly its size."""
     places = ChunkIndex({chunk_id(1), chunk_id(2)})
-    places.add([FIRST])
+    fill(places, FIRST)
     with pytest.raises(Damaged):
         places.pieces(file(1, 2, size=size))
 

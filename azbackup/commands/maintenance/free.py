@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
+from azbackup.packs.choice import Holding, choose
 from azbackup.packs.layout import fault_of
 from azbackup.storage.protocols import BlobInfo
 
@@ -37,11 +38,12 @@ def free_packs(
 ) -> tuple[list[PackState], int]:
     """(the packs that nothing needs, the bytes of all packs that are sound), those that are condemned apart.
 
-    A pack is needed for a used chunk that no other sound pack has, or whose other pack is freed. One that is condemned
-    holds nothing for the others; of its own chunks it is asked whether they have another place. `days`: how long a pack
-    of a tier is paid for at least.
+    A pack is needed for a used chunk that no other sound pack has, or whose other pack is freed: the emptiest go first,
+    so that a chunk that was stored anew frees the pack that it was in (packs/choice). One that is condemned holds
+    nothing for the others; of its own chunks it is asked whether they have another place. `days`: how long a pack of a
+    tier is paid for at least.
     """
-    sound: list[tuple[PackId, bytes]] = []
+    sound: list[_Sound] = []
     doomed: list[tuple[PackId, bytes]] = []
     states: dict[PackId, PackState] = {}
     total = 0
@@ -54,15 +56,30 @@ def free_packs(
             doomed.append((pack_id, record.ids))
         elif not fault_of(info, record.size, record.md5):
             total += record.size
-            sound.append((pack_id, record.ids))
-    holders: Counter[ChunkId] = Counter(each for _, ids in sound for each in set(split_ids(ids)) if each in used)
-    free: list[PackId] = []
-    for pack_id, ids in sorted(sound, key=lambda pack: (sum(each in used for each in split_ids(pack[1])), pack[0])):
-        needed = {each for each in split_ids(ids) if each in used}
-        if all(holders[each] > 1 for each in needed):
-            holders.subtract(needed)
-            free.append(pack_id)
+            lengths = {each: size for each, size in zip(record.chunk_ids(), record.sealed, strict=True) if each in used}
+            sound.append(_Sound(pack_id, record.size, sum(lengths.values()), b"".join(lengths)))
+    free, holders = _spare(sound)
     for pack_id, ids in doomed:
         if all(holders[each] > 0 for each in split_ids(ids) if each in used):
             free.append(pack_id)
     return [states[pack_id] for pack_id in sorted(free)], total
+
+
+def _spare(sound: Sequence[_Sound]) -> tuple[list[PackId], Counter[ChunkId]]:
+    """(the packs that the others can do without, as a restore chooses, how many packs hold each chunk)."""
+    holders: Counter[ChunkId] = Counter(each for pack in sound for each in split_ids(pack.ids))
+    holdings = []
+    for pack in sound:
+        ids = split_ids(pack.ids)
+        shared = [each for each in ids if holders[each] > 1]
+        holdings.append(Holding(pack.pack_id, 0, pack.size, pack.wanted, len(shared) < len(ids), shared))
+    return [sound[number].pack_id for number in choose(holdings)[1]], holders
+
+
+class _Sound(NamedTuple):
+    """A pack, how many of its bytes are used, and by which chunks."""
+
+    pack_id: PackId
+    size: int
+    wanted: int
+    ids: bytes

@@ -1,6 +1,7 @@
 """Which packs hold what a restore needs, and what it takes to have them.
 
-Promises that a chunk is read from where it is sound, if any pack holds it so, and that nothing is asked for.
+Promises that a chunk is read from where it is sound, if any pack holds it so; of several such packs from one that can
+be read at once, then from the fullest; and that nothing is asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from azbackup.packs.thaw.policy import State
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
 
+_SOON = {State.PENDING: 1, State.ARCHIVED: 2}
+_CONDEMNED, _DOUBTFUL, _COPIED = 4, 8, 9
+
 
 class Needs:
     """The chunks of one restore's files, and their packs. `index` says where each chunk is, once `find` was called."""
@@ -37,23 +41,24 @@ class Needs:
         known: set[PackId] = set()
         if groups:
             self._tell_unfinished(self._states.list_packs())
-            self.index.add(self._sound_first(known))
+            if self.index.missing:
+                self._states.list_copies()
+            self.index.add(self._noted(known), self._rank)
         if self.index.missing:
-            self.index.add(self._catalog.packs_without_row(known))
+            self.index.add(self._catalog.packs_without_row(known), lambda *_: _COPIED)
+        self.index.choose()
 
-    def _sound_first(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
-        """All pack records, noted in `known`; those whose pack was cut, replaced or removed come last.
-
-        A chunk that was stored again after its pack was damaged is then read from where it is sound.
-        """
-        doubtful = []
+    def _noted(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         for pack_id, record in self._catalog.packs():
             known.add(pack_id)
-            if self._states.agrees(pack_id, record):
-                yield pack_id, record
-            else:
-                doubtful.append((pack_id, record))
-        yield from doubtful
+            yield pack_id, record
+
+    def _rank(self, pack_id: PackId, record: PackRecord) -> int:
+        """Sound packs first, of these the ones that stay, of these the ones that can be read now or soon."""
+        if not self._states.agrees(pack_id, record):
+            return _DOUBTFUL  # a chunk that was stored again after its pack was damaged is read from where it is sound
+        condemned = _CONDEMNED if pack_id in self._catalog.retired.condemned else 0
+        return condemned + _SOON.get(self._states.state_of(pack_id), 0)
 
     def _tell_unfinished(self, copy: int) -> None:
         """Says when a snapshot's copy lies beyond the last row: a commit was killed, or a row was removed."""

@@ -82,7 +82,7 @@ class Planner:
         for group in groups:
             self._add_group(group)
         self._needs.index.forget()
-        for complaint in self._states.look(self._needs.index.packs):
+        for complaint in self._states.complaints(self._needs.index.packs):
             self._recorder.damaged(complaint)
         plan.extras = self._standing.extras(plan.directories)
         if spared := self._standing.spared:

@@ -90,8 +90,11 @@ class PackStates:
             return []
         if not self.listed:
             self.list_packs()
-        if any(info.tier == "archive" or info.pending for info in self.listed.values()):
-            self.list_staging()
+        self.list_copies()
+        return self.complaints(packs)
+
+    def complaints(self, packs: Sequence[PackLayout]) -> list[str]:
+        """What of some packs does not agree with its record, in words, as the last listing shows them."""
         return [complaint for pack in packs if (complaint := self._complaint(pack))]
 
     def _complaint(self, pack: PackLayout) -> str:
@@ -105,6 +108,11 @@ class PackStates:
         """Whether a pack is there, with the size and MD5 of its record."""
         info = self.listed.get(self._prefix + pack_id)
         return info is not None and info.size == record.size and (not info.md5 or info.md5 == record.md5)
+
+    def list_copies(self) -> None:
+        """Lists the staging container, if any of the partition's packs is archived."""
+        if any(info.tier == "archive" or info.pending for info in self.listed.values()):
+            self.list_staging()
 
     def list_packs(self) -> int:
         """Lists the partition's blobs: its packs; the highest number of a snapshot's copy that lies beside them."""
@@ -160,7 +168,11 @@ class PackStates:
 
     def state(self, pack: PackLayout) -> State:
         """What the last listings say about a pack."""
-        info = self.info(pack)
+        return self.state_of(pack.pack_id)
+
+    def state_of(self, pack_id: PackId) -> State:
+        """The same of a pack's id."""
+        info = self.listed.get(self.name_of_id(pack_id))
         if info is None:
             return State.MISSING
         if info.tier != "archive" and not info.pending:
