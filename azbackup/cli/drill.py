@@ -17,7 +17,7 @@ import msgspec
 
 from azbackup.cli.output.again import again_text
 from azbackup.cli.output.plan_report import pending_text
-from azbackup.cli.output.text import count_text, money_text, size_text, time_text
+from azbackup.cli.output.text import clean, count_text, money_text, size_text, time_text
 from azbackup.cli.restore import waiter
 from azbackup.cli.session import Session
 from azbackup.commands.maintenance.drill import Clocks, Drill, Drilled
@@ -178,7 +178,7 @@ def _ended(
         read_bytes=part.read_bytes + sum(each.read_bytes for each in parts),
         read_seconds=part.read_seconds + sum(each.read_seconds for each in parts),
         damages=len(texts),
-        first=texts[:20],
+        first=[clean(text)[:1000] for text in texts[:20]],
     )
     keep_result(partition.records, stamp(time.time(), os.urandom(8)), result)
     return Drilling(result)

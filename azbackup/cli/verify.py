@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from azbackup.cli.output.results import Results
-from azbackup.cli.output.text import count_text, time_text
+from azbackup.cli.output.text import clean, count_text, time_text
 from azbackup.cli.output.verify_report import (
     group_lines,
     group_text,
@@ -143,7 +143,7 @@ def _result(found: Verification, started_ns: int) -> Verified:
         size=found.size,
         damages=found.findings.damages,
         known=found.findings.known,
-        first=[line[:1000] for line in lines[:_FIRST]],
+        first=[clean(line)[:1000] for line in lines[:_FIRST]],
     )
 
 
