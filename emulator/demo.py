@@ -20,11 +20,12 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
 
+from azbackup.cli.output.text import count_text, size_text
 from emulator.azurite import AzuriteError, Endpoints, running_azurite
 from emulator.trees import count_files, differences, make_sample
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
-_OLD, _NEW = "oldsecret", "newsecret"
+_OLD, _NEW = "old lamp orbit tulip gravel", "new fern pocket walrus tin"
 _DONE, _WRONG_PASSWORD, _THAWING = 0, 12, 75
 _MOST_RUNS = 20  # of one restore, while packs thaw
 
@@ -150,7 +151,7 @@ def _environment(azurite: Endpoints, workspace: Path) -> dict[str, str]:
 
 def _size_of(source: Path) -> str:
     paths, size_bytes = count_files(source)
-    return f"{paths} paths with {size_bytes / 1e6:.1f} MB in {source}"
+    return f"{paths} paths with {size_text(size_bytes)} in {source}"
 
 
 def _show_blobs(azurite: Endpoints) -> None:
@@ -164,7 +165,7 @@ def _show_blobs(azurite: Endpoints) -> None:
                 blobs[folder, str(blob.blob_tier)] += 1
                 sizes[folder, str(blob.blob_tier)] += int(blob.size or 0)
     for (folder, tier), count in sorted(blobs.items()):
-        say(f"   {folder:<32} {count:>5} blobs {sizes[folder, tier]:>14,} bytes   {tier}")
+        say(f"   {folder:<26} {count_text(count, 'blob'):>8} {size_text(sizes[folder, tier]):>10}  {tier}")
     if not blobs:
         raise DemoError("there is no blob in Azurite after two backups")
 

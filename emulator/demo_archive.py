@@ -16,12 +16,13 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
 
+from azbackup.cli.output.text import size_text
 from emulator.archive import ArchiveSimulator, archive_simulator
 from emulator.azurite import AzuriteError, Endpoints, running_azurite
 from emulator.demo import DemoError, Shell, say, step
 from emulator.trees import count_files, differences, make_sample
 
-_PASSWORD = "mysecret"  # noqa: S105 - of the demo, shown on purpose
+_PASSWORD = "my lamp orbit tulip gravel"  # noqa: S105 - of the demo, shown on purpose
 _STANDARD_SECONDS = 15 * 3600.0  # what Azure documents, at most
 _HIGH_SECONDS = 3600.0
 _THAWING = 75
@@ -111,7 +112,7 @@ def _check(azurite: Endpoints, archive: ArchiveSimulator, source: Path, restored
     if found:
         raise DemoError(f"{len(found)} differences between {source} and {restored}: {found[0]}")
     paths, size_bytes = count_files(restored)
-    say(f"   the same, byte by byte, with modes and times: {paths} paths, {size_bytes / 1e6:.1f} MB", style="32")
+    say(f"   the same, byte by byte, with modes and times: {paths} paths, {size_text(size_bytes)}", style="32")
     asks = [entry for entry in archive.requests if "x-ms-copy-source" in entry.request.headers]
     copies = Counter(entry.path for entry in asks if entry.status == 202)
     if len(copies) != 2 or max(copies.values()) != 1 or len(asks) != 2:
