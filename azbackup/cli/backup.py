@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from azbackup.cli.output.text import money_text, time_text
-from azbackup.cli.output.totals import total_rows
+from azbackup.cli.output.totals import rewriting_rows, total_rows
 from azbackup.cli.partitions import other_partitions, where_text
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.sources import Asked, host_name
@@ -17,7 +17,8 @@ from azbackup.commands.backup.run import Backup, Job
 from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
 from azbackup.errors import Overtaken, Status
 from azbackup.format.labels import stamp
-from azbackup.format.model import Snapshot
+from azbackup.format.model import RunId, Snapshot
+from azbackup.packs.rewriting import Rewriting
 from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
 from azbackup.storage.local.cache_file import cache_directory
@@ -39,21 +40,23 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     rules = asked.rules if asked.stream is None else Rules()
     args = session.args
     more = (os.fsencode(cache), rules, asked.stream, args.allow_empty, tuple(dict.fromkeys(args.tag)), args.note or "")
-    limits = (asked.is_over, args.skip_if_unchanged)
+    limits = (asked.is_over, args.skip_if_unchanged, asked.rewrite)
     job = Job(source, host_name(args), fresh, args.reread, *more, *limits)
     clock = Clock(time.time_ns, _stamp, _pause)
     seen = HighestSnapshot(cache, partition.keys)
     catalog = Catalog(partition.records, seen.number())
     run = new_run(partition, clock, session.args.tier, _journal(vault, source))
+    backup = Backup(job, partition, catalog, run, show)
     try:
-        snapshot = Backup(job, partition, catalog, run, show).run()
+        snapshot = backup.run()
     except Overtaken as error:
         if job.stream is not None:
             raise
         show.note(f"{error.message}; it begins again, and uses what was stored")
         job = replace(job, fresh=False)
         run = new_run(partition, clock, session.args.tier, _journal(vault, source))
-        snapshot = Backup(job, partition, Catalog(partition.records, seen.number()), run, show).run()
+        backup = Backup(job, partition, Catalog(partition.records, seen.number()), run, show)
+        snapshot = backup.run()
     seen.note(snapshot.number)
     if partition.records.lost_rows and session.key.in_table:
         rebuild_rows(partition.records)
@@ -61,7 +64,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")
     show.close()
-    _summary(session, snapshot, asked.prices, partition.records.written, skipped=snapshot.run != run.id)
+    _summary(session, snapshot, asked.prices, partition.records.written, backup.rewriting, run.id)
     return outcome_status(show, snapshot.totals.unreadable)
 
 
@@ -82,7 +85,12 @@ def _journal(vault: Vault, source: bytes) -> Journal | None:
         return None
 
 
-def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int, *, skipped: bool) -> None:
+def _summary(
+    session: Session, snapshot: Snapshot, prices: Prices, records: int, rewriting: Rewriting | None, run: RunId
+) -> None:
+    """The run's outcome; a snapshot of another `run` is the last one, since nothing has changed."""
+    skipped = snapshot.run != run
+    rewritten = _rewritten(rewriting)
     new = snapshot.number == 1 and not skipped  # also where the run that made the key was killed
     others = other_partitions(session.vault) if new and not (session.args.quiet and not session.args.json) else None
     totals = snapshot.totals
@@ -99,6 +107,7 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int,
         "new_partition": new,
         "other_partitions": others,
         **{name: getattr(totals, name) for name in totals.__struct_fields__},
+        **rewritten,
         "requests": requests,
         "cost": round(once, 6),
         "cost_month": round(monthly, 6),
@@ -110,4 +119,13 @@ def _summary(session: Session, snapshot: Snapshot, prices: Prices, records: int,
     head = f"snapshot {snapshot.number} of {source} in {where_text(session.vault, others, new=new)}"
     if skipped:
         head = f"nothing has changed since {head}: no snapshot was made"
-    session.show.summary(values, f"{head}, {time_text(seconds)}", [*total_rows(totals), ("cost", cost)])
+    session.show.summary(
+        values, f"{head}, {time_text(seconds)}", [*total_rows(totals), *rewriting_rows(rewritten), ("cost", cost)]
+    )
+
+
+def _rewritten(rewriting: Rewriting | None) -> dict[str, int]:
+    """What was stored anew though it was stored, as JSON values: bytes, files, and chunks that are left."""
+    names = ("rewritten", "rewritten_read", "rewritten_files", "rewriting_left")
+    values = (rewriting.stored, rewriting.read, rewriting.files, len(rewriting.due)) if rewriting else (0, 0, 0, 0)
+    return dict(zip(names, values, strict=True))

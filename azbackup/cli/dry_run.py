@@ -37,9 +37,11 @@ def dry_run_command(
     """Looks at one source; without a session the partition is not there yet."""
     partition, catalog = open_catalog(session) if session is not None else (None, None)
     cache = os.fsencode(cache_directory(os.environ))
-    job = Job(source, host_name(args), fresh=catalog is None, rereads=args.reread, cache=cache, rules=asked.rules)
+    fresh, rules, rewrite = catalog is None, asked.rules, asked.rewrite
+    job = Job(source, host_name(args), fresh, rereads=args.reread, cache=cache, rules=rules, rewrite=rewrite)
     results = Results(sys.stdout)
-    forecast = preview(job, partition, catalog, show, partial(_tell, results, source, as_json=show.json))
+    tell = partial(_tell, results, source, as_json=show.json)
+    forecast = preview(job, partition, catalog, show, tell, time.time())
     results.flush()
     show.close()
     _summary(show, source, forecast, asked, args.limit_upload)
@@ -60,13 +62,14 @@ def _tell(results: Results, source: bytes, planned: Planned, *, as_json: bool) -
 
 def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked, limit: str) -> None:
     totals, prices = forecast.totals, asked.prices
-    stored = Packed(forecast.packs, forecast.to_store, asked.tier, forecast.records)
+    size = forecast.to_store + forecast.to_rewrite
+    stored = Packed(forecast.packs, size, asked.tier, forecast.records)
     once, monthly = backup_cost(prices, forecast.requests, stored)
     whole = restore_cost(prices, Packed(-(-totals.size // PACK_BYTES), totals.size, asked.tier))
     hours = STANDARD_HOURS if asked.tier == "archive" else 0.0
     requests = sum(forecast.requests.values())
-    changed = totals.changed - forecast.read_again
-    sending = _sending(limit, forecast.to_store)
+    changed = totals.changed - forecast.read_again - forecast.rewritten
+    sending = _sending(limit, size)
     values = {
         "source": os.fsdecode(source),
         **{name: getattr(totals, name) for name in _COUNTS},
@@ -74,6 +77,8 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         "read_again": forecast.read_again,
         "read_again_size": forecast.to_reread,
         "to_store": forecast.to_store,
+        "rewritten_files": forecast.rewritten,
+        "rewritten": forecast.to_rewrite,
         "packs": forecast.packs,
         **{f"seconds_at_{speed}_mbit": seconds for speed, seconds in sending.items()},
         "requests": requests,
@@ -86,11 +91,13 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
     again = f", {forecast.read_again:,} to read again ({size_text(forecast.to_reread)})" if forecast.read_again else ""
     counts = f"{totals.new:,} new, {changed:,} changed{again}"
     packs = count_text(forecast.packs, "pack")
+    rewritten = count_text(forecast.rewritten, "file")
+    anew = f", with {size_text(forecast.to_rewrite)} of {rewritten} that are stored anew" * (forecast.rewritten > 0)
     money = partial(money_text, currency=prices.currency)
     rows = [
         ("files", f"{counts}, {totals.unchanged:,} unchanged, {totals.removed:,} removed"),
         *rest_rows(totals),
-        ("to store", f"at most {size_text(forecast.to_store)} in {packs}"),
+        ("to store", f"at most {size_text(size)} in {packs}{anew}"),
         *_sending_rows(limit, sending),
         ("cost", f"{money(once)} for about {requests:,} requests, {money(monthly)} a month"),
         ("restoring", f"all of it: {hours_text(hours)}, {money(whole)}"),

@@ -34,6 +34,7 @@ from azbackup.cli.sources import (
     check_begins,
     deadline,
     each_source,
+    rewrite_of,
     sources_of,
     tell_misplaced,
     tell_nested,
@@ -180,8 +181,9 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
         return repair_command(args, show)
     stream = stream_of(args)
     is_over = deadline(started, args.max_duration)
-    asked = Asked(rules_of(args), load_prices(args.prices, args.region), args.tier, stream, is_over)
-    rules = keeps(args)
+    rules, prices = keeps(args), load_prices(args.prices, args.region)
+    rewrite = rewrite_of(args, prices, started, rules=rules)
+    asked = Asked(rules_of(args), prices, args.tier, stream, is_over, rewrite)
     if args.retention_only or args.forget or args.recall:
         return _retain(_opened(args, show, started), asked)
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]

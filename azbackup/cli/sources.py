@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from azbackup.cli.options.common import absolute_path
+from azbackup.cli.options.retention import rewrite_below
 from azbackup.cli.output.levels import Level
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.status import print_error, print_traceback
+from azbackup.commands.backup.rewriting import Rewrite
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.stream import Stream
 from azbackup.errors import AzbackupError, OutOfTime, Status, UsageError
@@ -41,6 +43,7 @@ class Asked:
     """What holds for every directory of a command: what is left out, what storage costs, which tier the packs get.
 
     `stream`: what is read instead of directories. `is_over`: whether the time that all of them may take is over.
+    `rewrite`: which stored contents are stored anew, None for none.
     """
 
     rules: Rules
@@ -48,6 +51,7 @@ class Asked:
     tier: str
     stream: Stream | None = None
     is_over: Callable[[], bool] | None = None
+    rewrite: Rewrite | None = None
 
 
 def host_name(args: argparse.Namespace) -> str:
@@ -113,6 +117,14 @@ def tell_misplaced(sources: list[bytes], rules: Rules, show: LineProgress) -> No
 def deadline(started: float, seconds: float | None) -> Callable[[], bool] | None:
     """Whether the time of --max-duration is over, for a command that started then, of time.monotonic()."""
     return None if seconds is None else lambda: time.monotonic() - started >= seconds
+
+
+def rewrite_of(args: argparse.Namespace, prices: Prices, started: float, *, rules: bool) -> Rewrite | None:
+    """What is to be rewritten, until half of the time is over that the command may take; None for nothing."""
+    below = rewrite_below(args, rules=rules)
+    half = None if args.max_duration is None else args.max_duration / 2
+    days = prices.early_deletion_days
+    return Rewrite(below, args.rewrite_budget, days, deadline(started, half)) if below else None
 
 
 def check_begins(asked: Asked, source: str) -> None:

@@ -42,7 +42,7 @@ def choose(holdings: Sequence[Holding]) -> tuple[list[int], list[int]]:
 
     Of packs whose fullness is in the same quarter the one of which more bytes are wanted is preferred, then the older.
     """
-    order = sorted(range(len(holdings)), key=lambda number: _preference(holdings[number]))
+    order = sorted(range(len(holdings)), key=lambda number: preference(holdings[number]))
     holders = Counter(each for holding in holdings for each in holding.shared)
     spare: set[int] = set()
     for number in reversed(order):
@@ -53,5 +53,6 @@ def choose(holdings: Sequence[Holding]) -> tuple[list[int], list[int]]:
     return [number for number in order if number not in spare], [number for number in order if number in spare]
 
 
-def _preference(holding: Holding) -> tuple[int, int, int, PackId]:
+def preference(holding: Holding) -> tuple[int, int, int, PackId]:
+    """By what packs are sorted, those that are preferred first."""
     return holding.rank, -holding.fullness, -holding.wanted, holding.pack_id

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from azbackup.crypto.sealing import SEAL_BYTES, seal_chunk
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_PREFIX, pack_blob
-from azbackup.format.model import ChunkId, PackId, SealedRecord, split_ids
+from azbackup.format.model import ChunkId, PackId, PackRecord, SealedRecord, split_ids
 from azbackup.format.payloads import decode_pack
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
 from azbackup.packs.known import KnownChunks
 from azbackup.packs.layout import fault_of
 from azbackup.packs.packer import Packer
+from azbackup.packs.rewriting import Rewriting, SoundPack
 from azbackup.packs.run import Run
 from azbackup.packs.uploader import PackUploader
 from azbackup.progress import Work
@@ -38,6 +39,8 @@ class ChunkStore:
 
     def __init__(self, partition: Partition, catalog: Catalog, run: Run, tell: Tell = _silent, *, fresh: bool) -> None:
         """`fresh`: nothing is stored yet, so nothing needs to be read. `tell` hears what becomes of the bytes."""
+        self._rewriting: Rewriting | None = None
+        self._adopted: list[tuple[PackId, PackRecord, float]] = []  # of a killed run, and when each was made
         self._tell = tell
         self._partition = partition
         self._catalog = catalog
@@ -75,6 +78,8 @@ class ChunkStore:
             if chunk_id not in known:
                 known.add(chunk_id)
                 self._seal(self._compressor.add(chunk_id, plain))
+            elif self._rewriting is not None and self._rewriting.takes(chunk_id, len(plain)):
+                self._seal(self._compressor.add(chunk_id, plain))
             else:
                 self._tell("saved", len(plain))
             self._tell("read", len(plain))
@@ -83,6 +88,19 @@ class ChunkStore:
     def holds(self, chunks: bytes) -> bool:
         """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
         return not chunks or self._chunks().issuperset(split_ids(chunks))
+
+    def sound(self) -> list[SoundPack]:
+        """The packs that this run counts on."""
+        known = KnownChunks(self._partition, self._catalog, whole=True)
+        if self._known is None:
+            self._count_on(known)
+        for adopted in self._adopted:
+            known.adopt(*adopted)
+        return known.sound
+
+    def rewrite(self, rewriting: Rewriting) -> None:
+        """From now on chunks are stored anew that it takes."""
+        self._rewriting = rewriting
 
     def lost(self, catalog: Catalog, rows: list[SealedRecord]) -> int:
         """How many of the chunks that this run counts on are in no pack any more, as a new catalog has it.
@@ -120,11 +138,15 @@ class ChunkStore:
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
         if self._known is None:
-            known = KnownChunks(self._partition, self._catalog)
-            self._known = known.ids
-            packs = {PACK_PREFIX + pack_id for pack_id in known.packs}
-            self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
+            self._known = self._count_on(KnownChunks(self._partition, self._catalog))
         return self._known
+
+    def _count_on(self, known: KnownChunks) -> set[ChunkId]:
+        """Counts on what is known, and on what a killed run has noted that is not."""
+        self._known = known.ids
+        packs = {PACK_PREFIX + pack_id for pack_id in known.packs}
+        self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
+        return known.ids
 
     def _adopt(self, rows: list[SealedRecord]) -> None:
         """Makes the packs known that a killed run had uploaded but not recorded, if they are there as it said."""
@@ -136,7 +158,8 @@ class ChunkStore:
                 continue  # of another partition, or from before its table was lost
             name = pack_blob(self._partition.name, pack_id)
             there = next((info for info in self._partition.blobs.listed(name) if info.name == name), None)
-            if not fault_of(there, record.size, record.md5):
+            if there is not None and not fault_of(there, record.size, record.md5):
                 adopted.append(row)
+                self._adopted.append((pack_id, record, there.created or there.modified))
                 self._chunks().update(record.chunk_ids())
         self._uploads.adopt(adopted)

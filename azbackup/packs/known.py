@@ -9,32 +9,52 @@ without its pack is damage, unless all of its chunks are in other packs, where a
 
 from __future__ import annotations
 
+from array import array
+
 from azbackup.format.labels import pack_blob
-from azbackup.format.model import ChunkId, PackId, split_ids
+from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
 from azbackup.packs.layout import fault_of
+from azbackup.packs.rewriting import SoundPack
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
 
 
 class KnownChunks:
-    """The ids of all chunks that a sound pack is known to hold."""
+    """The ids of all chunks that a sound pack is known to hold; the packs themselves in `sound`, if they are wanted."""
 
-    def __init__(self, partition: Partition, catalog: Catalog) -> None:
-        """Reads the pack records, then lists the packs: one that another run adds meanwhile precedes its record."""
-        recorded = [(pack_id, record.size, record.md5, record.ids) for pack_id, record in catalog.packs()]
+    def __init__(self, partition: Partition, catalog: Catalog, *, whole: bool = False) -> None:
+        """Reads the pack records, then lists the packs: one that another run adds meanwhile precedes its record.
+
+        `whole`: the packs are wanted, not the ids alone.
+        """
+        self._whole = whole
+        recorded = [(pack_id, *self._kept(record)) for pack_id, record in catalog.packs()]
         there = {info.name: info for info in partition.blobs.listed(pack_blob(partition.name, ""))}
         condemned = catalog.retired.condemned
         self.packs: set[PackId] = {pack_id for pack_id, *_ in recorded} | condemned.keys()
         self.ids: set[ChunkId] = set()
+        self.sound: list[SoundPack] = []
         doubtful: list[tuple[PackId, str, bytes]] = []
-        for pack_id, size, md5, ids in recorded:
+        for pack_id, size, md5, ids, sealed in recorded:
             if pack_id in condemned:
                 continue
-            fault = fault_of(there.get(pack_blob(partition.name, pack_id)), size, md5)
-            if fault:
+            info = there.get(pack_blob(partition.name, pack_id))
+            fault = fault_of(info, size, md5)
+            if info is None or fault:
                 doubtful.append((pack_id, fault, ids))
-            else:
-                self.ids.update(split_ids(ids))
+                continue
+            self.ids.update(split_ids(ids))
+            if self._whole:
+                self.sound.append(SoundPack(pack_id, size, ids, sealed, info.tier, info.created or info.modified))
         for pack_id, fault, ids in doubtful:
             if lost := sum(each not in self.ids for each in set(split_ids(ids))):
                 partition.records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")
+
+    def _kept(self, record: PackRecord) -> tuple[int, bytes, bytes, array[int]]:
+        """Size, MD5, ids, and the lengths if they are wanted, in as little memory as they take."""
+        return record.size, record.md5, record.ids, array("I", record.sealed if self._whole else ())
+
+    def adopt(self, pack_id: PackId, record: PackRecord, made: float) -> None:
+        """Takes a pack, made then, that was found sound though no record tells of it."""
+        sealed = array("I", record.sealed)
+        self.sound.append(SoundPack(pack_id, record.size, record.ids, sealed, record.tier, made))

@@ -17,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from azbackup.commands.backup.rewriting import Rewrite
 from azbackup.commands.maintenance.keeping import Rules
-from azbackup.errors import NothingStored, Overtaken, Unavailable
+from azbackup.errors import Emptied, NothingStored, Overtaken, Unavailable
+from azbackup.packs import rewriting
 from azbackup.packs.known import KnownChunks
 from tests.faults.world import Fuse, Killed, World, make_small
 from tests.listener import Silent
@@ -32,15 +34,17 @@ def small() -> Iterator[None]:
     """Make packs and records small: two files fill a pack."""
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch, pack_bytes=60_300)
+        patch.setattr(rewriting, "SMALL_BYTES", 40_000)
+        patch.setattr(rewriting, "SMALL_PACKS", 2)
         yield
 
 
 class Life:
     """A world, and what each of its snapshots has to hold: contents by path."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, rewrite: Rewrite | None) -> None:
         (root / "d").mkdir(parents=True)
-        self.world = World(root)
+        self.world = World(root, limits={"rewrite": rewrite})
         self._root = root
         self._held: dict[int, dict[str, int]] = {}
         self._tree: dict[str, int] = {}
@@ -56,9 +60,9 @@ class Life:
             self._tree[file] = content
 
     def run(self, what: str, last: int, fuse: Fuse | None = None) -> None:
-        """A backup, or retention: one that is overtaken makes no snapshot; of two retention runs one may give way."""
+        """A backup, or retention: one that is overtaken, or empty, makes none; one of two may give way."""
         if what == "backup":
-            with contextlib.suppress(Overtaken):
+            with contextlib.suppress(Overtaken, Emptied):
                 self.world.backup(fuse)
         elif self._held:
             with contextlib.suppress(Unavailable):
@@ -123,13 +127,14 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.parametrize("rewrite", [None, Rewrite(50.0, 100.0, {})], ids=["as it is", "rewriting"])
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=8, max_size=25))
-def test_histories(steps: list[tuple[str, ...]]) -> None:
+def test_histories(rewrite: Rewrite | None, steps: list[tuple[str, ...]]) -> None:
     """Whatever happens, what is listed is whole."""
     root = Path(tempfile.mkdtemp())
     try:
-        life = Life(root / "source")
+        life = Life(root / "source", rewrite)
         life.write("a", 0)
         life.run("backup", 1)
         life.check()

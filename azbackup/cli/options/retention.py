@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from azbackup.cli.options.common import age, count
@@ -12,6 +13,7 @@ from azbackup.errors import UsageError
 if TYPE_CHECKING:
     from azbackup.commands.maintenance.keeping import Rules
 
+_BELOW = 25.0
 _PERIODS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
 
 
@@ -23,6 +25,21 @@ def numbers(text: str) -> range:
     if high < low:
         raise argparse.ArgumentTypeError(f"{text}: the last number is below the first")
     return range(low, high + 1)
+
+
+def percent(most: float) -> Callable[[str], float]:
+    """What reads a share: 25, 2.5 or 25%, from 0 to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text.removesuffix("%"))
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text}: a number from 0 to {most:g} is expected")
+        return value
+
+    return read
 
 
 def add_retention(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +81,20 @@ def add_retention(parser: argparse.ArgumentParser) -> None:
         help="bring back snapshot N, or 3-9, in the days before what was removed is deleted; makes no backup",
     )
     group.add_argument(
+        "--rewrite-below",
+        metavar="PERCENT",
+        type=percent(50),
+        help="store anew, from the files, what is needed of packs of which the newest snapshots need less than this, "
+        "and of many small ones (default 25 with a rule, else 0: nothing)",
+    )
+    group.add_argument(
+        "--rewrite-budget",
+        metavar="PERCENT",
+        type=percent(100),
+        default=1.0,
+        help="read and store at most this share of the directory anew in a run, but as much as a pack; default 1",
+    )
+    group.add_argument(
         "--delete-early",
         action="store_true",
         help="delete packs that nothing needs before their early-deletion fee is past, and pay it",
@@ -85,6 +116,16 @@ def keeps(args: argparse.Namespace) -> bool:
             "--retention-only, --forget and --recall make no backup", "leave out --stdin-name and --stdin-command"
         )
     return rules
+
+
+def rewrite_below(args: argparse.Namespace, *, rules: bool) -> float:
+    """Packs are rewritten of which less than so many percent are needed; 0 for none.
+
+    Not unasked in a run that has little time: what it reads for that may cost it its snapshot.
+    """
+    if args.rewrite_below is not None:
+        return float(args.rewrite_below)
+    return _BELOW if rules and args.max_duration is None else 0.0
 
 
 def retention_rules(args: argparse.Namespace) -> Rules:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from azbackup.cli.output.text import count_text, size_text
 from azbackup.format.model import Totals
 
@@ -14,6 +16,15 @@ def total_rows(totals: Totals) -> list[tuple[str, str]]:
     packs = f" in {count_text(totals.packs, 'pack')}" if totals.packs else ""
     rows = [("files", counts), ("data", f"{size_text(totals.read)} read, {size_text(totals.stored)} stored{packs}")]
     return rows + rest_rows(totals)
+
+
+def rewriting_rows(values: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What was stored anew though it was stored, where there is any; and how much is left for later runs."""
+    if not (values["rewritten"] or values["rewritten_read"]):
+        return []
+    left = f"; {count_text(values['rewriting_left'], 'chunk')} left for later runs" if values["rewriting_left"] else ""
+    again = f"{count_text(values['rewritten_files'], 'file')} read again"
+    return [("rewriting", f"{again}, {size_text(values['rewritten'])} of contents stored anew{left}")]
 
 
 def rest_rows(totals: Totals) -> list[tuple[str, str]]:

@@ -99,6 +99,9 @@ class Reader(Protocol):
     def lost(self, old: Entry, /) -> bool:
         """Whether some of a stored file's contents are in no pack any more."""
 
+    def rewrites(self, old: Entry, /) -> bool:
+        """Whether an unchanged file is to be read again, so that some of its contents are stored anew."""
+
     def entry(self, found: ScannedPath, now: Entry, /) -> Reading:
         """Reads the entry. Raises OSError or Unreadable if it cannot."""
 
@@ -225,19 +228,20 @@ class Comparison:
         self.elsewhere |= not found.path and _is_another(now, old)
         now.device = self._devices.stored(now.device, old)
         seems_same = old is not None and unchanged(now, old)
+        again = self._reader.rereads and seems_same
         if old is not None and seems_same and not self._reader.doubts(now) and not self._reader.lost(old):
-            return old if now.links == 1 or now.device == old.device else renumbered(old, now.device), True
-        return self._read(found, now, old, seems_same=seems_same)
+            again = self._reader.rewrites(old)
+            if not again:
+                return old if now.links == 1 or now.device == old.device else renumbered(old, now.device), True
+        return self._read(found, now, old, again=again)
 
-    def _read(
-        self, found: ScannedPath, now: Entry, old: Entry | None, *, seems_same: bool
-    ) -> tuple[Entry | None, bool]:
-        """The same of what has to be read."""
+    def _read(self, found: ScannedPath, now: Entry, old: Entry | None, *, again: bool) -> tuple[Entry | None, bool]:
+        """The same of what has to be read; `again`: although all says that it is what the base has."""
         try:
             entry, lacks = self._reader.entry(found, now)
             if lacks:
                 self._problem(found.path, lacks)
-            if seems_same and self._reader.rereads and old is not None and contents(entry) != contents(old):
+            if again and old is not None and contents(entry) != contents(old):
                 self._notices.note(found.path, _DIFFERS)
             return (old, True) if entry == old else (entry, old is not None and alike(entry, old))
         except FileNotFoundError as error:

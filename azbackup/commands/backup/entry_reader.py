@@ -21,6 +21,7 @@ from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
 from azbackup.format.labels import PATH_BYTES
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.chunk_store import ChunkStore
+from azbackup.packs.rewriting import Rewriting
 
 _UNSIZED = 16 * 1024 * 1024  # what is read of a file that says to be empty, as those of /proc do
 
@@ -49,6 +50,7 @@ class EntryReader:
         self._mapped = mapped
         self._links: dict[tuple[int, int], tuple[bytes, Reading]] = {}
         self.rereads = rereads
+        self.rewriting: Rewriting | None = None
         self.read = 0  # bytes
 
     def doubts(self, now: Entry) -> bool:
@@ -58,6 +60,10 @@ class EntryReader:
     def lost(self, old: Entry) -> bool:
         """Whether some of a stored file's contents are in no pack any more: the file is to be stored again."""
         return not self._store.holds(old.chunks)
+
+    def rewrites(self, old: Entry) -> bool:
+        """Whether an unchanged file is to be read again, so that some of its contents are stored anew."""
+        return self.rewriting is not None and self.rewriting.takes_file(old.chunks, old.size)
 
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
         """Reads the entry's chunks, target and attributes. Raises OSError or Unreadable if it cannot."""

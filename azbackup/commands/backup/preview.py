@@ -19,7 +19,8 @@ from azbackup.commands.backup.entry_reader import Reading
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
-from azbackup.commands.backup.run import Job, parent_of
+from azbackup.commands.backup.rewriting import Base, planned
+from azbackup.commands.backup.run import Job, is_read, parent_of
 from azbackup.commands.backup.tally import Tally
 from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.filesystem.reader import read_target
@@ -27,6 +28,7 @@ from azbackup.filesystem.scanner import ScannedPath, open_source, scan
 from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS
 from azbackup.format.model import Entry, Kind, Totals, split_ids
 from azbackup.packs.known import KnownChunks
+from azbackup.packs.rewriting import Rewriting
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
@@ -40,7 +42,7 @@ _COPY_BYTES = 16 * 1024 * 1024
 
 
 class Planned(NamedTuple):
-    """What would become of one path, and why: new, changed, read again, removed, left out."""
+    """What would become of one path, and why: new, changed, read again, rewritten, removed, left out."""
 
     what: str
     path: bytes
@@ -56,13 +58,16 @@ class Forecast:
     to_store: int = 0
     to_reread: int = 0
     read_again: int = 0
+    rewritten: int = 0  # files that did not change, and are read again to be stored anew
+    to_rewrite: int = 0
     files: int = 0  # that are read
     first: bool = False
 
     @property
     def packs(self) -> int:
         """The packs that hold it, if nothing of it is stored yet."""
-        return max(-(-self.to_store // PACK_BYTES), -(-self.files // PACK_CHUNKS)) if self.to_store else 0
+        size = self.to_store + self.to_rewrite
+        return max(-(-size // PACK_BYTES), -(-self.files // PACK_CHUNKS)) if size else 0
 
     @property
     def requests(self) -> dict[str, int]:
@@ -83,10 +88,10 @@ Tell = Callable[[Planned], None]
 class _Told(Notices):
     """Tells what would become of each path, and counts it."""
 
-    def __init__(self, progress: Progress, tell: Tell, lost: Callable[[Entry], bool]) -> None:
+    def __init__(self, progress: Progress, tell: Tell, looking: _Looking) -> None:
         super().__init__(progress)
         self._tell = tell
-        self._lost = lost
+        self._looking = looking
         self.forecast = Forecast(Totals())
 
     def done(self, entry: Entry, old: Entry | None, *, same: bool) -> None:
@@ -100,6 +105,9 @@ class _Told(Notices):
         if what == "read again":
             forecast.read_again += 1
             forecast.to_reread += size
+        elif what == "rewritten":
+            forecast.rewritten += 1
+            forecast.to_rewrite += size
         else:
             forecast.to_store += size
         self._tell(Planned(what, entry.path, size, why))
@@ -117,7 +125,9 @@ class _Told(Notices):
         found = [name for field, name in _FIELDS if getattr(entry, field) != getattr(old, field)]
         if found:
             return "changed", ", ".join(found)
-        if self._lost(old):
+        if entry.path == self._looking.rewritten:
+            return "rewritten", "its packs are hardly needed, or small"
+        if self._looking.lost(old):
             return "changed", "its contents are in no sound pack"
         if entry.ctime_ns != old.ctime_ns and old.ctime_ns:
             return "changed", "attributes, or a time that was set back"
@@ -129,6 +139,8 @@ class _Looking:
 
     def __init__(self, partition: Partition | None, catalog: Catalog | None, *, rereads: bool) -> None:
         self.rereads = rereads
+        self.rewriting: Rewriting | None = None
+        self.rewritten = b"\0"  # the path that was to be read last for that; no path is so called
         self._partition = partition
         self._catalog = catalog
         self._known: KnownChunks | None = None
@@ -141,9 +153,21 @@ class _Looking:
         """Whether some of a stored file's contents are in no pack any more."""
         if not old.chunks or self._partition is None or self._catalog is None:
             return False
+        return not self.known(self._partition, self._catalog).ids.issuperset(split_ids(old.chunks))
+
+    def known(self, partition: Partition, catalog: Catalog) -> KnownChunks:
+        """The chunks that are stored, and the packs."""
         if self._known is None:
-            self._known = KnownChunks(self._partition, self._catalog)
-        return not self._known.ids.issuperset(split_ids(old.chunks))
+            self._known = KnownChunks(partition, catalog, whole=True)
+        return self._known
+
+    def rewrites(self, old: Entry) -> bool:
+        """Whether an unchanged file would be read again, so that some of its contents are stored anew."""
+        if self.rewriting is None or not self.rewriting.takes_file(old.chunks, old.size):
+            return False
+        self.rewriting.due.difference_update(split_ids(old.chunks))
+        self.rewritten = old.path
+        return True
 
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
         """The entry as it was scanned. Raises PermissionError for a file that could not be read."""
@@ -157,16 +181,22 @@ class _Looking:
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
-def preview(job: Job, partition: Partition | None, catalog: Catalog | None, show: Progress, tell: Tell) -> Forecast:
-    """What a backup would do now; without a catalog it is the first one of its partition.
+def preview(
+    job: Job, partition: Partition | None, catalog: Catalog | None, show: Progress, tell: Tell, time: float = 0.0
+) -> Forecast:
+    """What a backup would do now, by Unix time; without a catalog it is the first one of its partition.
 
     Raises AzbackupError if the source cannot be read.
     """
     root = open_source(job.source)
     try:
-        parent = parent_of(catalog.snapshots(), job) if catalog is not None else None
+        snapshots = catalog.snapshots() if catalog is not None else []
+        parent = parent_of(snapshots, job)
         looking = _Looking(partition, catalog, rereads=job.rereads)
-        told = _Told(show, tell, looking.lost)
+        told = _Told(show, tell, looking)
+        if job.rewrite is not None and partition is not None and catalog is not None and parent is not None:
+            last, packs = Base(parent, snapshots, is_read(root, job)), looking.known(partition, catalog).sound
+            looking.rewriting = planned(job.rewrite, catalog, last, packs, time)
         base = iter(catalog.entries(parent)) if catalog is not None and parent is not None else iter(())
         tally = _pass(root, job, looking, told, base)  # what is lost of it would be stored as new
     finally:

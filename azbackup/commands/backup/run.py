@@ -18,7 +18,7 @@ from functools import partial
 
 import msgspec
 
-from azbackup.commands.backup.changes import Comparison, Tree
+from azbackup.commands.backup.changes import Comparison, Tree, unchanged
 from azbackup.commands.backup.compaction import compacted
 from azbackup.commands.backup.emptied import check_not_emptied
 from azbackup.commands.backup.entry_reader import EntryReader
@@ -28,6 +28,7 @@ from azbackup.commands.backup.limits import TimeLimit, is_skipped, out_of_time
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.owners import group_names, user_names
+from azbackup.commands.backup.rewriting import Base, Rewrite, planned
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.stream import Stream, StreamReading
@@ -40,6 +41,7 @@ from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
 from azbackup.packs.chunk_store import ChunkStore
+from azbackup.packs.rewriting import Rewriting
 from azbackup.packs.run import Run
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -63,6 +65,7 @@ class Job:
     say what is left out. `stream`: what is read instead of a directory, under a path that no directory has.
     `allow_empty`: no files where there were some is meant. `tags`, `note`: words that the snapshot is to have.
     `is_over`: whether the time that it may take is over. `skips`: no snapshot is wanted where nothing has changed.
+    `rewrite`: which stored contents are stored anew, None for none.
     """
 
     source: bytes
@@ -77,6 +80,7 @@ class Job:
     note: str = ""
     is_over: Callable[[], bool] | None = None
     skips: bool = False
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ class Backup:
             if parent is None and (hint := _same_place(snapshots, self._job)):
                 shown = Source(self._job.source, self._job.host)
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
+            if stream is None and parent is not None and self._job.rewrite is not None:
+                self._plan_rewriting(self._job.rewrite, Base(parent, snapshots, is_read(root, self._job)))
             try:
                 read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
             except OutOfTime:
@@ -136,13 +142,15 @@ class Backup:
             if why := self._overtaken(parent, pack_rows):
                 raise self._given_up(why, pack_rows)
             if stream is None:
-                self._check_still_there(root)
+                _check_still_there(root, self._job.source)
         finally:
             if stream is None:
                 os.close(root)
             else:
                 stream.close()
-        if parent is not None and not pack_rows and self._is_skipped(parent, read):
+        mended = bool(pack_rows) and self.rewriting is None  # what was lost was stored again
+        if parent is not None and not mended and _is_skipped(self._job, parent, read, self._run.clock.now_ns()):
+            self._record(pack_rows)
             return msgspec.structs.replace(parent, totals=self._totals(read))
         return self._commit(started, parent, read, pack_rows)
 
@@ -168,31 +176,28 @@ class Backup:
 
     def _given_up(self, why: str, pack_rows: list[SealedRecord]) -> Overtaken:
         """The error of a run that was overtaken by retention; what it stored is recorded, for the next run."""
-        self._run.copies.put(pack_rows)
-        self._records.insert(pack_rows)
-        self._store.committed()
+        self._record(pack_rows)
         return Overtaken(f"no snapshot was made: while this backup ran {why}", _AGAIN)
 
-    def _is_skipped(self, parent: Snapshot, read: _Read) -> bool:
-        job = self._job
-        wanted = not job.skips or bool(job.tags or job.note)
-        return (
-            not read.alone
-            and not wanted
-            and is_skipped(parent, read.tally, list(job.rules.lines), self._run.clock.now_ns())
-        )
+    def _record(self, pack_rows: list[SealedRecord]) -> None:
+        """Records what was stored, without a snapshot."""
+        if pack_rows:
+            self._run.copies.put(pack_rows)
+            self._records.insert(pack_rows)
+        self._store.committed()
 
-    def _check_still_there(self, root: int) -> None:
-        """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
-        shown = os.fsdecode(self._job.source)
-        try:
-            same = is_same_directory(root, self._job.source)
-        except (FileNotFoundError, NotADirectoryError):
-            same = False
-        except OSError as error:
-            raise AzbackupError(f"the directory cannot be read any more: {shown}: {error.strerror}", _NONE) from None
-        if not same:
-            raise AzbackupError(f"the directory vanished while it was read: {shown}", _NONE)
+    @property
+    def rewriting(self) -> Rewriting | None:
+        """What was stored anew though it was stored, None where nothing was to be."""
+        return self._reader.rewriting
+
+    def _plan_rewriting(self, wish: Rewrite, base: Base) -> None:
+        """Decides what of the last snapshot's contents is stored anew in this run."""
+        self._progress.stage("looking for packs to rewrite")
+        now = self._run.clock.now_ns() / 1e9
+        if rewriting := planned(wish, self._catalog, base, self._store.sound(), now):
+            self._reader.rewriting = rewriting
+            self._store.rewrite(rewriting)
 
     def _read_source(self, root: int, parent: Snapshot | None) -> _Read:
         """Stores what is new, beside the parent's entries where they can be read."""
@@ -296,6 +301,35 @@ def parent_of(snapshots: list[Snapshot], job: Job) -> Snapshot | None:
     """The newest snapshot of this source: of this path on this host."""
     same = [snapshot for snapshot in snapshots if source_of(snapshot) == Source(job.source, job.host)]
     return same[-1] if same else None
+
+
+def _is_skipped(job: Job, parent: Snapshot, read: _Read, now_ns: int) -> bool:
+    wanted = not job.skips or bool(job.tags or job.note)
+    return not read.alone and not wanted and is_skipped(parent, read.tally, list(job.rules.lines), now_ns)
+
+
+def is_read(root: int, job: Job) -> Callable[[Entry], bool]:
+    """Whether a file of the last snapshot is read whatever is rewritten: it has changed, or all are."""
+    own_files = OwnFiles(job.cache)
+
+    def changed(old: Entry) -> bool:
+        with own_files.look_for(root, old.path) as found:
+            return found is not None and found.entry is not None and not unchanged(found.entry, old)
+
+    return lambda old: job.rereads or changed(old)
+
+
+def _check_still_there(root: int, source: bytes) -> None:
+    """AzbackupError when the source was removed or replaced: what was read of it is not what it looked like."""
+    shown = os.fsdecode(source)
+    try:
+        same = is_same_directory(root, source)
+    except (FileNotFoundError, NotADirectoryError):
+        same = False
+    except OSError as error:
+        raise AzbackupError(f"the directory cannot be read any more: {shown}: {error.strerror}", _NONE) from None
+    if not same:
+        raise AzbackupError(f"the directory vanished while it was read: {shown}", _NONE)
 
 
 def _same_place(snapshots: list[Snapshot], job: Job) -> str:

@@ -1,0 +1,109 @@
+"""Which chunks are due, and how long the budget lasts: by hand, and whatever the packs are."""
+
+from __future__ import annotations
+
+from array import array
+from unittest import mock
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from azbackup.format.model import ChunkId, PackId
+from azbackup.packs import rewriting
+from azbackup.packs.rewriting import Needs, Rewriting, SoundPack, Terms, due_chunks, may_be_due
+
+MIB = 1 << 20
+DAY = 86_400.0
+TERMS = Terms(25.0, {"archive": 180}, 1000 * DAY)
+
+
+def chunk_id(number: int) -> ChunkId:
+    """Return the id of a numbered chunk."""
+    return ChunkId(number.to_bytes(32, "big"))
+
+
+def pack(name: str, chunks: dict[int, int], age: float = 200.0) -> SoundPack:
+    """Return a pack of chunks of so many bytes, so many days old."""
+    ids = b"".join(map(chunk_id, chunks))
+    return SoundPack(
+        PackId(name), 8 + sum(chunks.values()), ids, array("I", chunks.values()), "archive", (1000 - age) * DAY
+    )
+
+
+def ids(*numbers: int) -> set[ChunkId]:
+    """Return the ids of numbered chunks."""
+    return set(map(chunk_id, numbers))
+
+
+def test_a_pack_that_is_hardly_needed() -> None:
+    """Less than a quarter, old enough, and all of it can be moved: by this source, or by others."""
+    old = pack("old", {1: 10 * MIB, 2: 6 * MIB, 3: 44 * MIB})
+    assert due_chunks([old], Needs(ids(1)), TERMS) == ids(1)
+    assert due_chunks([old], Needs(ids(1, 2)), TERMS) == set()
+    assert due_chunks([old], Needs(ids(1), others=ids(2)), TERMS) == set()
+    assert due_chunks([old], Needs(ids(1), stuck=ids(1)), TERMS) == set()
+    assert due_chunks([old._replace(made=TERMS.now - 172 * DAY)], Needs(ids(1)), TERMS) == set()
+    assert due_chunks([old._replace(made=TERMS.now - 173 * DAY)], Needs(ids(1)), TERMS) == ids(1)
+
+
+def test_what_was_rewritten_is_not_due() -> None:
+    """Not even where a part of the old pack was, into a pack that is small."""
+    old = pack("old", {1: 2 * MIB, 2: 2 * MIB, 3: 56 * MIB})
+    part = pack("part", {1: 2 * MIB}, age=0)
+    assert due_chunks([old, part], Needs(ids(1, 2)), TERMS) == ids(2)
+    assert due_chunks([old, part, pack("rest", {2: 2 * MIB}, age=0)], Needs(ids(1, 2)), TERMS) == set()
+
+
+def test_small_packs_are_due_when_there_are_enough_of_one_size() -> None:
+    """Eight of about one size, each of which can be moved whole."""
+    small = [pack(str(number), {number: MIB}, age=1) for number in range(8)]
+    assert may_be_due(small, TERMS)
+    assert not may_be_due(small[1:], TERMS)
+    assert due_chunks(small, Needs(ids(*range(8))), TERMS) == ids(*range(8))
+    assert due_chunks(small, Needs(ids(*range(7))), TERMS) == set()
+    assert due_chunks(small, Needs(ids(*range(8)), stuck=ids(3)), TERMS) == set()
+    both = pack("3", {3: MIB, 9: 9}, age=1)
+    assert due_chunks([*small[:3], both, *small[4:]], Needs(ids(*range(8)), others=ids(9)), TERMS) == set()
+    assert due_chunks([*small[:7], pack("large", {7: 15 * MIB}, age=1)], Needs(ids(*range(8))), TERMS) == set()
+
+
+NUMBERS = st.integers(0, 30)
+PACKS = st.lists(st.dictionaries(NUMBERS, st.integers(1, 20 * MIB), min_size=1, max_size=4), max_size=12)
+
+
+@given(PACKS, st.sets(NUMBERS), st.sets(NUMBERS), st.integers(0, 100 * MIB))
+def test_rewriting_comes_to_an_end(packs: list[dict[int, int]], own: set[int], others: set[int], budget: int) -> None:
+    """The budget is held, what is due is needed, and once all is rewritten nothing of it is due again."""
+    sound = [pack(f"{number:02}", chunks) for number, chunks in enumerate(packs)]
+    needs = Needs(ids(*own), others=ids(*others))
+    with mock.patch.object(rewriting, "SMALL_PACKS", 3):
+        sizes: dict[int, int] = {}
+        for chunks in packs:
+            for each, size in chunks.items():
+                sizes.setdefault(each, size)
+        mine = sorted(own & sizes.keys())
+        for _ in range(40):
+            due = due_chunks(sound, needs, TERMS)
+            assert due <= ids(*own)
+            if not due:
+                break
+            run = Rewriting(set(due), budget)
+            taken = {each: sizes[each] for each in mine if run.takes(chunk_id(each), sizes[each])}
+            assert run.stored == sum(taken.values()) <= budget
+            assert not any(run.takes(chunk_id(each), sizes[each]) for each in taken)
+            if not taken:
+                break
+            sound.append(pack(f"new{len(sound):02}", taken, age=0))
+        else:
+            raise AssertionError("it goes on for ever")
+
+
+def test_files_are_taken_while_the_budget_lasts() -> None:
+    """Each has something that is due, and fits; not when there is no time."""
+    run = Rewriting(ids(1, 2, 3), 100)
+    assert not run.takes_file(chunk_id(9), 1)
+    assert run.takes_file(chunk_id(1) + chunk_id(9), 60)
+    assert not run.takes_file(chunk_id(2), 41)
+    assert run.takes_file(chunk_id(3), 40)
+    assert (run.files, run.read) == (2, 100)
+    assert not Rewriting(ids(1), 100, lambda: True).takes_file(chunk_id(1), 1)
