@@ -42,7 +42,19 @@ def test_plan_as_json(back: Back) -> None:
     plan = events["plan"]
     assert list(plan) == [
         *("event", "files", "size", "already", "packs", "thaw_bytes", "read_bytes", "requests", "hours", "cost"),
-        *("costs", "total", "currency", "prices", "priority", "lost", "room", "directories", "price", "snapshots"),
+        *(
+            "costs",
+            "total",
+            "currency",
+            "prices",
+            "priority",
+            "lost",
+            "room",
+            "directories",
+            "fragments",
+            "price",
+            "snapshots",
+        ),
     ]
     described = (PRICES.parents[1] / "docs" / "restore.md").read_text()
     summary = set(events["summary"]) - {"event", "requests", "seconds"}

@@ -25,6 +25,7 @@ _COLUMNS = {
 }
 
 _WORTH_A_WORD = 0.01
+_MUCH = 1.25  # times what is needed is thawed
 
 
 # --- the plan
@@ -43,6 +44,7 @@ def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
     for (state, tier), (count, size) in sorted(plan.by_state().items()):
         shown = state if state in ("archived", "missing") else f"{state} ({tier})"
         lines.append(("packs", f"{count:,} {shown}, {size_text(size)}"))
+    lines += _fragments(plan)
     lines += [("lost", text) for text in lost_lines(plan)]
     if whole:
         lines += _figures(plan)
@@ -53,6 +55,19 @@ def plan_lines(plan: Estimate, *, whole: bool) -> list[str]:
         lines.append(("room", room_text(plan.room)))
     lines.append(("prices", f"{plan.prices} (--region, --prices)"))
     return [f"{heading + ':' if heading else '':12} {text}" for heading, text in lines] + _directories(plan)
+
+
+def _fragments(plan: Estimate) -> list[tuple[str, str]]:
+    """How much more is thawed than is needed, and what a rewriting backup would save; no line where that is little."""
+    found, lines = plan.fragments, []
+    if found.needed and plan.thaw_bytes > _MUCH * found.needed:
+        times = plan.thaw_bytes / found.needed
+        lines.append(("needed", f"{size_text(found.needed)} of what thaws, which is {times:,.1f} times that"))
+    if found.packs:
+        saves = found.saves["standard" if plan.priority == "standard" else "high"]
+        less = f"{size_text(found.size - found.full_size)} and {money_text(saves, plan.currency)} less"
+        lines.append(("fragments", f"{count_text(found.packs, 'pack')}; rewritten {found.full_packs:,}: {less}"))
+    return lines
 
 
 def _directories(plan: Estimate) -> list[str]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from azbackup.commands.restore.fragments import Fragments, fragments
 from azbackup.packs.layout import PackLayout, Span
 from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions
 from azbackup.storage.prices import STAGING_DAYS, Prices
@@ -37,6 +38,11 @@ class PackUse:
     def read_bytes(self) -> int:
         """The bytes of all that is read."""
         return sum(span.end - span.start for span in self.reads)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """The bytes of the chunks that are wanted."""
+        return sum(self.pack.record.sealed[chunk] for span in self.reads for chunk in span.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Estimate:
 
     `files` and `size` are of what can be restored, `lost` of what cannot. `room`: where it is restored to, if anywhere.
     `hours` is how long at most until all is thawed, `costs` the costs and `total` their sum, at each priority.
-    `directories` are the shares of the top directories, if they were asked for.
+    `directories` are the shares of the top directories, if they were asked for; `fragments`: what is thawed in vain.
     """
 
     files: int
@@ -119,6 +125,7 @@ class Estimate:
     lost: Losses = field(default_factory=Losses)
     room: Room | None = None
     directories: list[Share] = field(default_factory=list)
+    fragments: Fragments = field(default_factory=Fragments)
 
     @property
     def price(self) -> float:
@@ -145,9 +152,20 @@ class Estimate:
 
 
 def estimate(
-    files: Sequence[int], already: int, uses: Sequence[PackUse], options: ThawOptions, prices: Prices, now: float
+    files: Sequence[int],
+    already: int,
+    uses: Sequence[PackUse],
+    options: ThawOptions,
+    prices: Prices,
+    now: float,
+    *,
+    rewritable: bool = False,
 ) -> Estimate:
-    """The numbers of a restore of files of these sizes, `already` more of which are there."""
+    """The numbers of a restore of files of these sizes, `already` more of which are there.
+
+    `rewritable`: these are what a backup would rewrite.
+    """
+    thawed = [(use.pack.record.size, use.wanted_bytes) for use in _archived(uses)]
     requests = _requests(uses, options)
     costs = {priority: _cost(uses, requests, priority, options, prices, now) for priority in ("standard", "high")}
     return Estimate(
@@ -165,6 +183,7 @@ def estimate(
         currency=prices.currency,
         prices=f"{prices.region}, {prices.as_of}",
         priority=options.priority,
+        fragments=fragments(thawed, prices, rewritable=rewritable),
     )
 
 

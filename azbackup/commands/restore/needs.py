@@ -21,6 +21,7 @@ from azbackup.packs.layout import PackLayout, spans
 from azbackup.packs.thaw.policy import State
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
+from azbackup.records.snapshots import latest_by_source
 
 _SOON = {State.PENDING: 1, State.ARCHIVED: 2}
 _CONDEMNED, _DOUBTFUL, _COPIED = 4, 8, 9
@@ -73,8 +74,18 @@ class Needs:
         uses = list(self._uses(files).values())
         uses += [self._use(pack, []) for pack in self.index.packs if pack.pack_id in lost.packs]
         sizes = [file.entry.size for file in files]
-        plan = estimate(sizes, self._recorder.result.already, uses, request.thaw, request.prices, request.now())
+        already, rewritable = self._recorder.result.already, self._is_rewritable(request)
+        plan = estimate(
+            sizes, already, uses, request.thaw, request.prices, request.now(), rewritable=rewritable and not already
+        )
         return replace(plan, lost=lost, directories=self._shares(files, request) if request.by_directory else [])
+
+    def _is_rewritable(self, request: RestoreRequest) -> bool:
+        """Whether all of the newest snapshots is restored: what the next backups need too."""
+        catalog = self._catalog
+        latest = latest_by_source([each for each in catalog.standing if not catalog.retired.has(each.number)])
+        newest = {snapshot.number for snapshot in latest.values()}
+        return request.selection.everything and all(each.number in newest for each, _ in request.snapshots)
 
     def _shares(self, files: Sequence[WantedFile], request: RestoreRequest) -> list[Share]:
         """What each top directory takes, the dearest first."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.commands.restore.estimate import Estimate, PackUse, estimate
+from azbackup.commands.restore.fragments import Fragments, fragments
 from azbackup.format.labels import PACK_MAGIC
 from azbackup.format.model import PackId, PackRecord
 from azbackup.packs.layout import PackLayout, spans
@@ -112,3 +113,25 @@ def test_always(found_uses: list[PackUse], priority: str, in_place: bool) -> Non
     assert sum(count for count, _ in found.by_state().values()) == len(found_uses)
     online = [replace(u, state=State.ONLINE, tier="hot") for u in found_uses if u.state is not State.MISSING]
     assert of(*online, wish=wish).total["standard"] <= found.total["standard"] + 1e-9
+
+
+MIB = 1 << 20
+
+
+def test_what_is_thawed_in_vain() -> None:
+    """A pack of which a tenth is needed, nine small ones: one full pack would do."""
+    sparse, small = (64 * MIB, 6 * MIB), (MIB, MIB)
+    found = fragments([sparse, *[small] * 9, (64 * MIB, 60 * MIB)], PRICES, rewritable=True)
+    assert (found.needed, found.packs, found.size) == (75 * MIB, 10, 73 * MIB)
+    assert (found.full_packs, found.full_size) == (1, 15 * MIB)
+    # For each request less: 4 of the archive (5 at high), 1 to write it, 2 to read it; for each GB 100 (1000), and 0.2.
+    size = 58 * MIB / GB
+    assert found.saves == pytest.approx({"standard": 9 * 7 + size * 100.2, "high": 9 * 8 + size * 1000.2})
+
+
+def test_where_there_is_nothing_to_rewrite() -> None:
+    """Few small packs, one alone, a part of a snapshot, or an older one: only what is needed is said."""
+    small = (MIB, MIB)
+    assert fragments([small] * 7, PRICES, rewritable=True) == Fragments(7 * MIB)
+    assert fragments([(64 * MIB, MIB)], PRICES, rewritable=True) == Fragments(MIB)
+    assert fragments([small] * 9, PRICES, rewritable=False) == Fragments(9 * MIB)

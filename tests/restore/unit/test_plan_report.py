@@ -16,6 +16,7 @@ from azbackup.cli.output.again import again_text, meant_text, pinned
 from azbackup.cli.output.plan_report import pending_text, plan_lines, staged_text
 from azbackup.cli.output.text import count_text, money_text
 from azbackup.commands.restore.estimate import Estimate, PackLine
+from azbackup.commands.restore.fragments import Fragments
 from azbackup.commands.restore.outcome import RestoreResult
 from azbackup.packs.thaw.states import Pending
 
@@ -132,6 +133,19 @@ def test_a_plan_says_what_matters() -> None:
         "high:            1 h    83.25    12.50     3.25     0.00    99.00 USD",
         "prices:      South Africa North, locally redundant storage, 2026-06 (--region, --prices)",
     ]
+
+
+def test_a_plan_says_what_is_thawed_in_vain() -> None:
+    """How much is needed of it, and what rewriting saves at the priority that was asked for; no line for a little."""
+    saves = {"standard": 0.5, "high": 3.0}
+    found = Fragments(needed=10**8, packs=20, size=2 * 10**9, full_packs=2, full_size=10**8, saves=saves)
+    assert plan_lines(replace(PLAN, fragments=found), whole=False)[2:4] == [
+        "needed:      95.4 MiB of what thaws, which is 20.0 times that",
+        "fragments:   20 packs; rewritten 2: 1.8 GiB and 0.50 USD less",
+    ]
+    assert "3.00 USD less" in plan_lines(replace(PLAN, fragments=found, priority="high"), whole=False)[3]
+    little = replace(PLAN, fragments=Fragments(needed=int(1.7e9)))
+    assert plan_lines(little, whole=False) == plan_lines(PLAN, whole=False)
 
 
 def test_small_amounts_have_more_decimals() -> None:
