@@ -205,11 +205,11 @@ def test_options_that_there_are_not(cli: Cli, options: list[str]) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_server_that_is_not_there(cli: Cli, tree: Path, tmp_path: Path, closed_port: int, script: str) -> None:
-    """Where nobody listens, and nobody is to be waited for, it is 14, in less than 10 seconds."""
+    """Where nobody listens, and nobody is to be waited for, it is 14, long before the three minutes that are usual."""
     nowhere = cli.elsewhere(endpoints=replace(cli.vault.endpoints, blob_port=closed_port, table_port=closed_port))
     began = time.monotonic()
     result = run(nowhere, script, tree, tmp_path, "--wait-for-network", "0")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     check_error(result, script, 14, "connection refused")
 
 

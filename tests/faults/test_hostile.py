@@ -40,10 +40,10 @@ def world(story: Story) -> World:
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Expect what is done within to end in time."""
-    started = time.monotonic()
+    """Expect what is done within to take little of the processor's time, whatever else runs on the machine."""
+    started = time.process_time()
     yield
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def plant(world: World, name: str, payload: bytes, copy: str = "") -> None:

@@ -56,10 +56,10 @@ def item(*more: Any, path: bytes = b"a", kind: int = 1, **fields: Any) -> list[A
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Expect what is done within to end in time."""
-    started = time.monotonic()
+    """Expect what is done within to take little of the processor's time, whatever else runs on the machine."""
+    started = time.process_time()
     yield
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 SCALARS = (
