@@ -31,10 +31,10 @@ from azbackup.cli.output.verify_report import result_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.browse.deletions import deletions
-from azbackup.commands.browse.level import level
+from azbackup.commands.browse.level import level, with_totals
 from azbackup.commands.browse.listing import Listing
 from azbackup.commands.browse.search import search
-from azbackup.commands.browse.sizes import chunks_alone, directories
+from azbackup.commands.browse.sizes import Directory, chunks_alone, directories
 from azbackup.errors import Status
 from azbackup.format.model import Kind, Snapshot
 from azbackup.records.catalog import Catalog
@@ -133,6 +133,8 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
     if not (look.session.args.recursive or look.json or look.raw or look.session.args.include):
         return _show_levels(look, selection)
     listing = Listing(look.catalog, selection)
+    if look.json and not look.raw:
+        return _show_values(look, listing)
     count = 0
     for snapshot in latest_of_each_source(look.snapshots()):
         if not look.json:
@@ -141,11 +143,24 @@ def _show_entries(look: _Look, selection: Selection) -> tuple[int, int]:
         for entry in listing.entries(snapshot):
             if look.raw:
                 look.results.name(absolute(snapshot.source, entry.path))
-            elif look.json:
-                look.results.event("entry", **entry_values(entry, snapshot))
             else:
                 look.results.add(entry_line(entry, snapshot, names=look.results.names))
             count += 1
+            if look.results.gone:
+                return count, 0
+    return count, _tell_unknown(look, count, listing.unknown)
+
+
+def _show_values(look: _Look, listing: Listing) -> tuple[int, int]:
+    """The same as JSON, with the totals of each directory behind what is below it."""
+    count = 0
+    for snapshot in latest_of_each_source(look.snapshots()):
+        for each in with_totals(listing.entries(snapshot)):
+            if isinstance(each, Directory):
+                look.results.event("directory", **directory_values(each, snapshot, unique=False))
+            else:
+                look.results.event("entry", **entry_values(each, snapshot))
+                count += 1
             if look.results.gone:
                 return count, 0
     return count, _tell_unknown(look, count, listing.unknown)

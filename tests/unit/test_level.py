@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azbackup.commands.browse.level import level
+from azbackup.commands.browse.level import level, with_totals
 from azbackup.format.model import Entry, Kind
 
 F, D, L = int(Kind.FILE), int(Kind.DIRECTORY), int(Kind.SYMLINK)
@@ -33,3 +33,22 @@ def test_a_directory_and_a_file() -> None:
     assert rows(TREE[1:5], b"a") == [(b"a", D, 0, 0), (b"a/b", D, 1, 5), (b"a/l", L, 0, 0)]
     assert rows(TREE[3:4], b"a/b/c") == [(b"a/b/c", F, 0, 0)]
     assert rows([], b"nothing") == []
+
+
+def totals(entries: list[Entry]) -> list[bytes | tuple[bytes, int, int]]:
+    """Paths of entries, and (path, files, size) of directories whose totals are known."""
+    return [
+        each.path if isinstance(each, Entry) else (each.path, each.files, each.size) for each in with_totals(entries)
+    ]
+
+
+def test_totals_of_everything() -> None:
+    """Each directory's come behind the last entry below it, those that no entry names count in the one above."""
+    assert totals(TREE) == [
+        *(b"", b"a", b"a/b", b"a/b/c", (b"a/b", 1, 5), b"a/l", (b"a", 2, 5)),
+        *(b"a.txt", b"lost/x", b"lost/y/z", (b"", 5, 19)),
+    ]
+    assert totals([Entry(b"a", D), Entry(b"b", D), Entry(b"b.d/x", F, size=1)]) == [
+        *(b"a", (b"a", 0, 0), b"b", (b"b", 0, 0), b"b.d/x")
+    ]
+    assert totals([]) == []
