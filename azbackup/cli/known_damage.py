@@ -17,9 +17,12 @@ class KnownDamage:
     def __call__(self, text: str) -> bool:
         """Whether it is; where the settlements cannot be read nothing is settled."""
         if self._settled is None:
-            self._settled = Settled()  # what is wrong with the settlements themselves is new
+            self._settled = Settled()  # until they are read
+            wrong: list[str] = []
             try:
-                self._settled = read_settled(self._records)
+                self._settled = read_settled(self._records, wrong.append)
             except AzbackupError:
                 pass  # the damage is told, as if nobody had settled it
+            for message in wrong:
+                self._records.report(message)  # comes here again: those of them that were settled are no news
         return self._settled.covers(text)

@@ -100,7 +100,10 @@ def clock() -> Clock:
 
 def verified(session: Session, partition: Partition, catalog: Catalog) -> Verification:
     """One verification of an open partition, with its key record."""
-    findings = Findings(read_settled(partition.records))
+    wrong: list[str] = []
+    findings = Findings(read_settled(partition.records, wrong.append))
+    for message in wrong:
+        findings.hear(What.OTHER, message)
     found = Verify(partition, catalog, findings, session.show, clock()).run()
     if session.key.damage:
         findings.add(What.KEY, "", session.key.damage)

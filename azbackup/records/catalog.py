@@ -110,7 +110,7 @@ class Catalog:
         if passed:
             first, last = snapshot_name(min(passed)), snapshot_name(max(passed))
             self.records.report(
-                f"{len(passed):,} copies from {first} to {last} were not looked at, since {USELESS_COPIES} others are "
+                f"{first} to {last}: {len(passed):,} copies were not looked at, since {USELESS_COPIES} others are "
                 "of no use: --snapshot NUMBER looks at that one, restore.py --verify at all"
             )
 

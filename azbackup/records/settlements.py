@@ -9,7 +9,7 @@ settled for a verification; whoever restores or lists that snapshot is told ever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from azbackup.errors import Damaged
 from azbackup.format.labels import FILES_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX, copy_name, is_snapshot, number_of
@@ -21,7 +21,7 @@ _RANGE = f"{SNAPSHOT_PREFIX}[0-9]+(?: to {SNAPSHOT_PREFIX}[0-9]+)?"
 _FORMS = [
     re.compile(form)
     for form in (
-        rf"({_RANGE}): missing, row and copy",
+        rf"({_RANGE}): (?:missing, row and copy|[0-9,]+ copies were not looked at)",
         rf"(?:the columns of )?(?:record|row|copy) '?({_NAME})'?(?: |$)",
         r"(snapshot [0-9]+) has a copy that cannot be committed",
         rf"(pack {_NAME})(?: |, chunk )",
@@ -94,14 +94,17 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def read_settled(records: RecordStore) -> Settled:
-    """What was settled; a record of it that does not open settles nothing, and is reported."""
+def read_settled(records: RecordStore, report: Callable[[str], None]) -> Settled:
+    """What was settled. A record of it that does not open settles nothing; `report` hears of it, settled or not.
+
+    Whoever can add rows can plant such records: they too can be settled, by their names.
+    """
     found = []
     for row in records.rows(SETTLED_PREFIX, SETTLED_PREFIX[:-1] + "."):
         try:
             found.append(decode_settlement(row.name, records.open(row)))
         except Damaged as error:
-            records.report(error.message)
+            report(error.message)
     return Settled(found)
 
 

@@ -15,6 +15,10 @@ _PACK = "20261122T210800Z-0000000000000002"
     [
         ("snapshot-00000003: missing, row and copy", "snapshot-00000003"),
         ("snapshot-00000003 to snapshot-00000005: missing, row and copy", "snapshot-00000003 to snapshot-00000005"),
+        (
+            "snapshot-00000003 to snapshot-00000152: 50 copies were not looked at",
+            "snapshot-00000003 to snapshot-00000152",
+        ),
         ("record snapshot-00000003 does not open: it was altered, cut or swapped", "snapshot-00000003"),
         ("record snapshot-00000003 is malformed: x", "snapshot-00000003"),
         ("snapshot 3 has a copy that cannot be committed: record x", "snapshot-00000003"),
