@@ -74,7 +74,7 @@ def _find_room() -> None:
     tempfile.tempdir = os.environ["TMPDIR"] = str(place)
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 300) -> None:
     """Returns as soon as the condition holds; fails when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -135,7 +135,7 @@ class ScriptRunner:
         env: Mapping[str, str] | None = None,
         user: int | None = None,
         stdin: str | None = None,
-        timeout: float = 120,
+        timeout: float = 300,
     ) -> ScriptResult:
         """Run a script to its end. Raises subprocess.TimeoutExpired, the script being killed."""
         process = self.start(name, *arguments, env=env, user=user)

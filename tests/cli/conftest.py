@@ -62,7 +62,7 @@ class Cli:
         env: Mapping[str, str] | None = None,
         user: int | None = None,
         stdin: str | None = None,
-        timeout: float = 120,
+        timeout: float = 300,
     ) -> ScriptResult:
         """Runs a script to its end and insists on its exit status, unless `expect` is None."""
         environment = {**self.environment, **(env or {})}

@@ -18,7 +18,7 @@ def test_many_backups_at_once(cli: Cli, tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(name)
     cli.backup(tmp_path / "first")
     runs = [cli.start("backup.py", "--json", tmp_path / str(number)) for number in range(MANY)]
-    told = [json.loads(run.communicate(timeout=120)[0].splitlines()[-1]) for run in runs]
+    told = [json.loads(run.communicate(timeout=300)[0].splitlines()[-1]) for run in runs]
     assert [run.returncode for run in runs] == [0] * MANY
     assert sorted(each["snapshot"] for each in told) == list(range(2, MANY + 2))
     counts = sorted(each["requests"] for each in told)

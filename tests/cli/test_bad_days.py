@@ -166,7 +166,7 @@ def test_home_that_cannot_be_used(cli: Cli, open_path: Path, bound_user: int | N
 def interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> ScriptResult:
     """Sends the signal; the end has to come soon, whatever the request in hand does."""
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=120)
     return ScriptResult(process.returncode, stdout, stderr)
 
 

@@ -94,7 +94,7 @@ def test_two_changes_at_once(cli: Cli, pended: Cli, archive: ArchiveSimulator, t
     until(lambda: held.hits)
     change(cli, "fast")
     held.release()
-    _, stderr = slow.communicate(timeout=120)
+    _, stderr = slow.communicate(timeout=300)
     assert slow.returncode == 14, stderr
     assert "somebody else changed the password meanwhile" in stderr
     assert "hint: " in stderr
@@ -139,7 +139,7 @@ def test_backup_while_the_password_changes(cli: Cli, pended: Cli, archive: Archi
     until(lambda: held.hits)
     change(cli, NEW)
     held.release()
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     cli.restore(tmp_path / "restored", env={"AZBACKUP_PASSWORD": NEW})
     assert differences(source, tmp_path / "restored") == []

@@ -178,7 +178,7 @@ def test_snapshot_that_there_is_not(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "restored").exists()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_many_snapshots(cli: Cli, tmp_path: Path) -> None:
     """After 60 runs with changes each, layer over layer, every one of them can be restored."""
     source, states_file = small_files(tmp_path / "source", 200), tmp_path / "states"
@@ -322,7 +322,7 @@ def test_unreadable_from_the_start(cli: Cli, open_path: Path, bound_user: int | 
 
 def both(*processes: subprocess.Popen[str]) -> list[ScriptResult]:
     """How all of them ended."""
-    ended = [process.communicate(timeout=120) for process in processes]
+    ended = [process.communicate(timeout=300) for process in processes]
     return [ScriptResult(process.returncode, *said) for process, said in zip(processes, ended, strict=True)]
 
 

@@ -111,7 +111,7 @@ def test_a_network_that_comes(cli: Cli, azurite: Azurite, tmp_path: Path) -> Non
         assert process.stderr is not None
         assert "connection refused; trying again" in process.stderr.readline()
     with archive_simulator(azurite, blob_port=ports[0], table_port=ports[1]):
-        said = process.communicate(timeout=120)[1]
+        said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert "trying again" not in said
 

@@ -113,7 +113,7 @@ def test_wait_completes(pended: Cli, archive: ArchiveSimulator, tmp_path: Path) 
     until(lambda: len(archive.requests) > asked + 5)
     assert process.poll() is None
     archive.release()
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert "looking again in" in stderr
     assert differences(source, tmp_path / "restored") == []
@@ -224,7 +224,7 @@ def test_an_interrupted_restore_names_the_command(
     asked = len(archive.requests)
     until(lambda: len(archive.requests) > asked + 5)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert re.search(r"; 2 packs (\(.*\) thawing since 20|being asked for)", said), said
     line = said.rpartition("; run again: ")[2].rstrip()

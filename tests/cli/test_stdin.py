@@ -82,7 +82,7 @@ def test_stdin_that_cannot_be_read(cli: Cli, tmp_path: Path, how: str, status: i
     shell = f"{shlex.join(script)} {how.format(tmp_path / 'out')}"
     environment = {**os.environ, **cli.environment, "HOME": str(tmp_path)}
     done = subprocess.run(
-        ["/bin/sh", "-c", shell], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["/bin/sh", "-c", shell], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     check_error(ScriptResult(done.returncode, done.stdout, done.stderr), "backup.py", status, words)
 

@@ -245,7 +245,7 @@ def test_the_journal_gets_priorities(cli: Cli, tmp_path: Path) -> None:
         for more in ({}, {"AZBACKUP_PASSWORD": "another"}):
             command = [sys.executable, REPOSITORY / "backup.py", *cli.vault.arguments, source]
             environment = {**os.environ, "HOME": str(tmp_path), **cli.environment, **journal, **more}
-            subprocess.run(command, env=environment, stderr=file, check=False, timeout=60)
+            subprocess.run(command, env=environment, stderr=file, check=False, timeout=300)
     levels = [re.match(r"<(\d)>", line) for line in log.read_text().splitlines()]
     assert [level and level[1] for level in levels] == [*"6666", "3", "5"]
     assert not re.search(r"^<\d>", cli("backup.py", source, env=journal).stderr, re.MULTILINE)
@@ -279,7 +279,7 @@ def test_systemd_is_told(cli: Cli, tmp_path: Path) -> None:
         told = [receiver.recv(4096).decode()]
         while "EXTEND_TIMEOUT_USEC" not in told[-1]:
             told.append(receiver.recv(4096).decode())
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0
     assert told[0] == "READY=1"
     assert any(text.startswith(("STATUS=backing up", "STATUS=sending the last packs")) for text in told)

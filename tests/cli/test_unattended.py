@@ -26,7 +26,7 @@ def bare(cli: Cli, *arguments: str | Path, env: Mapping[str, str], **more: str) 
     """Runs backup.py with this environment and nothing else, from the root directory."""
     command = [sys.executable, str(REPOSITORY / "backup.py"), *cli.vault.arguments, *map(str, arguments)]
     environment = {**cli.environment, **env, **more}
-    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=300)
 
 
 def said(stderr: str) -> list[str]:
@@ -84,7 +84,7 @@ def test_the_line_for_cron(cli: Cli, tmp_path: Path) -> None:
     line = cron_home(cli, tmp_path)
     environment = {"HOME": str(tmp_path), "LOGNAME": "user", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
     command = ["/bin/sh", "-c", line]
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done
     [line] = said(done.stderr)
     assert line.startswith("backup.py: snapshot 2 of ")
@@ -144,7 +144,7 @@ def test_systemd_reads_the_units(tmp_path: Path) -> None:
         text = path.read_text().replace("/opt/azbackup/.venv/bin/python", f'"{sys.executable}"')
         (tmp_path / path.name.replace("@.", "@home.")).write_text(text)
     command = ["systemd-analyze", "verify", "--man=no", *map(str, tmp_path.iterdir())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
@@ -179,7 +179,7 @@ def test_another_run_is_waited_for(cli: Cli, tmp_path: Path) -> None:
         assert process.stderr is not None
         assert "is running: waiting for it, 10 min at most" in process.stderr.readline()
         fcntl.flock(file, fcntl.LOCK_UN)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0
     assert f"snapshot 2 of {source}" in stderr
     assert os.path.exists(lock)

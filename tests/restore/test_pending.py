@@ -90,7 +90,7 @@ def test_waiting_says_what_is_pending(back: Back, tmp_path: Path) -> None:
     waiting = back.start(*ARCHIVED, "--wait", "--poll-interval", "0.1", destination)
     until(lambda: back.lists_of_staging() >= 4)
     back.archive.release()
-    _, said = waiting.communicate(timeout=120)
+    _, said = waiting.communicate(timeout=300)
     assert waiting.returncode == 0, said
     assert re.search(r"3 packs \(\d\.\d MiB\) thawing since [^;]*[A-Z][^;]*; looking again in 0\.1 s", said)
     assert said.count("looking again") == 1, "nothing had changed"
@@ -106,7 +106,7 @@ def test_two_restores_at_once(back: Back, tmp_path: Path) -> None:
     until(lambda: len(back.asked()) >= 3)
     back.archive.release()
     for process in running:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
     for place in places:
         check_complete(back, place, "a", "b", "c")
@@ -149,7 +149,7 @@ def test_copies_that_vanish_are_no_damage(back: Back, tmp_path: Path) -> None:
     until(lambda: slow.hits)
     back.stored.clean()
     slow.release()
-    _, said = running.communicate(timeout=120)
+    _, said = running.communicate(timeout=300)
     assert running.returncode == 75, said
     assert back.copied() == [back.stored.packs[1]] * 2
     back.archive.release()

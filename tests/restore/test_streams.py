@@ -26,7 +26,7 @@ def piped(back: Back, arguments: str, expect: int = 0) -> tuple[bytes, str]:
         env={**back.runner._clean_environment(), **back.vault.environment},
         cwd=back.runner.home,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert result.returncode == expect, result

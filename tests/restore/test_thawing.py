@@ -208,7 +208,7 @@ def test_waiting_for_a_thaw_in_place(back: Back, tmp_path: Path) -> None:
     waiting = back.start(*ARCHIVED, "--wait", "--poll-interval", "0.1", tmp_path / "restored", "b")
     until(lambda: back.lists_of_staging() >= 4)
     back.archive.release()
-    _, said = waiting.communicate(timeout=120)
+    _, said = waiting.communicate(timeout=300)
     assert waiting.returncode == 0, said
     assert back.copied() == []
 
@@ -278,7 +278,7 @@ def test_waiting_survives_a_network_that_goes_and_comes(back: Back, tmp_path: Pa
     down = back.archive.add_fault("break", method="GET", query="comp=list", times=3)
     until(lambda: down.hits == 3)
     back.archive.release()
-    _, said = waiting.communicate(timeout=120)
+    _, said = waiting.communicate(timeout=300)
     assert waiting.returncode == 0, said
     assert back.stored.staging() == []
 

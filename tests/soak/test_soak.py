@@ -14,6 +14,7 @@ from tests.soak.history import KINDS, Step, draw, from_text, shrink, to_text
 STEPS = 16
 
 
+@pytest.mark.timeout(3600)  # some thirty runs of the scripts, one after the other
 @pytest.mark.parametrize("seed", range(6))
 def test_a_vault_lives_as_the_model_says(azurite: Azurite, archive: ArchiveSimulator, seed: int) -> None:
     """Backups, restores, kills, faults and losses of a fixed history end, say and leave what the model says."""

@@ -26,19 +26,19 @@ def test_one_batch_is_synced_while_the_next_is_filled() -> None:
 
     def sync() -> None:
         begun.release()
-        assert go.acquire(timeout=30)
+        assert go.acquire(timeout=300)
 
     batches = Batches(sync)
     fill(batches, names(_FILES))
     assert batches.is_due
     assert list(batches.landed(wait=False)) == []
-    assert begun.acquire(timeout=30)
+    assert begun.acquire(timeout=300)
     fill(batches, names(5, _FILES))
     assert not batches.is_due
     assert list(batches.landed(wait=False)) == []
     go.release(2)
     assert list(batches.landed(wait=True)) == names(_FILES + 5)
-    assert begun.acquire(timeout=30)
+    assert begun.acquire(timeout=300)
     assert list(batches.landed(wait=True)) == []
 
 
@@ -48,17 +48,17 @@ def test_a_slow_disk_is_waited_for() -> None:
 
     def sync() -> None:
         begun.release()
-        assert go.acquire(timeout=30)
+        assert go.acquire(timeout=300)
 
     batches = Batches(sync)
     fill(batches, names(_FILES))
     assert list(batches.landed(wait=False)) == []
-    assert begun.acquire(timeout=30)
+    assert begun.acquire(timeout=300)
     fill(batches, names(_MOST_BATCHES * _FILES, _FILES))
     assert batches.is_due
     go.release()
     assert list(batches.landed(wait=False)) == names(_FILES)
-    assert begun.acquire(timeout=30)
+    assert begun.acquire(timeout=300)
     go.release()
     assert list(batches.landed(wait=True)) == names(_MOST_BATCHES * _FILES, _FILES)
 

@@ -105,7 +105,7 @@ def test_readme_says_what_each_dependency_is_for() -> None:
 def test_manual_pages_have_every_option(tmp_path: Path) -> None:
     """One for each script; examples keep their lines."""
     script = REPOSITORY / "docs" / "manpages.py"
-    subprocess.run([sys.executable, script, tmp_path], check=True, timeout=60)
+    subprocess.run([sys.executable, script, tmp_path], check=True, timeout=300)
     for make in MAKERS:
         text = (tmp_path / f"{make().prog}.1").read_text()
         plain = text.replace("\\-", "-")
@@ -128,7 +128,7 @@ def completed(words: list[str], tmp_path: Path) -> list[str]:
         printf '%s\\n' "${COMPREPLY[@]}"
     """
     command = ["bash", "-c", script, "bash", str(tmp_path / "azbackup.bash"), *words]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, cwd=tmp_path)
     return found.stdout.split()
 
 
@@ -152,7 +152,7 @@ def test_bash_completes(words: list[str], offered: list[str], tmp_path: Path) ->
 def test_any_script_prints_it() -> None:
     """No partition and no account is needed, and all three scripts are in it."""
     command = [sys.executable, REPOSITORY / "restore.py", "--print-completion", "zsh"]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert found.stdout == completion_text("zsh", [make() for make in MAKERS])
     assert found.stderr == ""
 

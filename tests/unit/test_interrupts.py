@@ -40,7 +40,7 @@ def ended(*lines: str) -> tuple[int, str, str]:
     """Return (status, stdout, stderr) of a program whose run has these lines."""
     program = PROGRAM.format("\n    ".join(lines))
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -58,7 +58,7 @@ def test_a_signal_before_the_run() -> None:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "told\n", "")

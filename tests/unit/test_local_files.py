@@ -103,7 +103,7 @@ def of_another(path: Path, _other: Path) -> None:
 ODD: list[object] = [link, dangling, second_name, fifo, closed, pytest.param(of_another, marks=is_root)]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("kind", USES)
 def test_what_is_odd_is_replaced(kind: str, odd: Callable[[Path, Path], None], tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_beside_the_cache(tmp_path: Path) -> None:
 @pytest.mark.parametrize("schema", ["CREATE VIEW records AS SELECT 1", "CREATE TABLE records (name)", ""])
 def test_a_cache_of_another_shape(schema: str, tmp_path: Path) -> None:
     """Tables that a run did not make, an endless view among them, cost one run the cache: the next has a new one."""
-    with sqlite3.connect(tmp_path / "x.records") as file:
+    with closing(sqlite3.connect(tmp_path / "x.records")) as file:
         file.executescript(f"{schema}; PRAGMA user_version = 1")
     assert use_cache(tmp_path / "x.records")
 
