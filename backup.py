@@ -1,6 +1,11 @@
 """Back up a directory to Azure's archive tier: see --help, README.md."""
 
-from azbackup.cli.main import backup_main
+try:
+    from azbackup.cli.main import backup_main
+except ModuleNotFoundError as missing:
+    from azbackup.cli.installed import stop
+
+    stop("backup.py", missing)
 
 if __name__ == "__main__":
     backup_main()

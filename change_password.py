@@ -1,6 +1,11 @@
 """Change a partition's password: see --help, README.md."""
 
-from azbackup.cli.main import change_password_main
+try:
+    from azbackup.cli.main import change_password_main
+except ModuleNotFoundError as missing:
+    from azbackup.cli.installed import stop
+
+    stop("change_password.py", missing)
 
 if __name__ == "__main__":
     change_password_main()

@@ -1,6 +1,11 @@
 """Restore a directory from Azure's archive tier: see --help, README.md."""
 
-from azbackup.cli.main import restore_main
+try:
+    from azbackup.cli.main import restore_main
+except ModuleNotFoundError as missing:
+    from azbackup.cli.installed import stop
+
+    stop("restore.py", missing)
 
 if __name__ == "__main__":
     restore_main()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from azbackup.cli.command_line import arguments
+from azbackup.cli.installed import words
 from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.lock_wait import LockWait
 from azbackup.cli.options.backup import is_repair
@@ -133,6 +134,10 @@ def _status_of(
         show_damages(show)
         print_error(show, error.status, error.message, error.hint)
         return error.status
+    except ModuleNotFoundError as missing:  # of a library that only some runs need
+        show.close()
+        print_error(show, Status.FAILED, *words(show.program, missing))
+        return Status.FAILED
     except Exception as bug:  # noqa: BLE001  not swallowed: shown whole
         show.close()
         print_traceback(bug, show.mark(Level.ERROR))
