@@ -17,7 +17,7 @@ from azbackup.cli.command_line import arguments
 from azbackup.cli.installed import words
 from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.lock_wait import LockWait
-from azbackup.cli.options.backup import is_repair
+from azbackup.cli.options.backup import is_repair, rests
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks, second_snapshot
@@ -180,6 +180,7 @@ def _show(program: str, args: argparse.Namespace) -> LineProgress:
 
 def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     started = time.monotonic()
+    rests(args)
     if is_repair(args):
         from azbackup.cli.repair import repair_command
 
@@ -190,7 +191,8 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
     rewrite = rewrite_of(args, prices, started, rules=rules)
     asked = Asked(rules_of(args), prices, args.tier, stream, is_over, rewrite)
     if args.retention_only or args.forget or args.recall:
-        return _retain(_opened(args, show, started), asked)
+        session = _opened(args, show, started)
+        return worst([_retain(session, asked), _archive(session, asked)])
     sources = sources_of(args) if stream is None else [source_of_stream(stream)]
     tell_nested(sources, show)
     tell_misplaced(sources, asked.rules, show)
@@ -219,7 +221,18 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
                 return status
             return worst([status, _retain(session.next(time.monotonic()), asked, source)])
 
-    return each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
+    status = each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
+    return worst([status, _archive(first[0], asked)]) if first else status
+
+
+def _archive(session: Session, asked: Asked) -> Status:
+    """Packs that have rested for long enough go to the archive, where that was asked for."""
+    args = session.args
+    if not args.archive_after or args.dry_run or args.recall:
+        return Status.DONE
+    from azbackup.cli.aging import archive_command
+
+    return archive_command(session.next(time.monotonic()), asked.prices)
 
 
 def _retain(session: Session, asked: Asked, source: bytes | None = None) -> Status:

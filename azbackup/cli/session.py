@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from azbackup.storage.azure.removal import AzureRemoval
     from azbackup.storage.azure.staging import AzureStaging
     from azbackup.storage.azure.tables import AzureRows
+    from azbackup.storage.azure.tiering import AzureTiering
     from azbackup.storage.local.row_cache import CachedRows
 
 _MOST_CONNECTIONS = 16
@@ -120,6 +121,13 @@ class Vault:
         from azbackup.storage.azure.removal import AzureRemoval
 
         return AzureRemoval(self.account, self.container, self.table, self.partition)
+
+    @cached_property
+    def tiering(self) -> AzureTiering:
+        """What moves packs to the archive tier, for --archive-after."""
+        from azbackup.storage.azure.tiering import AzureTiering
+
+        return AzureTiering(self.account, self.container)
 
     @cached_property
     def partitions(self) -> AzurePartitions:

@@ -17,6 +17,12 @@ from azbackup.packs.layout import fault_of
 from azbackup.packs.rewriting import SoundPack
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
+from azbackup.storage.protocols import BlobInfo
+
+
+def since(info: BlobInfo) -> float:
+    """Since when a pack is paid for in its tier, by Unix time."""
+    return max(info.created or info.modified, info.moved)
 
 
 class KnownChunks:
@@ -45,7 +51,7 @@ class KnownChunks:
                 continue
             self.ids.update(split_ids(ids))
             if self._whole:
-                self.sound.append(SoundPack(pack_id, size, ids, sealed, info.tier, info.created or info.modified))
+                self.sound.append(SoundPack(pack_id, size, ids, sealed, info.tier, since(info)))
         for pack_id, fault, ids in doubtful:
             if lost := sum(each not in self.ids for each in set(split_ids(ids))):
                 partition.records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")

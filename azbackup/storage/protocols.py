@@ -20,7 +20,7 @@ class BlobInfo:
     """What a listing says about one blob. `md5` is empty where the service keeps none; `pending` while it thaws.
 
     `priority` is the one that a thaw was asked for with, standard or high, '' for no thaw; `failed` marks a copy that
-    never came. `created` and `modified` are Unix times.
+    never came. `created` and `modified` are Unix times; `moved`: when it came into its tier, 0.0 if it was sent there.
     """
 
     name: str
@@ -32,6 +32,7 @@ class BlobInfo:
     failed: bool = False
     created: float = 0.0
     modified: float = 0.0
+    moved: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,16 @@ class Removal(Protocol):
 
     def rows(self, names: Sequence[str]) -> None:
         """Deletes rows by their names."""
+
+
+class Tiering(Protocol):
+    """What moves blobs of one container to the archive tier: only a run that was asked for it has it."""
+
+    def archive(self, names: Sequence[str]) -> int:
+        """Moves blobs by their full names; how many were. What is gone, or there already, is passed over.
+
+        Raises Unavailable if the credentials may not.
+        """
 
 
 class Span(NamedTuple):

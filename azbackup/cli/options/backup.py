@@ -12,6 +12,7 @@ from azbackup.cli.options.telling import add_metrics
 from azbackup.cli.options.words import add_words
 from azbackup.errors import UsageError
 
+_TEN_YEARS = 3653
 _EVERY_DAY = {
     "every day": ("--account", "--accesskey", "--partition", "--password"),
     "what, and how": ("--exclude", "--tier", "--dry-run", "--quiet", "--profile"),
@@ -29,6 +30,17 @@ _EXAMPLES = """examples:
 """
 
 
+def days(text: str) -> float:
+    """A number of days, up to ten years."""
+    try:
+        value = float(text.removesuffix("d"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _TEN_YEARS:
+        raise argparse.ArgumentTypeError(f"{text}: days are expected, as in 30, up to {_TEN_YEARS}")
+    return value
+
+
 def backup_parser() -> Parser:
     """The parser of backup.py."""
     parser = script_parser(
@@ -38,12 +50,7 @@ def backup_parser() -> Parser:
     )
     parser.everyday, parser.places = _EVERY_DAY, "DIRECTORY ..."
     add_password(parser, "--password", "AZBACKUP_PASSWORD", "password")
-    parser.add_argument(
-        "--tier",
-        choices=("archive", "cold", "cool", "hot"),
-        default="archive",
-        help="access tier of the packs; default archive",
-    )
+    _add_tier(parser)
     parser.add_argument(
         "--reread",
         action="store_true",
@@ -86,6 +93,29 @@ def backup_parser() -> Parser:
         "directories", metavar="directory", nargs="*", help="a directory to back up; each is a source of its own"
     )
     return parser
+
+
+def _add_tier(parser: Parser) -> None:
+    parser.add_argument(
+        "--tier",
+        choices=("archive", "cold", "cool", "hot"),
+        default="archive",
+        help="access tier of the packs; default archive",
+    )
+    parser.add_argument(
+        "--archive-after",
+        metavar="DAYS",
+        type=days,
+        default=0.0,
+        help="let packs rest in Hot (or in --tier cool, cold) so long; a later run that may moves them to the archive "
+        "tier; default 0: they are sent there at once",
+    )
+
+
+def rests(args: argparse.Namespace) -> None:
+    """With --archive-after packs are sent to Hot, or where --tier says that is online."""
+    if args.archive_after and args.tier == "archive":
+        args.tier = "hot"
 
 
 def _add_repair(parser: Parser) -> None:

@@ -51,7 +51,8 @@ def free_packs(
         info = there.get(pack_id)
         made = 0.0 if info is None else info.created or info.modified
         tier = record.tier if info is None else info.tier
-        states[pack_id] = PackState(pack_id, record.size, tier, made, made + days.get(tier, 0) * DAY_SECONDS)
+        paid = max(made, info.moved if info is not None else 0.0) + days.get(tier, 0) * DAY_SECONDS
+        states[pack_id] = PackState(pack_id, record.size, tier, made, paid)
         if pack_id in condemned:
             doomed.append((pack_id, record.ids))
         elif not fault_of(info, record.size, record.md5):

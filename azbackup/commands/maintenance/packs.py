@@ -93,7 +93,7 @@ class PackCheck:
         self.size += record.size
         self.sound.add(record.ids)
         assert info is not None
-        if info.tier != record.tier and not info.pending:
+        if info.tier not in (record.tier, "archive") and not info.pending:  # they age into that one
             text = f"pack {pack_id} is in tier {info.tier}, and was stored in {record.tier}"
             self._findings.add(What.TIER, PACK_PREFIX + pack_id, text, record.size)
 

@@ -48,6 +48,7 @@ def describe(blob: BlobProperties) -> BlobInfo:
         failed=bool(blob.copy and blob.copy.status in ("failed", "aborted")),
         modified=_seconds(blob.last_modified),
         created=_seconds(blob.creation_time),
+        moved=_seconds(blob.blob_tier_change_time),
     )
 
 
