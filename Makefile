@@ -10,7 +10,9 @@
 #   make bench    measure speed, memory and requests beside restic, rclone and borg (BENCH=--quick: a minute)
 #   make scale    measure trees of up to a million files, and a terabyte's worth of chunk index
 #   make soak     the life of a vault at random, against a model (MINUTES=45; SEED=7 plays what that seed says again)
-#   make torture  the big cases, not part of the tests: 4 GiB, whole trees of the system (some minutes, 13 GB of disk)
+#   make torture  the big cases, not part of the tests: 4 GiB, whole trees of the system, a million inputs for every
+#                 parser, histories for both readers (an hour, 13 GB of disk)
+#   make fuzz     coverage-guided inputs for every parser, by Atheris in an environment of its own (SECONDS=60 for each)
 #   make set-up   only what the others need: .venv and Azurite
 #   make man      write a manual page for each script into docs/man: man docs/man/restore.py.1
 #   make lock     choose exact versions anew: PYTHON=python3.10 make lock
@@ -26,11 +28,12 @@ SCALE  ?=
 SYSTEMS ?=
 MINUTES ?= 45
 SEED   ?=
+SECONDS ?= 60
 # Tests wait for Azurite and for scripts to start: one process more than there are processors is quickest.
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: set-up demo demo-archive test quick soak torture lint check systems peers bench scale man lock clean
+.PHONY: set-up demo demo-archive test quick soak torture fuzz lint check systems peers bench scale man lock clean
 
 set-up: $(VENV)/ready emulator/node_modules/ready
 
@@ -68,6 +71,11 @@ soak: set-up
 torture: set-up
 	@$(BIN)/python -m pytest tests/torture
 
+fuzz: set-up
+	@test -x $(VENV)-fuzz/bin/python || $(PYTHON) -m venv $(VENV)-fuzz
+	@$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt atheris
+	@$(VENV)-fuzz/bin/python -m tests.fuzz.guided $(SECONDS)
+
 lint: set-up
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -98,5 +106,5 @@ lock: requirements-dev.txt
 	@rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock emulator/node_modules docs/man .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-fuzz emulator/node_modules docs/man .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
