@@ -5,9 +5,10 @@ Results go to stdout, everything else to stderr. No pack is read, thawed or even
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from azbackup.cli.output.again import restoring_text
@@ -254,8 +255,16 @@ def _show_versions(look: _Look, matches: Matcher) -> tuple[int, int]:
         if look.results.gone:
             break
     if not count:
-        look.session.show.note("no path matches")
+        look.session.show.note(_nothing_text(look.session.args.find))
     return count, 0
+
+
+def _nothing_text(patterns: Sequence[str]) -> str:
+    """What is said where nothing matches; also that a pattern is a whole name, where one may be meant as a part."""
+    plain = next((each for each in patterns if each and not set(each) & set("*?[!/\\#")), None)
+    return "no path matches" + (
+        f"; a name that has this in it is found by {shlex.quote(f'*{plain}*')}" if plain else ""
+    )
 
 
 # --- --find --deleted

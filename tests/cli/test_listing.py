@@ -277,6 +277,13 @@ def test_nothing_matches(stored: Stored) -> None:
         assert stored.lines(*options) == []
 
 
+def test_part_of_a_name(stored: Stored) -> None:
+    """A pattern is a whole name: where a part of one finds nothing, the pattern that does is told."""
+    said = "restore.py: no path matches; a name that has this in it is found by '*ne.t*'"
+    assert stored.look("--find", "*.docx", "--find", "ne.t").stderr.splitlines()[-1] == said
+    assert len(stored.lines("--find", "*ne.t*")) == 3
+
+
 # --- --find
 
 
