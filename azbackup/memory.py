@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 
 _M_TRIM_THRESHOLD = -1  # mallopt(3)
 _M_MMAP_THRESHOLD = -3
@@ -55,3 +56,11 @@ def _ask(function: str, *arguments: int) -> None:
         getattr(ctypes.CDLL(None), function)(*arguments)
     except (OSError, AttributeError):
         pass
+
+
+def physical_memory() -> int:
+    """Bytes of memory that this machine has, 0 where that is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0

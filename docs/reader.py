@@ -61,16 +61,29 @@ def decompress(frame: bytes, limit: int) -> bytes:
 
 
 def open_key(row: dict[str, Any], password: bytes, partition: bytes) -> bytes:
-    """Section 3: from the password to the data key."""
-    check(row["format"] == 1 and row["kdf"] == "argon2id", "the key record is of a newer format")
-    memory, passes, lanes, salt = row["memory"], row["passes"], row["lanes"], row["salt"]
-    check(8192 <= memory <= 4194304 and 1 <= passes <= 64 and 1 <= lanes <= 64, "KDF costs out of bounds")
-    password = unicodedata.normalize("NFC", password.decode()).encode()
-    kek = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(password)
-    check(hmac.compare_digest(hkdf(kek, b"azbackup/1 commit"), row["commitment"]), "wrong password")
-    numbers = b"".join(number.to_bytes(4, "big") for number in (memory, passes, lanes))
-    aad = b"\0".join([b"azbackup/1 key", partition, b"argon2id", numbers + salt])
-    return unseal(hkdf(kek, b"azbackup/1 wrap"), row["wrapped"], aad)
+    """Section 3: from any of the partition's passwords to the data key."""
+    check(row["format"] in (1, 2) and row["kdf"] == "argon2id", "the key record is of a newer format")
+    slots = [["", 0, *(row.get(name) for name in ("memory", "passes", "lanes", "salt", "commitment", "wrapped"))]]
+    if row["format"] == 2:
+        slots = msgspec.msgpack.decode(row["slots"])
+    for *_, memory, passes, lanes, salt, commitment, wrapped in slots:
+        check(8192 <= memory <= 4194304 and 1 <= passes <= 64 and 1 <= lanes <= 64, "KDF costs out of bounds")
+        secret = unicodedata.normalize("NFC", password.decode()).encode()
+        kek = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(secret)
+        if hmac.compare_digest(hkdf(kek, b"azbackup/1 commit"), commitment):
+            numbers = b"".join(number.to_bytes(4, "big") for number in (memory, passes, lanes))
+            aad = b"\0".join([b"azbackup/1 key", partition, b"argon2id", numbers + salt])
+            data_key = unseal(hkdf(kek, b"azbackup/1 wrap"), wrapped, aad)
+            check(row["format"] == 1 or is_proven(row, data_key, partition), "the key record was altered")
+            return data_key
+    raise SystemExit("reader.py: wrong password")
+
+
+def is_proven(row: dict[str, Any], data_key: bytes, partition: bytes) -> bool:
+    """Section 3: whether whoever wrote all of a key record of format 2 had the data key."""
+    rest = [row[name] for name in ("generation", "created", "changed", "salt", "slots")]
+    body = msgspec.msgpack.encode([partition.decode(), *rest])
+    return hmac.compare_digest(hmac.digest(data_key, b"azbackup/2 key\0" + body, "sha256"), row["proof"])
 
 
 def open_record(rows: dict[str, Any], name: str, record_key: bytes, partition: bytes) -> Any:

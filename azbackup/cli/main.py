@@ -18,6 +18,7 @@ from azbackup.cli.installed import words
 from azbackup.cli.interrupts import Interrupts
 from azbackup.cli.lock_wait import LockWait
 from azbackup.cli.options.backup import is_repair, rests
+from azbackup.cli.options.change_password import tasks
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.exclude import rules_of
 from azbackup.cli.options.restore import looks, second_snapshot
@@ -45,7 +46,7 @@ from azbackup.cli.status import print_error, print_traceback, show_bug, show_dam
 from azbackup.cli.stream import source_of_stream, stream_of
 from azbackup.cli.told import Told
 from azbackup.cli.unlock import key_of_backup, key_that_exists
-from azbackup.errors import AzbackupError, Status, UsageError
+from azbackup.errors import AzbackupError, Status
 from azbackup.memory import collect_seldom, keep_freed_memory
 from azbackup.records.selection import Matcher, Selection, matcher
 from azbackup.storage.local.lock import only_one
@@ -259,15 +260,18 @@ def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources
 
 
 def _change_password(args: argparse.Namespace, show: LineProgress) -> Status:
-    if args.shares is not None and args.export_key is None:
-        raise UsageError("--shares goes with --export-key only", "change_password.py --export-key FILE --shares 2of3")
-    if args.export_key is not None or args.recover is not None:
+    wanted = tasks(args)
+    if "--export-key" in wanted or "--recover" in wanted:
         from azbackup.cli.recovery import export_command, recover_command
 
         return export_command(args, show) if args.recover is None else recover_command(args, show)
-    from azbackup.cli.change_password import change_password_command
+    from azbackup.cli import change_password
 
-    return change_password_command(args, show)
+    if "--list-passwords" in wanted:
+        return change_password.list_command(args, show)
+    if "--remove-password" in wanted:
+        return change_password.remove_command(args, show)
+    return change_password.set_command(args, show)
 
 
 def _restore(args: argparse.Namespace, show: LineProgress) -> Status:

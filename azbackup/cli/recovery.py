@@ -1,7 +1,7 @@
 """The command line of change_password.py --export-key and --recover: a way back in for whoever lost the password.
 
     --export-key FILE    FILE: a page with the data key under a phrase; the phrase: on stdout, once, and nowhere else
-    --recover FILE       FILE and the phrase open the data key; a new password is set with it
+    --recover FILE       FILE and the phrase open the data key; a new password is set with it, or one added or removed
 
 The page alone opens nothing, and neither does the phrase: whoever has both, and can read the storage, has the key.
 """
@@ -16,13 +16,15 @@ import re
 import sys
 from functools import partial
 
+from azbackup.cli.change_password import circumstances, removed_text, set_text, summary
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
-from azbackup.cli.passwords import password_of
+from azbackup.cli.passwords import is_written_out, password_of
 from azbackup.cli.session import Vault, open_vault, utc_now
-from azbackup.cli.unlock import check_there, unlocked, warn_of_weakness
+from azbackup.cli.unlock import check_there, tell_of_new, unlocked
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Status, UsageError
+from azbackup.records.key_changes import check_name
 
 _MARK = "azbackup-recovery-1:"
 _LINE = re.compile(re.escape(_MARK) + r"([A-Za-z0-9_-]{80})")
@@ -90,20 +92,25 @@ def _open(vault: Vault, password: Secret) -> Secret:
 
 
 def recover_command(args: argparse.Namespace, show: LineProgress) -> Status:
-    """Opens the data key by the page and the phrase, and sets a new password with it."""
+    """Opens the data key by the page and the phrase, and sets, adds or removes a password with it."""
     vault = open_vault(args, show)
+    added, gone = args.add_password, args.remove_password
+    if (name := added or gone) is not None:
+        check_name(name)
     wrapped = _read(args.recover)
     phrase = _phrase()
     from azbackup.crypto.recovery import unwrap_for_recovery
-    from azbackup.records.key_recovery import recover
+    from azbackup.records.key_recovery import Recovery
 
     key = unwrap_for_recovery(wrapped, phrase, vault.partition)
+    recovery = Recovery((vault.rows, vault.blobs), key, circumstances(args, show, vault))
+    if gone is not None:
+        return summary(show, vault, recovery.remove_password(gone), removed_text(gone))
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
-    record = recover((vault.rows, vault.blobs), vault.partition, key, new, utc_now(), args.kdf_memory)
-    warn_of_weakness(show, vault, new)
-    values = {"partition": vault.partition, "changed": record.changed}
-    show.summary(values, f"partition {vault.partition} opens with the new password from now on")
-    return Status.DONE
+    record = recovery.set_password(new) if added is None else recovery.add_password(added, new)
+    written = is_written_out(args, "--new-password", "AZBACKUP_NEW_PASSWORD")
+    tell_of_new(show, vault, new, args.kdf_memory, written=written)
+    return summary(show, vault, record, set_text(record, added))
 
 
 def _phrase() -> str:

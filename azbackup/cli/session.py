@@ -21,7 +21,8 @@ from azbackup.cli.passwords import credential_of
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
 from azbackup.format.labels import check_partition
-from azbackup.records.keystore import Keystore, Opened
+from azbackup.records.key_upkeep import Opened
+from azbackup.records.keystore import Keystore
 from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
@@ -153,20 +154,21 @@ class Vault:
         directory = cache_directory(os.environ) if self.remembers else NOWHERE
         return directory / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
 
-    def unlock(self, password: Secret, *, creates: bool = False, accepts: bool = False) -> None:
+    def unlock(
+        self, password: Secret, *, creates: bool = False, accepts: bool = False, memory_kib: int | None = None
+    ) -> None:
         """Takes the password, and stretches it where a salt is known.
 
-        `creates`: a run that may make the key; `accepts`: whatever the key record asks for is spent.
+        `creates`: a run that may make the key, with `memory_kib`; `accepts`: whatever the key record asks for is spent.
         """
         self.password = password
-        self._head = RememberedSalt(self.local_file("salt"), password, creates=creates, accepts=accepts)
+        path = self.local_file("salt")
+        self._head = RememberedSalt(path, password, creates=creates, accepts=accepts, memory_kib=memory_kib)
 
     @property
     def keystore(self) -> Keystore:
         """The key record."""
-        if self._head is None:
-            return Keystore(self.rows, self.blobs, self.partition)
-        return Keystore(self.rows, self.blobs, self.partition, self._head, self._head.new_salt)
+        return Keystore(self.rows, self.blobs, self.partition, self._head)
 
 
 @dataclass(frozen=True)

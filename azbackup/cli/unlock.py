@@ -16,9 +16,12 @@ from azbackup.cli.output.text import clock_text, write
 from azbackup.cli.partitions import confirm_new, nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
 from azbackup.cli.session import Vault, utc_now
+from azbackup.crypto.kdf import needs_acceptance
 from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored, WrongPassword
-from azbackup.records.keystore import Opened
+from azbackup.memory import physical_memory
+from azbackup.records.key_changes import slot_called
+from azbackup.records.key_upkeep import Opened
 
 T = TypeVar("T")
 
@@ -46,7 +49,8 @@ def unlocked(
     asked = is_asked_for(args, flag, _VARIABLE)
     for left in reversed(range(_TRIES)):
         password = password_of(args, flag, _VARIABLE, twice=twice)
-        vault.unlock(password, creates=creates, accepts=args.accept_key_costs)
+        memory = args.kdf_memory if creates else None
+        vault.unlock(password, creates=creates, accepts=args.accept_key_costs, memory_kib=memory)
         try:
             return open_key(password)
         except WrongPassword as error:
@@ -104,12 +108,34 @@ def key_of_backup(
         return vault.keystore.open_or_create(password, utc_now())
 
     key, fresh = unlocked(args, show, vault, "--password", open_key, creates=True, twice=is_new)
-    written = is_written_out(args, "--password", _VARIABLE)
-    if fresh and (warning := pid_warning(vault.password, written=written)):
-        show.note(warning)
     if fresh:
-        warn_of_weakness(show, vault, vault.password)
+        tell_of_new(show, vault, vault.password, args.kdf_memory, written=is_written_out(args, "--password", _VARIABLE))
+    elif args.kdf_memory not in (None, _memory_of(key)):
+        show.note("--kdf-memory is for a new password: change_password.py --kdf-memory changes that of this one")
     return key, fresh
+
+
+def tell_of_new(show: LineProgress, vault: Vault, new: Secret, memory_kib: int | None, *, written: bool) -> None:
+    """Notes what there is to say of a password that was set; `written`: on a command line."""
+    if warning := pid_warning(new, written=written):
+        show.note(warning)
+    warn_of_weakness(show, vault, new)
+    if memory_kib is not None:
+        tell_of_memory(show, memory_kib)
+
+
+def _memory_of(key: Opened) -> int:
+    """KiB that stretching the password took."""
+    return slot_called(key.record, key.name).wrapped.costs.memory_kib
+
+
+def tell_of_memory(show: LineProgress, memory_kib: int) -> None:
+    """Notes what follows from the memory that stretching a password takes from now on."""
+    mib, there = memory_kib // 1024, physical_memory() // 1024 // 1024
+    if there and mib > there // 2:
+        show.note(f"each run stretches the password with {mib:,} MiB; this machine has {there:,} MiB of memory in all")
+    if needs_acceptance(memory_kib):
+        show.note(f"each run that opens the partition with this password needs --accept-key-costs ({mib:,} MiB)")
 
 
 def warn_of_weakness(show: LineProgress, vault: Vault, password: Secret) -> None:

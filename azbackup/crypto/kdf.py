@@ -31,6 +31,11 @@ _WORK = 12 * _MEMORY_KIB  # memory times passes: some seconds
 _WORK_OF_A_RUN = 64 * DEFAULT_COSTS.memory_kib * DEFAULT_COSTS.passes
 
 
+def needs_acceptance(memory_kib: int) -> bool:
+    """Whether a run asks its user before it spends so much memory, with the passes of a new password."""
+    return memory_kib > _MEMORY_KIB or memory_kib * DEFAULT_COSTS.passes > _WORK
+
+
 class Allowance:
     """What one run spends on the key records that it finds. Whoever can write to the storage can plant some."""
 
@@ -54,6 +59,21 @@ class Allowance:
 
 
 Stretch = Callable[[Secret, bytes, KdfCosts], Secret]  # (password, salt, costs) -> KEK
+
+
+class Stretcher:
+    """What stretches for a keystore, and hears which salt opened. This one remembers nothing and allows everything."""
+
+    known: bytes = b""  # the salt that opened last time, b"" if none is known: of several passwords the likely one
+    new_salt: bytes | None = None  # of a key that is made here; None: any
+    new_costs: KdfCosts = DEFAULT_COSTS  # of a key that is made here
+
+    def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+        """The KEK, as `stretch` gives it. Raises Damaged for a record that asks for more than may be spent."""
+        return stretch(password, salt, costs)
+
+    def opened(self, salt: bytes, costs: KdfCosts) -> None:
+        """The password opened what has this salt."""
 
 
 def stretch(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:

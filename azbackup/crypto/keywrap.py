@@ -54,6 +54,16 @@ def _salt_proof(data_key: Secret, start: bytes) -> bytes:
     return hmac.digest(data_key.reveal(), labels.LABEL_SUCCESSOR + b"\0" + start, "sha256")[: SALT_BYTES // 2]
 
 
+def proof_of(data_key: Secret, body: bytes) -> bytes:
+    """What shows that whoever wrote a key record had the data key: 32 bytes, of all that it says."""
+    return hmac.digest(data_key.reveal(), labels.LABEL_PROOF + b"\0" + body, "sha256")
+
+
+def is_proof(data_key: Secret, body: bytes, proof: bytes) -> bool:
+    """Whether that is so, in constant time."""
+    return hmac.compare_digest(proof_of(data_key, body), proof)
+
+
 def _key_aad(partition: str, costs: KdfCosts, salt: bytes) -> bytes:
     """What the wrapped data key is bound to.
 

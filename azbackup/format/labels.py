@@ -29,6 +29,7 @@ LABEL_RECORD = b"azbackup/1 record"
 LABEL_CUT = b"azbackup/1 cut"
 LABEL_KEY = b"azbackup/1 key"
 LABEL_SUCCESSOR = b"azbackup/1 successor"
+LABEL_PROOF = b"azbackup/2 key"
 LABEL_RECOVERY = b"azbackup/1 recovery"
 PACK_MAGIC = b"azbkpak1"
 RECORD_MAGIC = b"azbkrec1"
@@ -83,6 +84,13 @@ KDF_PASSES = (1, 64)
 KDF_LANES = (1, 64)
 GENERATIONS = (1, 2**31 - 1)  # of passwords: an Int32
 
+# --- a key record of several passwords: what knows only FORMAT refuses it
+KEY_FORMAT_SLOTS = 2
+KEY_SLOTS = 24  # passwords of a partition: a copy stays below what readers take for a copy
+MADE_SECONDS = (0, 2**32 - 1)  # when a password was set: Unix time
+PROOF_BYTES = KEY_BYTES
+MAIN_SLOT = "main"  # the password of a key record that has one and no name for it
+
 # --- names of rows, and of blobs below a partition
 KEY_NAME = "key"
 PACK_PREFIX = "pack-"
@@ -97,6 +105,7 @@ _STAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{
 _NUMBER = r"(?:[0-9]{8}|[1-9][0-9]{8,9})"  # up to ten digits: a backup a second would take centuries to get there
 _PARTITION_FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PARTITION_CHARACTERS = 200
+_SLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,31}")
 
 
 def check_partition(text: str) -> str:
@@ -123,6 +132,11 @@ def check_partition(text: str) -> str:
     if name.strip() != name or name.endswith(".") or name.startswith("."):
         raise UsageError(f"the partition name {name!r} begins or ends with a dot or a blank", hint)
     return name
+
+
+def is_slot_name(text: str) -> bool:
+    """Whether a password may be called so: up to 32 letters, digits and `.`, `_`, `@`, `-`, none of these first."""
+    return _SLOT.fullmatch(text) is not None
 
 
 def pack_blob(partition: str, pack_id: str) -> str:

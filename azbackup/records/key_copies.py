@@ -1,4 +1,4 @@
-"""The copies of the key record: one blob for each password that the partition ever had, numbered as they were set.
+"""The copies of the key record: one blob for each record that was ever in force, numbered in that order.
 
 Whoever can create blobs can plant copies: each that can be read is tried, cheap ones first, and none ends the search.
 Which of them is the last genuine one is told by those who can open one: see `last_of`.
@@ -10,12 +10,18 @@ from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from azbackup.crypto.keywrap import is_successor_salt
 from azbackup.crypto.secret import Secret
 from azbackup.errors import Archived, AzbackupError, Damaged, Exists, Missing
 from azbackup.format.checksum import md5_of
-from azbackup.format.labels import GENERATIONS, KEY_COPY_PREFIX, key_copy_name, number_of, record_blob
-from azbackup.records.key_record import COPY_BYTES, KeyRecord, decode_copy, encode_copy, from_values
+from azbackup.format.labels import (
+    GENERATIONS,
+    KEY_COPY_PREFIX,
+    KEY_FORMAT_SLOTS,
+    key_copy_name,
+    number_of,
+    record_blob,
+)
+from azbackup.records.key_record import COPY_BYTES, KeyRecord, decode_copy, encode_copy, from_values, is_successor
 from azbackup.storage.protocols import BlobInfo, BlobStore, PlainRow
 
 
@@ -28,8 +34,10 @@ class KeyCopy(NamedTuple):
     @property
     def work(self) -> int:
         """What opening it would cost, as far as it says: planted ones that cost much are tried last."""
-        memory, passes = self.values.get("memory"), self.values.get("passes")
-        return memory * passes if isinstance(memory, int) and isinstance(passes, int) else 0
+        try:
+            return sum(slot.work for slot in from_values(self.values).slots)
+        except AzbackupError:
+            return 0  # nobody tries it
 
 
 class KeyCopies:
@@ -41,18 +49,21 @@ class KeyCopies:
         self.archived: set[int] = set()  # numbers of copies that cannot be read now, since they are archived
 
     def like(self, record: KeyRecord, listing: dict[int, BlobInfo]) -> list[int]:
-        """The numbers of the copies that are the same but for the generation."""
+        """The numbers of the copies that are the same; in format 1, where nothing seals it, but for the generation."""
         found = []
         for copy in self.read(listing):
             try:
-                if replace(from_values(copy.values), generation=record.generation) == record:
+                there = from_values(copy.values)
+                if (there if record.proof else replace(there, generation=record.generation)) == record:
                     found.append(copy.number)
             except AzbackupError:
                 continue
         return found
 
     def generation_of(self, record: KeyRecord, listing: dict[int, BlobInfo], report: Callable[[str], None]) -> int:
-        """The number of a record, which its copies know: in the row nothing protects it."""
+        """The number of a record, which its copies know: in a row of format 1 nothing protects it."""
+        if record.proof:
+            return record.generation
         if record.generation in listing and self.like(record, {record.generation: listing[record.generation]}):
             return record.generation
         numbers = self.like(record, listing)
@@ -111,21 +122,36 @@ class KeyCopies:
     def last_of(self, copy: KeyCopy, key: Secret, copies: list[KeyCopy]) -> KeyCopy:
         """The newest copy that is genuine, as far as whoever opened this one can tell; planted ones are passed over.
 
-        A salt that a lower number has already was taken from there. Raises Damaged if a later one cannot be read now.
+        A salt that a lower number has already was taken from there, and nobody writes format 1 after format 2. Raises
+        Damaged if a later one cannot be read now.
         """
         if self.archived and max(self.archived) > copy.number:
             raise Damaged(
                 f"copy {max(self.archived)} of the key record is in the archive tier: it may be of a later password",
                 "set its tier to hot or cool, wait until it is thawed, and run the command again",
             )
+        return self._last_of(copy, key, copies)
+
+    def newest(self, key: Secret, copies: list[KeyCopy]) -> int:
+        """The highest number that a genuine successor has, of those that can be read; 0 if there is none."""
+        return self._last_of(KeyCopy(0, {}), key, copies).number
+
+    def _last_of(self, copy: KeyCopy, key: Secret, copies: list[KeyCopy]) -> KeyCopy:
         salts: set[object] = set()
-        last = copy
+        last, since, proven = copy, copy.number, _is_sealed(copy)
         for each in sorted(copies, key=lambda copy: copy.number):
-            salt = each.values.get("salt")
-            if each.number >= 1 and isinstance(salt, bytes) and salt not in salts:
-                salts.add(salt)
-                if each.number > copy.number and is_successor_salt(key, salt):
-                    last = each
+            salt, sealed = each.values.get("salt"), _is_sealed(each)
+            if each.number < 1 or not isinstance(salt, bytes):
+                continue
+            if not _is_sealed(copy) and not sealed and salt == copy.values.get("salt"):
+                since = min(since, each.number)  # whatever number it has now: nothing seals that of format 1
+            if not sealed and (proven or salt in salts):
+                continue
+            salts.add(salt)
+            if is_successor(each.values, key, self._partition):
+                if each.number > since or (sealed and not proven):
+                    last, since = each, each.number
+                proven = proven or sealed
         return last
 
     def is_copied(self, row: PlainRow) -> bool:
@@ -134,3 +160,8 @@ class KeyCopies:
         return any(
             all(values.get(name) == value for name, value in copy.values.items()) for copy in self.read(self.listing())
         )
+
+
+def _is_sealed(copy: KeyCopy) -> bool:
+    """Whether it is of the format that has a proof."""
+    return copy.values.get("format") == KEY_FORMAT_SLOTS

@@ -2,8 +2,9 @@
 
     row  = plain properties                copy = "azbkrec1" || msgpack map of the same names
 
-Nothing but the password protects it: whoever can write may have put anything there, and every number in it is checked
-before it is used. What this version does not know may be a newer format, or nonsense: whoever asks decides (Keystore).
+Format 1 has one password and nothing but it protects the record: whoever can write may have put anything there, and
+every number in it is checked before it is used. Format 2 has up to KEY_SLOTS passwords, each a slot of its own, and a
+proof of all that it says under the data key. What is of neither may be newer, or nonsense: whoever asks decides.
 """
 
 from __future__ import annotations
@@ -11,55 +12,135 @@ from __future__ import annotations
 import calendar
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from azbackup.crypto.kdf import KdfCosts
-from azbackup.crypto.keywrap import WrappedKey
+from azbackup.crypto.keywrap import WrappedKey, is_proof, is_successor_salt, proof_of, successor_salt
+from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.format import labels
 from azbackup.format.decoding import decoded
-from azbackup.format.labels import COMMITMENT_BYTES, GENERATIONS, RECORD_MAGIC, SALT_BYTES, WRAPPED_BYTES
+from azbackup.format.labels import (
+    COMMITMENT_BYTES,
+    GENERATIONS,
+    KEY_FORMAT_SLOTS,
+    MAIN_SLOT,
+    PROOF_BYTES,
+    RECORD_MAGIC,
+    SALT_BYTES,
+    WRAPPED_BYTES,
+)
 from azbackup.storage.protocols import RowValue
 
 T = TypeVar("T", int, str, bytes)
 
-COPY_BYTES = 4096  # a copy has 250; a larger one is none
+COPY_BYTES = 4096  # a copy has 250, and 161 for each further password; a larger one is none
 _TIME_CHARACTERS = 32
+_WHEN = "%Y-%m-%dT%H:%M:%SZ"
 _values_decoder = msgspec.msgpack.Decoder(dict[str, Any])
+_slots_decoder = msgspec.msgpack.Decoder(list[tuple[str, int, int, int, int, bytes, bytes, bytes]])
 
 
 class NewerFormat(AzbackupError):
     """A key record of a format that this version does not know."""
 
 
+class Slot(NamedTuple):
+    """One password: its name, when it was set (Unix seconds, 0 if that is not known), the data key under it."""
+
+    name: str
+    made: int
+    wrapped: WrappedKey
+
+    @property
+    def work(self) -> int:
+        """KiB of memory times passes: what trying it costs."""
+        return self.wrapped.costs.memory_kib * self.wrapped.costs.passes
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """The key record's contents. Times are `YYYY-MM-DDTHH:MM:SSZ`."""
+    """The key record's contents. Times are `YYYY-MM-DDTHH:MM:SSZ`.
+
+    `mark` and `proof` are empty in format 1. `mark` is a successor's salt: to versions that know format 1 alone it says
+    that this record follows theirs, so that they refuse it instead of opening an older one.
+    """
 
     generation: int
-    wrapped: WrappedKey
+    slots: tuple[Slot, ...]
     created: str
     changed: str
+    mark: bytes = b""
+    proof: bytes = b""
+
+
+def first_record(wrapped: WrappedKey, now: str) -> KeyRecord:
+    """The record of a data key that was just made: one password."""
+    return KeyRecord(1, (Slot(MAIN_SLOT, seconds_of(now), wrapped),), now, now)
+
+
+def following_record(
+    slots: tuple[Slot, ...], created: str, now: str, data_key: Secret, partition: str, generation: int
+) -> KeyRecord:
+    """The record that takes another one's place, with its proof. Raises Damaged if there is no such number."""
+    if not GENERATIONS[0] <= generation <= GENERATIONS[1]:
+        raise Damaged(f"no key record can come after number {generation - 1}")
+    record = KeyRecord(generation, slots, created, now, successor_salt(data_key))
+    return replace(record, proof=proof_of(data_key, _body(record, partition)))
+
+
+def is_proven(record: KeyRecord, data_key: Secret, partition: str) -> bool:
+    """Whether whoever wrote all of this had the data key. Nothing proves a record of format 1."""
+    return bool(record.proof) and is_proof(data_key, _body(record, partition), record.proof)
+
+
+def is_successor(values: Mapping[str, object], data_key: Secret, partition: str) -> bool:
+    """Whether whoever wrote these values had the data key: by the proof, or by the salt where there is none."""
+    if values.get("format") != KEY_FORMAT_SLOTS:
+        return is_successor_salt(data_key, values.get("salt"))
+    try:
+        return is_proven(from_values(values), data_key, partition)
+    except AzbackupError:
+        return False
+
+
+def _body(record: KeyRecord, partition: str) -> bytes:
+    """What the proof is about: everything."""
+    parts = (partition, record.generation, record.created, record.changed, record.mark, _encode_slots(record.slots))
+    return msgspec.msgpack.encode(parts)
+
+
+# --- as properties
 
 
 def to_values(record: KeyRecord) -> dict[str, RowValue]:
     """The plain properties of the row; a copy is the same as a msgpack map behind RECORD_MAGIC."""
-    wrapped = record.wrapped
-    return {
-        "format": labels.FORMAT,
-        "kdf": labels.KDF_NAME,
-        "memory": wrapped.costs.memory_kib,
-        "passes": wrapped.costs.passes,
-        "lanes": wrapped.costs.lanes,
-        "salt": wrapped.salt,
-        "commitment": wrapped.commitment,
-        "wrapped": wrapped.wrapped,
+    numbered: dict[str, RowValue] = {
         "generation": record.generation,
         "created": record.created,
         "changed": record.changed,
+    }
+    if record.proof:
+        return {
+            "format": KEY_FORMAT_SLOTS,
+            "kdf": labels.KDF_NAME,
+            "salt": record.mark,
+            "slots": _encode_slots(record.slots),
+            "proof": record.proof,
+            **numbered,
+        }
+    wrapped = record.slots[0].wrapped
+    return {
+        "format": labels.FORMAT,
+        "kdf": labels.KDF_NAME,
+        **dict(zip(("memory", "passes", "lanes"), wrapped.costs, strict=True)),
+        "salt": wrapped.salt,
+        "commitment": wrapped.commitment,
+        "wrapped": wrapped.wrapped,
+        **numbered,
     }
 
 
@@ -68,20 +149,22 @@ def from_values(values: Mapping[str, object]) -> KeyRecord:
 
     Raises Damaged if something is missing, of the wrong type or out of bounds, NewerFormat for another format.
     """
-    if _take(values, "format", int) != labels.FORMAT or _take(values, "kdf", str) != labels.KDF_NAME:
+    known = (labels.FORMAT, KEY_FORMAT_SLOTS)
+    if _take(values, "format", int) not in known or _take(values, "kdf", str) != labels.KDF_NAME:
         raise NewerFormat(
             f"this version does not know the key record's format {values['format']} or KDF {values.get('kdf')}",
             "use a newer azbackup",
         )
-    costs = KdfCosts(*(_number(values, name, most) for name, most in _COSTS))
+    numbered = _number(values, "generation", GENERATIONS), _time(values, "created"), _time(values, "changed")
+    generation, created, changed = numbered
     salt = _bytes(values, "salt", SALT_BYTES)
+    if values["format"] == KEY_FORMAT_SLOTS:
+        slots = _decode_slots(_take(values, "slots", bytes))
+        return KeyRecord(generation, slots, created, changed, salt, _bytes(values, "proof", PROOF_BYTES))
+    costs = KdfCosts(*(_number(values, name, most) for name, most in _COSTS))
     commitment = _bytes(values, "commitment", COMMITMENT_BYTES)
-    return KeyRecord(
-        _number(values, "generation", GENERATIONS),
-        WrappedKey(costs, salt, commitment, _bytes(values, "wrapped", WRAPPED_BYTES)),
-        _time(values, "created"),
-        _time(values, "changed"),
-    )
+    wrapped = WrappedKey(costs, salt, commitment, _bytes(values, "wrapped", WRAPPED_BYTES))
+    return KeyRecord(generation, (Slot(MAIN_SLOT, seconds_of(changed), wrapped),), created, changed)
 
 
 _COSTS = (
@@ -91,14 +174,52 @@ _COSTS = (
 )
 
 
+def _encode_slots(slots: tuple[Slot, ...]) -> bytes:
+    """A msgpack array of arrays: name, made, memory, passes, lanes, salt, commitment, wrapped."""
+    rows = [
+        (slot.name, slot.made, *slot.wrapped.costs, slot.wrapped.salt, slot.wrapped.commitment, slot.wrapped.wrapped)
+        for slot in slots
+    ]
+    return msgspec.msgpack.encode(rows)
+
+
+def _decode_slots(data: bytes) -> tuple[Slot, ...]:
+    """The slots: at least one, no name twice, all within bounds, and in the one form that there is of them."""
+    if len(data) > COPY_BYTES:
+        raise Damaged("the key record has more passwords than there can be")
+    slots = tuple(_slot(*each) for each in decoded(_slots_decoder, data, "the key record's slots"))
+    if not 1 <= len(slots) <= labels.KEY_SLOTS or len({slot.name for slot in slots}) != len(slots):
+        raise Damaged("the key record has no valid 'slots'")
+    if _encode_slots(slots) != data:
+        raise Damaged("the key record's slots are in another form than any writer's")
+    return slots
+
+
+def _slot(name: str, made: int, memory: int, passes: int, lanes: int, *parts: bytes) -> Slot:
+    salt, commitment, wrapped = parts
+    numbers = zip((made, memory, passes, lanes), (labels.MADE_SECONDS, *(most for _, most in _COSTS)), strict=True)
+    lengths = (SALT_BYTES, COMMITMENT_BYTES, WRAPPED_BYTES)
+    if not labels.is_slot_name(name) or not all(low <= number <= high for number, (low, high) in numbers):
+        raise Damaged("a slot of the key record has a name, a time or costs out of bounds")
+    if tuple(map(len, parts)) != lengths:
+        raise Damaged("a slot of the key record has something of the wrong length")
+    return Slot(name, made, WrappedKey(KdfCosts(memory, passes, lanes), salt, commitment, wrapped))
+
+
 def changed_at(record: KeyRecord) -> int | None:
-    """The Unix time at which the password was changed; None if it never was, or the record has no such time."""
-    if record.generation == 1:
+    """The Unix time at which the one password was changed; None if it never was, or nobody knows when."""
+    if record.generation == 1 or len(record.slots) > 1:
         return None
+    return seconds_of(record.changed) or None
+
+
+def seconds_of(when: str) -> int:
+    """The Unix time of a time in the record's form; 0 for another text."""
     try:
-        return calendar.timegm(time.strptime(record.changed, "%Y-%m-%dT%H:%M:%SZ"))
+        seconds = calendar.timegm(time.strptime(when, _WHEN))
     except ValueError:
-        return None
+        return 0
+    return seconds if labels.MADE_SECONDS[0] <= seconds <= labels.MADE_SECONDS[1] else 0
 
 
 def _take(values: Mapping[str, object], name: str, kind: type[T]) -> T:

@@ -1,51 +1,122 @@
 """A data key that was recovered gets a new password, whatever is left of the key record: its row, its copies, nothing.
 
-Promises that the key is the partition's: some record of it opens under the key, or nothing is written.
+Promises that the key is the partition's: some record of it opens under the key, or nothing is written. Other passwords
+that are left stay, as far as the key proves them.
 """
 
 from __future__ import annotations
 
-from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts
-from azbackup.crypto.keywrap import successor_salt, unwrap_data_key, wrap_data_key
+from collections.abc import Callable
+
+from azbackup.crypto.kdf import DEFAULT_COSTS
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
-from azbackup.errors import Damaged, Missing
-from azbackup.format.labels import KEY_NAME, PACK_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX
-from azbackup.records.key_copies import KeyCopies
-from azbackup.records.key_record import KeyRecord, to_values
+from azbackup.errors import AzbackupError, Damaged, UsageError
+from azbackup.format.labels import MAIN_SLOT, PACK_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX
+from azbackup.records.key_changes import Circumstances, check_free, new_slot, without
+from azbackup.records.key_copies import KeyCopies, KeyCopy
+from azbackup.records.key_record import KeyRecord, Slot, following_record, from_values, is_proven
+from azbackup.records.key_writer import KeyWriter
 from azbackup.records.record_store import RecordStore
-from azbackup.storage.protocols import BlobStore, RowStore
+from azbackup.storage.protocols import BlobStore, PlainRow, RowStore
 
 _TRIED = 100  # records of each kind, of which some may be altered
 
+Alter = Callable[[KeyRecord | None], tuple[Slot, ...]]
 
-def recover(
-    stores: tuple[RowStore, BlobStore], partition: str, data_key: Secret, new: Secret, now: str, memory_kib: int | None
-) -> KeyRecord:
-    """Wraps the key under a new password, as the newest copy, and in the row where there is one.
 
-    Raises Damaged if the key is not this partition's.
-    """
-    rows, blobs = stores
-    records = RecordStore(rows, blobs, derive(data_key), partition, lambda _: None)
-    if not _opens_any(records):
-        raise Damaged(
-            f"no record of partition {partition} opens under the recovered key: it is another's, or all are lost",
-            "check --partition, --container and --table; nothing was written",
+class Recovery:
+    """What can be done with the data key alone. Raises Damaged if the key is not this partition's."""
+
+    def __init__(self, stores: tuple[RowStore, BlobStore], data_key: Secret, around: Circumstances) -> None:
+        rows, blobs = stores
+        self._key = data_key
+        self._around = around
+        self._copies = KeyCopies(blobs, around.partition)
+        self._writer = KeyWriter(rows, self._copies)
+        records = RecordStore(rows, blobs, derive(data_key), around.partition, lambda _: None)
+        if not _opens_any(records):
+            raise Damaged(
+                f"no record of partition {around.partition} opens under the recovered key: it is another's, or all are "
+                "lost",
+                "check --partition, --container and --table; nothing was written",
+            )
+
+    def set_password(self, new: Secret) -> KeyRecord:
+        """Sets the one password of the partition. Raises UsageError if there are several: which one is not said."""
+
+        def alter(there: KeyRecord | None) -> tuple[Slot, ...]:
+            if there is not None and len(there.slots) > 1:
+                names = ", ".join(slot.name for slot in there.slots)
+                raise UsageError(
+                    f"the partition has several passwords: {names}",
+                    "with --recover also give --add-password NAME for a new one, or --remove-password NAME",
+                )
+            return (self._slot(MAIN_SLOT if there is None else there.slots[0].name, new),)
+
+        return self._rewrite(alter)
+
+    def add_password(self, name: str, new: Secret) -> KeyRecord:
+        """Adds a password to those that are left."""
+
+        def alter(there: KeyRecord | None) -> tuple[Slot, ...]:
+            check_free(_several(there, name), name)
+            return (*_several(there, name).slots, self._slot(name, new))
+
+        return self._rewrite(alter)
+
+    def remove_password(self, name: str) -> KeyRecord:
+        """Removes one of those that are left."""
+
+        def alter(there: KeyRecord | None) -> tuple[Slot, ...]:
+            return without(_several(there, name), name)
+
+        return self._rewrite(alter)
+
+    def _slot(self, name: str, new: Secret) -> Slot:
+        memory = self._around.memory_kib
+        costs = DEFAULT_COSTS if memory is None else DEFAULT_COSTS._replace(memory_kib=memory)
+        return new_slot(self._key, name, new, costs, self._around)
+
+    def _rewrite(self, alter: Alter) -> KeyRecord:
+        """Puts a record in force instead of what is proven. A row that is lost comes back with the table."""
+        row = self._writer.row()
+        there = self._proven(row)
+        slots = alter(there)
+        now, partition = self._around.now, self._around.partition
+        created = now if there is None else there.created
+
+        def numbered(number: int) -> KeyRecord:
+            return following_record(slots, created, now, self._key, partition, number)
+
+        copies = self._copies.read(self._copies.listing())
+        return self._writer.publish(numbered, self._key, row, self._copies.newest(self._key, copies))
+
+    def _proven(self, row: PlainRow | None) -> KeyRecord | None:
+        """The record in force, if it is of format 2. None: there was one password, or nobody knows any more."""
+        if row is not None:
+            try:
+                record = from_values(row.values)
+            except AzbackupError:
+                pass
+            else:
+                if not record.proof:
+                    return None
+                if is_proven(record, self._key, self._around.partition):
+                    return record
+        last = self._copies.last_of(KeyCopy(0, {}), self._key, self._copies.read(self._copies.listing()))
+        newest = from_values(last.values) if last.number else None
+        return newest if newest is not None and newest.proof else None
+
+
+def _several(there: KeyRecord | None, name: str) -> KeyRecord:
+    """The record, if what it says of its passwords is proven. Raises UsageError if it is not."""
+    if there is None:
+        raise UsageError(
+            f"nothing proves what other passwords there are beside {name}",
+            "set the first one with --recover FILE alone, and add others with it",
         )
-    costs = DEFAULT_COSTS if memory_kib is None else KdfCosts(memory_kib, DEFAULT_COSTS.passes, DEFAULT_COSTS.lanes)
-    wrapped = wrap_data_key(data_key, new, partition, costs=costs, salt=successor_salt(data_key))
-    if unwrap_data_key(wrapped, new, partition).reveal() != data_key.reveal():
-        raise AssertionError("the new key record does not open to the data key")
-    copies = KeyCopies(blobs, partition)
-    listing = copies.listing()
-    record = copies.put_after(max(listing, default=0), KeyRecord(1, wrapped, now, now), listing)
-    try:
-        row = rows.get_plain(KEY_NAME)
-    except Missing:
-        return record  # the table may have lost more: the backup that rebuilds it puts the key's row back last
-    rows.replace_plain(KEY_NAME, to_values(record), row.etag)
-    return record
+    return there
 
 
 def _opens_any(records: RecordStore) -> bool:

@@ -96,7 +96,7 @@ def test_two_changes_at_once(cli: Cli, pended: Cli, archive: ArchiveSimulator, t
     held.release()
     _, stderr = slow.communicate(timeout=300)
     assert slow.returncode == 14, stderr
-    assert "somebody else changed the password meanwhile" in stderr
+    assert "somebody else changed the passwords meanwhile" in stderr
     assert "hint: " in stderr
     cli.restore(tmp_path / "slow", env={"AZBACKUP_PASSWORD": "slow"}, expect=12)
     cli.restore(tmp_path / "old", expect=12)

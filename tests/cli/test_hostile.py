@@ -34,7 +34,7 @@ class Adversary:
         self._table = service.get_table_client(cli.vault.table)
         row = {name: getattr(value, "value", value) for name, value in self._row("key").items()}
         record = from_values(row)
-        self._keys = derive(unwrap_data_key(record.wrapped, Secret(PASSWORD.encode()), cli.vault.partition))
+        self._keys = derive(unwrap_data_key(record.slots[0].wrapped, Secret(PASSWORD.encode()), cli.vault.partition))
 
     def _row(self, name: str) -> dict[str, object]:
         return dict(self._table.get_entity(self._vault.partition, name))

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.commands.maintenance.retention import Outcome, Retention, Wish
 from azbackup.commands.restore.outcome import RestoreRequest
 from azbackup.commands.restore.run import Restore
-from azbackup.crypto.kdf import KdfCosts
-from azbackup.crypto.keywrap import wrap_data_key
+from azbackup.crypto.kdf import KdfCosts, Stretcher
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored
@@ -35,7 +33,6 @@ from azbackup.packs.run import Clock, new_run
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates
-from azbackup.records import keystore
 from azbackup.records.catalog import Catalog
 from azbackup.records.keystore import Keystore
 from azbackup.records.partition import Partition
@@ -293,7 +290,7 @@ def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
     """Make packs and file records so small that a small source has several of each, and the KDF quick."""
     patch.setattr("azbackup.packs.packer.PACK_BYTES", pack_bytes)
     patch.setattr("azbackup.format.entries._PAYLOAD_BYTES", 700)
-    patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=_CHEAP))
+    patch.setattr(Stretcher, "new_costs", _CHEAP)
 
 
 def keep_layers(patch: Any, kept: int = -1) -> None:

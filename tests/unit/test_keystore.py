@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,14 +15,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from azbackup.crypto.kdf import DEFAULT_COSTS, Allowance, KdfCosts, stretch
-from azbackup.crypto.keywrap import wrap_data_key
+from azbackup.crypto.kdf import DEFAULT_COSTS, Allowance, KdfCosts, Stretcher, stretch
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Changed, Damaged, NothingStored, UsageError, WrongPassword
 from azbackup.format.labels import GENERATIONS, RECORD_MAGIC
-from azbackup.records import keystore
-from azbackup.records.key_record import NewerFormat, decode_copy, encode_copy
-from azbackup.records.keystore import Keystore, Opened, from_values, to_values
+from azbackup.records import key_changes
+from azbackup.records.key_changes import Circumstances
+from azbackup.records.key_record import KeyRecord, NewerFormat, decode_copy, encode_copy, from_values, to_values
+from azbackup.records.key_upkeep import Opened
+from azbackup.records.keystore import Keystore
 from azbackup.storage.protocols import PlainRow
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRows, MemoryTable, md5_of
 
@@ -30,6 +31,7 @@ PARTITION = "user1"
 COPY = "user1/records/key-%08d"
 ROW = (PARTITION, "key")
 NOW = "2026-11-22T21:08:00Z"
+CHEAP = KdfCosts(8192, 1, 1)
 OLD, NEW, OTHER = Secret(b"old"), Secret(b"new"), Secret(b"other")
 
 
@@ -37,8 +39,14 @@ OLD, NEW, OTHER = Secret(b"old"), Secret(b"new"), Secret(b"other")
 def quick() -> Iterator[None]:
     """Make the KDF quick: the lowest costs that a record may ask for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keystore, "wrap_data_key", partial(wrap_data_key, costs=KdfCosts(8192, 1, 1)))
+        patch.setattr(Stretcher, "new_costs", CHEAP)
+        patch.setattr(key_changes, "DEFAULT_COSTS", CHEAP)
         yield
+
+
+def change(keys: Keystore, old: Secret, new: Secret, now: str, report: Callable[[str], None] = str) -> KeyRecord:
+    """Change the password, as change_password.py does."""
+    return key_changes.change_password(keys, old, new, Circumstances(PARTITION, now, report=report))
 
 
 @dataclass
@@ -77,12 +85,13 @@ def account() -> Account:
 
 def test_a_key_is_made_with_the_salt_that_was_stretched(account: Account) -> None:
     """Where the run began with a salt of its own, the key record has it, and the password opens."""
-    salt = bytes(range(16))
-    Keystore(MemoryRows(account.table, PARTITION), account.blobs, PARTITION, new_salt=salt).open_or_create(OLD, NOW)
-    assert account.keys().open(OLD).record.wrapped.salt == salt
+    stretcher = Stretcher()
+    stretcher.new_salt = bytes(range(16))
+    Keystore(MemoryRows(account.table, PARTITION), account.blobs, PARTITION, stretcher).open_or_create(OLD, NOW)
+    assert account.keys().open(OLD).record.slots[0].wrapped.salt == stretcher.new_salt
     other = Account()
     other.create()
-    assert other.keys().open(OLD).record.wrapped.salt != salt
+    assert other.keys().open(OLD).record.slots[0].wrapped.salt != stretcher.new_salt
 
 
 def test_nothing_is_stored(account: Account) -> None:
@@ -90,7 +99,7 @@ def test_nothing_is_stored(account: Account) -> None:
     with pytest.raises(NothingStored):
         account.keys().open(OLD)
     with pytest.raises(NothingStored):
-        account.keys().change(OLD, NEW, NOW)
+        change(account.keys(), OLD, NEW, NOW)
     assert not account.blobs.blobs
     assert not account.table.rows
 
@@ -111,7 +120,7 @@ def test_a_wrong_password_is_said_to_be_one(account: Account) -> None:
     for attempt in (
         lambda: account.keys().open(OTHER),
         lambda: account.keys().open_or_create(OTHER, NOW),
-        lambda: account.keys().change(OTHER, NEW, NOW),
+        lambda: change(account.keys(), OTHER, NEW, NOW),
     ):
         with pytest.raises(WrongPassword):
             attempt()
@@ -122,7 +131,7 @@ def test_a_wrong_password_is_said_to_be_one(account: Account) -> None:
 def test_a_changed_password_opens_the_same_key(account: Account) -> None:
     """The new one opens, the old one is wrong; both copies are kept, the data key is the same."""
     data_key = account.create()
-    record = account.keys().change(OLD, NEW, "2027-01-01T00:00:00Z")
+    record = change(account.keys(), OLD, NEW, "2027-01-01T00:00:00Z")
     assert account.keys().open(NEW).data_key.reveal() == data_key
     with pytest.raises(WrongPassword):
         account.keys().open(OLD)
@@ -134,7 +143,7 @@ def test_an_empty_new_password_is_refused(account: Account) -> None:
     """It protects nothing."""
     account.create()
     with pytest.raises(UsageError):
-        keystore.change_password(account.keys(), OLD, Secret(b""), NOW)
+        change(account.keys(), OLD, Secret(b""), NOW)
 
 
 # --- an altered row
@@ -178,12 +187,12 @@ def test_an_old_row_put_back_is_noticed_by_nobody_but_opens(account: Account) ->
     """Whoever kept the old row and can write may put it back: the old password opens again (see the threat model)."""
     data_key = account.create()
     old_row = account.table.rows[ROW]
-    account.keys().change(OLD, NEW, NOW)
+    change(account.keys(), OLD, NEW, NOW)
     account.table.rows[ROW] = old_row
     assert account.keys().open(OLD).data_key.reveal() == data_key
 
 
-@pytest.mark.parametrize("values", [{"format": 2}, {"kdf": "argon3"}])
+@pytest.mark.parametrize("values", [{"format": 3}, {"kdf": "argon3"}])
 def test_a_newer_format_is_refused_as_such(account: Account, values: dict[str, Any]) -> None:
     """It is no damage and no wrong password: the hint asks for a newer version, which wrote a copy of it first."""
     account.create()
@@ -206,7 +215,9 @@ def test_values_come_back(account: Account) -> None:
     assert to_values(from_values(row.values)) == row.values
 
 
-@pytest.mark.parametrize("values", [{"format": 2}, {"kdf": "argon3"}, {"kdf": 5}, {"format": 1, "kdf": b"argon2id"}])
+@pytest.mark.parametrize(
+    "values", [{"format": 3}, {"format": 2}, {"kdf": "argon3"}, {"kdf": 5}, {"format": 1, "kdf": b"argon2id"}]
+)
 def test_a_row_of_a_format_that_no_copy_has_was_altered(account: Account, values: dict[str, Any]) -> None:
     """A newer version writes the copy first: a row alone that is of no known format was altered, and the copy opens."""
     data_key = account.create()
@@ -222,10 +233,10 @@ def test_a_row_of_a_format_that_no_copy_has_was_altered(account: Account, values
 def test_a_generation_from_the_storage_never_leads_astray(account: Account, generation: Any) -> None:
     """Whatever the row says: the change takes a number that readers find, after that of the copy, and says so."""
     data_key = account.create()
-    account.keys().change(OLD, NEW, NOW)
+    change(account.keys(), OLD, NEW, NOW)
     account.alter_row(generation=generation)
     told: list[str] = []
-    assert account.keys().change(NEW, OTHER, NOW, told.append).generation == 3
+    assert change(account.keys(), NEW, OTHER, NOW, told.append).generation == 3
     assert len(told) == 1
     account.table.rows.clear()
     assert account.keys().open(OTHER).data_key.reveal() == data_key
@@ -237,20 +248,20 @@ def test_an_honest_change_tells_of_nothing(account: Account) -> None:
     account.create()
     account.blobs.blobs[COPY % 2] = Blob(b"planted", "hot", md5_of(b"planted"))
     told: list[str] = []
-    assert account.keys().change(OLD, NEW, NOW, told.append).generation == 3
-    assert account.keys().change(NEW, OLD, NOW, told.append).generation == 4
+    assert change(account.keys(), OLD, NEW, NOW, told.append).generation == 3
+    assert change(account.keys(), NEW, OLD, NOW, told.append).generation == 4
     assert told == []
 
 
 def test_no_number_is_left(account: Account) -> None:
-    """A change whose number would leave its range is refused, with nothing written: readers would not find it."""
+    """A change whose number would leave its range is refused, the record stays in force: readers would not find it."""
     account.create()
     account.alter_row(generation=2**31 - 1)
     account.blobs.blobs.clear()
     before = dict(account.table.rows)
     with pytest.raises(Damaged):
-        account.keys().change(OLD, NEW, NOW)
-    assert (account.copies(), account.table.rows) == ([], before)
+        change(account.keys(), OLD, NEW, NOW)
+    assert (account.copies(), account.table.rows) == ([COPY % (2**31 - 1)], before)
 
 
 def test_a_change_under_an_altered_row_is_a_change(account: Account) -> None:
@@ -258,7 +269,7 @@ def test_a_change_under_an_altered_row_is_a_change(account: Account) -> None:
     data_key = account.create()
     account.alter_row(commitment=bytes(32))
     told: list[str] = []
-    account.keys().change(OLD, NEW, NOW, told.append)
+    change(account.keys(), OLD, NEW, NOW, told.append)
     opened = account.keys().open(NEW)
     assert (opened.data_key.reveal(), opened.damage, len(told)) == (data_key, "", 1)
 
@@ -289,7 +300,7 @@ def test_a_lost_table_and_a_wrong_password(account: Account) -> None:
 def test_a_lost_table_opens_by_the_newest_copy(account: Account) -> None:
     """After a password change the new password opens, and is found first."""
     data_key = account.create()
-    account.keys().change(OLD, NEW, NOW)
+    change(account.keys(), OLD, NEW, NOW)
     account.table.rows.clear()
     opened = account.keys().open(NEW)
     assert (opened.data_key.reveal(), opened.record.generation) == (data_key, 2)
@@ -299,7 +310,7 @@ def test_a_password_change_without_a_row(account: Account) -> None:
     """The row stays lost, so that the next backup knows that the table is to be rebuilt, the row last."""
     data_key = account.create()
     account.table.rows.clear()
-    account.keys().change(OLD, NEW, NOW)
+    change(account.keys(), OLD, NEW, NOW)
     opened = account.keys().open(NEW)
     assert (opened.data_key.reveal(), opened.in_table, opened.record.generation) == (data_key, False, 2)
 
@@ -314,7 +325,7 @@ def test_a_changed_password_never_comes_back(account: Account, lost: tuple[str, 
     It opens only where nothing is left of the new one.
     """
     data_key = account.create()
-    account.keys().change(OLD, NEW, NOW)
+    change(account.keys(), OLD, NEW, NOW)
     for each in lost:
         if each == "r":
             account.table.rows.clear()
@@ -330,13 +341,13 @@ def test_a_changed_password_never_comes_back(account: Account, lost: tuple[str, 
                 attempt(password)
     if password is not opens:
         with pytest.raises((WrongPassword, Damaged)):
-            account.keys().change(password, OTHER, NOW)
+            change(account.keys(), password, OTHER, NOW)
 
 
 def test_an_older_password_is_told_when_it_was_changed(account: Account) -> None:
     """Also beside planted copies of higher numbers, with the salt of a genuine one or another."""
     account.create()
-    account.keys().change(OLD, NEW, "2026-11-23T00:00:00Z")
+    change(account.keys(), OLD, NEW, "2026-11-23T00:00:00Z")
     account.table.rows.clear()
     genuine = decode_copy(account.blobs.blobs[COPY % 2].data)
     account.blobs.blobs[COPY % 99] = Blob(planted(salt=genuine["salt"]), "hot", b"")
@@ -350,7 +361,7 @@ def test_an_older_password_is_told_when_it_was_changed(account: Account) -> None
 def test_a_time_that_is_none_is_not_told(account: Account, changed: str) -> None:
     """Nothing but the password protects it: a wrong password is a wrong password all the same."""
     account.create()
-    account.keys().change(OLD, NEW, changed)
+    change(account.keys(), OLD, NEW, changed)
     with pytest.raises(WrongPassword) as caught:
         account.keys().open(OTHER)
     assert caught.value.changed is None
@@ -360,7 +371,7 @@ def test_a_time_that_is_none_is_not_told(account: Account, changed: str) -> None
 def test_an_archived_copy(account: Account, archived: int) -> None:
     """Others open, but an older password is not believed while a later one may be in the archived copy."""
     data_key = account.create()
-    account.keys().change(OLD, NEW, NOW)
+    change(account.keys(), OLD, NEW, NOW)
     account.blobs.blobs[COPY % archived].tier = "archive"
     with pytest.raises(WrongPassword):
         account.keys().open(OTHER)
@@ -395,7 +406,7 @@ def planted(**values: Any) -> bytes:
 
 PLANTED = [
     planted(),
-    *(planted(format=number) for number in (2, -1, "1", None)),
+    *(planted(format=number) for number in (2, 3, -1, "1", None)),
     *(planted(kdf=name) for name in ("scrypt", b"argon2id", "x" * 2000)),
     *(planted(memory=number) for number in (2**63, -1, 0, 4 * 1024 * 1024)),
     *(planted(memory=4 * 1024 * 1024, passes=number, lanes=64) for number in (1, 64)),
@@ -447,13 +458,15 @@ def plant(account: Account, copies: list[bytes]) -> None:
 
 def thrifty(account: Account) -> Keystore:
     """Return a keystore that spends what a run spends unasked."""
-    allowance = Allowance()
 
-    def stretched(password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
-        allowance.spend(costs)
-        return stretch(password, salt, costs)
+    class Thrifty(Stretcher):
+        allowance = Allowance()
 
-    return Keystore(MemoryRows(account.table, PARTITION), account.blobs, PARTITION, stretched)
+        def __call__(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+            self.allowance.spend(costs)
+            return stretch(password, salt, costs)
+
+    return Keystore(MemoryRows(account.table, PARTITION), account.blobs, PARTITION, Thrifty())
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(RECORD_MAGIC.__add__))
@@ -538,16 +551,17 @@ def test_a_first_backup_killed_before_the_row(account: Account) -> None:
 
 
 def test_a_change_killed_before_the_row(account: Account) -> None:
-    """The old password is still the one; the next change takes the next generation."""
+    """Nothing has happened: the old password is the one, and no copy says otherwise."""
     data_key = account.create()
     with pytest.raises(Killed):
-        killed_at_the_row(account, "replace_plain").change(OLD, NEW, NOW)
+        change(killed_at_the_row(account, "replace_plain"), OLD, NEW, NOW)
+    assert account.copies() == [COPY % 1]
     assert account.keys().open(OLD).data_key.reveal() == data_key
     with pytest.raises(WrongPassword):
         account.keys().open(NEW)
-    assert account.keys().change(OLD, OTHER, NOW).generation == 3
+    assert change(account.keys(), OLD, OTHER, NOW).generation == 2
     assert account.keys().open(OTHER).data_key.reveal() == data_key
-    assert account.copies() == [COPY % number for number in (1, 2, 3)]
+    assert account.copies() == [COPY % 1, COPY % 2]
 
 
 # --- two at once
@@ -602,7 +616,7 @@ def test_a_first_backup_between_the_look_and_the_copy(account: Account) -> None:
 def test_two_password_changes_at_once(account: Account, _: int) -> None:
     """One wins and its password opens the same key; the other is told that it was Changed, or that OLD is wrong now."""
     data_key = account.create()
-    results = at_once(*(partial(account.keys().change, OLD, new, NOW) for new in (NEW, OTHER)))
+    results = at_once(*(partial(change, account.keys(), OLD, new, NOW) for new in (NEW, OTHER)))
     (loser,) = [each for each in results if isinstance(each, AzbackupError)]
     assert isinstance(loser, Changed | WrongPassword)
     winner = (NEW, OTHER)[results.index(next(each for each in results if each is not loser))]
@@ -615,11 +629,11 @@ def test_a_change_that_comes_late_changes_nothing(account: Account) -> None:
 
     class Late(MemoryRows):
         def replace_plain(self, *args: Any) -> None:
-            account.keys().change(OLD, OTHER, NOW)
+            change(account.keys(), OLD, OTHER, NOW)
             super().replace_plain(*args)
 
     with pytest.raises(Changed) as caught:
-        keystore.change_password(Keystore(Late(account.table, PARTITION), account.blobs, PARTITION), OLD, NEW, NOW)
+        change(Keystore(Late(account.table, PARTITION), account.blobs, PARTITION), OLD, NEW, NOW)
     assert caught.value.hint
     assert account.keys().open(OTHER).data_key.reveal() == data_key
 
@@ -633,5 +647,5 @@ def test_the_answer_to_a_change_may_be_lost(account: Account) -> None:
             super().replace_plain(*args)
             super().replace_plain(*args)
 
-    Keystore(Forgetful(account.table, PARTITION), account.blobs, PARTITION).change(OLD, NEW, NOW)
+    change(Keystore(Forgetful(account.table, PARTITION), account.blobs, PARTITION), OLD, NEW, NOW)
     assert account.keys().open(NEW).data_key.reveal() == data_key

@@ -34,17 +34,25 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return salts
 
 
+def opened(path: Path, salt: bytes = SALT, costs: KdfCosts = DEFAULT_COSTS) -> Secret:
+    """Stretch, as a run does whose password opens what has this salt."""
+    head = RememberedSalt(path, PASSWORD)
+    found = head(PASSWORD, salt, costs)
+    head.opened(salt, costs)
+    return found
+
+
 def test_the_key_is_that_of_stretch(tmp_path: Path) -> None:
     """With a remembered salt and without, with today's costs and with others."""
     for costs in (CHEAP, DEFAULT_COSTS):
         for _ in range(2):
-            found = RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, costs)
+            found = opened(tmp_path / "a.salt", SALT, costs)
             assert found.reveal() == stretch(PASSWORD, SALT, costs).reveal()
 
 
 def test_a_remembered_salt_is_stretched_at_once_and_only_once(tmp_path: Path, begun: list[bytes]) -> None:
     """The second run has begun before it is asked, and what it is asked for costs nothing more."""
-    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    opened(tmp_path / "a.salt")
     begun.clear()
     second = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     second(PASSWORD, SALT, DEFAULT_COSTS)
@@ -61,6 +69,7 @@ def test_a_key_that_may_be_made_has_its_salt_stretched_at_once(tmp_path: Path, b
         first(PASSWORD, first.new_salt, DEFAULT_COSTS).reveal()
         == stretch(PASSWORD, first.new_salt, DEFAULT_COSTS).reveal()
     )
+    first.opened(first.new_salt, DEFAULT_COSTS)
     second = RememberedSalt(tmp_path / "a.salt", PASSWORD, creates=True)
     assert begun == [first.new_salt, first.new_salt]
     assert second.new_salt != first.new_salt
@@ -70,9 +79,9 @@ def test_a_key_that_may_be_made_has_its_salt_stretched_at_once(tmp_path: Path, b
 
 def test_another_salt_is_stretched_anew_and_remembered(tmp_path: Path, begun: list[bytes]) -> None:
     """After the password was changed elsewhere the old salt's work is thrown away, and the new one is right."""
-    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    opened(tmp_path / "a.salt")
     other = bytes(16)
-    found = RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, other, DEFAULT_COSTS)
+    found = opened(tmp_path / "a.salt", other)
     assert found.reveal() == stretch(PASSWORD, other, DEFAULT_COSTS).reveal()
     assert (tmp_path / "a.salt").read_bytes() == other
     assert begun == [SALT, SALT, other]
@@ -80,7 +89,7 @@ def test_another_salt_is_stretched_anew_and_remembered(tmp_path: Path, begun: li
 
 def test_another_password_is_stretched_itself(tmp_path: Path) -> None:
     """What was begun for one password opens nothing for another."""
-    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, DEFAULT_COSTS)
+    opened(tmp_path / "a.salt")
     head = RememberedSalt(tmp_path / "a.salt", PASSWORD)
     assert (
         head(Secret(b"other"), SALT, DEFAULT_COSTS).reveal() == stretch(Secret(b"other"), SALT, DEFAULT_COSTS).reveal()
@@ -96,10 +105,32 @@ def test_what_is_no_salt_begins_nothing(tmp_path: Path, begun: list[bytes], left
     assert head(PASSWORD, SALT, CHEAP).reveal() == stretch(PASSWORD, SALT, CHEAP).reveal()
 
 
-def test_other_costs_are_not_remembered(tmp_path: Path) -> None:
-    """Whoever writes here must not make the next run take gigabytes: only today's costs have a head start."""
-    RememberedSalt(tmp_path / "a.salt", PASSWORD)(PASSWORD, SALT, CHEAP)
-    assert not (tmp_path / "a.salt").exists()
+def test_with_other_costs_nothing_is_begun(tmp_path: Path, begun: list[bytes]) -> None:
+    """Whoever writes here must not make the next run take gigabytes: the salt is known, and waits for the record."""
+    opened(tmp_path / "a.salt", SALT, CHEAP)
+    begun.clear()
+    for creates in (False, True):
+        head = RememberedSalt(tmp_path / "a.salt", PASSWORD, creates=creates)
+        assert (head.known, begun) == (SALT, [])
+    opened(tmp_path / "a.salt")
+    assert (tmp_path / "a.salt").read_bytes() == SALT
+
+
+def test_what_did_not_open_is_not_remembered(tmp_path: Path) -> None:
+    """A wrong password, or one of many slots that were tried, leaves the salt that opened last time."""
+    opened(tmp_path / "a.salt")
+    RememberedSalt(tmp_path / "a.salt", Secret(b"wrong"))(Secret(b"wrong"), bytes(16), DEFAULT_COSTS)
+    assert RememberedSalt(tmp_path / "a.salt", PASSWORD).known == SALT
+
+
+def test_memory_that_was_asked_for(tmp_path: Path, begun: list[bytes]) -> None:
+    """A new key that shall take more is begun when it is made, and needs no acceptance; a record that wants it does."""
+    head = RememberedSalt(tmp_path / "a.salt", PASSWORD, creates=True, memory_kib=300 * 1024)
+    assert (head.new_costs.memory_kib, begun) == (300 * 1024, [])
+    head(PASSWORD, head.new_salt, head.new_costs)
+    with pytest.raises(Damaged):
+        head(PASSWORD, SALT, head.new_costs)
+    assert begun == [head.new_salt]
 
 
 def test_without_a_place_for_the_file(tmp_path: Path) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from azbackup.cli.options.common import Parser, add_password, add_prices, add_problems, script_parser
+from azbackup.cli.options.common import (
+    Parser,
+    add_kdf_memory,
+    add_password,
+    add_prices,
+    add_problems,
+    script_parser,
+)
 from azbackup.cli.options.exclude import add_exclusions
 from azbackup.cli.options.limits import add_limits
 from azbackup.cli.options.retention import add_retention
@@ -70,6 +77,7 @@ def backup_parser() -> Parser:
         action="store_true",
         help="refuse to make a new partition (10): for cron and timers, where a mistyped one would become a new vault",
     )
+    add_kdf_memory(parser, "64 (default) to 4096; of a first backup, and change_password.py changes it")
     add_limits(parser)
     add_exclusions(parser)
     add_prices(parser)

@@ -1,11 +1,12 @@
-"""The options of change_password.py: the old password and the new one."""
+"""The options of change_password.py: the old password and the new one, and others beside them."""
 
 from __future__ import annotations
 
 import argparse
 import re
 
-from azbackup.cli.options.common import Parser, add_password, script_parser
+from azbackup.cli.options.common import Parser, add_kdf_memory, add_password, script_parser
+from azbackup.errors import UsageError
 
 _EVERY_DAY = {"every day": ("--account", "--accesskey", "--partition", "--old-password", "--new-password", "--profile")}
 
@@ -26,16 +27,17 @@ def change_password_parser() -> Parser:
     parser.everyday = _EVERY_DAY
     add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
     add_password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
-    recovery = parser.add_mutually_exclusive_group()
-    recovery.add_argument(
+    _add_several(parser)
+    parser.add_argument(
         "--export-key",
         metavar="FILE",
         help="change nothing: write a page that opens the partition together with twelve words, which are printed once",
     )
-    recovery.add_argument(
+    parser.add_argument(
         "--recover",
         metavar="FILE",
-        help="set a new password by such a page and its words (AZBACKUP_RECOVERY_PHRASE), without the old one",
+        help="set a new password by such a page and its words (AZBACKUP_RECOVERY_PHRASE), without the old one; of "
+        "several passwords with --add-password or --remove-password",
     )
     parser.add_argument(
         "--shares",
@@ -43,14 +45,49 @@ def change_password_parser() -> Parser:
         type=shares,
         help="with --export-key: instead of twelve words N lines, any K of which open the page (2of3; SLIP-39)",
     )
-    parser.add_argument(
-        "--kdf-memory",
-        metavar="MIB",
-        type=kdf_memory,
-        help="memory that stretching the new password takes, for whoever guesses it, too: 64 (default, or as before) "
-        "to 4096; above 256 every run needs --accept-key-costs",
-    )
+    add_kdf_memory(parser, "64 (default, or as before) to 4096")
     return parser
+
+
+def _add_several(parser: Parser) -> None:
+    several = parser.add_argument_group("several passwords, each of which opens the partition")
+    several.add_argument(
+        "--list-passwords",
+        action="store_true",
+        help="change nothing: list the passwords by name, and when each was set; --old-password is any of them",
+    )
+    several.add_argument(
+        "--add-password",
+        metavar="NAME",
+        help="make --new-password one more, and call it NAME (the machine's, the person's); --old-password is any of "
+        "them, and all stay as they are",
+    )
+    several.add_argument(
+        "--remove-password",
+        metavar="NAME",
+        help="remove the one of that name; --old-password is any other one. Whoever knew it may know the data key: see "
+        "docs/operations.md",
+    )
+
+
+def tasks(args: argparse.Namespace) -> list[str]:
+    """The options that ask for something else than a change. Raises UsageError for what does not go together."""
+    given = {
+        "--export-key": args.export_key is not None,
+        "--recover": args.recover is not None,
+        "--list-passwords": args.list_passwords,
+        "--add-password": args.add_password is not None,
+        "--remove-password": args.remove_password is not None,
+    }
+    found = [flag for flag, there in given.items() if there]
+    if len(found) > 1 and (found[0] != "--recover" or len(found) > 2 or "--list-passwords" in found):
+        raise UsageError(f"{found[0]} and {found[1]} do not go together", "give one of them")
+    if args.shares is not None and "--export-key" not in found:
+        raise UsageError("--shares goes with --export-key only", "change_password.py --export-key FILE --shares 2of3")
+    idle = {"--export-key", "--list-passwords", "--remove-password"} & set(found)
+    if args.kdf_memory is not None and idle:
+        raise UsageError(f"--kdf-memory does not go with {idle.pop()}", "it is for a password that is set")
+    return found
 
 
 def shares(text: str) -> tuple[int, int]:
@@ -61,10 +98,3 @@ def shares(text: str) -> tuple[int, int]:
             f"{text!r} is not like 2of3: two at least are needed, and there are 16 at most"
         )
     return int(found[1]), int(found[2])
-
-
-def kdf_memory(text: str) -> int:
-    """The KiB that a text of MiB means. Raises ArgumentTypeError for another text, or one that is out of bounds."""
-    if not (text.isascii() and text.isdigit() and 64 <= int(text[:9]) <= 4096):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of MiB from 64 to 4096")
-    return int(text) * 1024

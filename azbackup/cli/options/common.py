@@ -278,3 +278,21 @@ def absolute_path(path: str, what: str) -> bytes:
             f"the {what} {path} is relative to the current directory, which was removed",
             "change to a directory that is there, or give an absolute path",
         ) from None
+
+
+def add_kdf_memory(parser: Parser, amounts: str) -> None:
+    """Adds how much memory stretching a new password takes."""
+    parser.add_argument(
+        "--kdf-memory",
+        metavar="MIB",
+        type=kdf_memory,
+        help=f"memory that stretching the new password takes, for whoever guesses it, too: {amounts}; above 256 every "
+        "run needs --accept-key-costs",
+    )
+
+
+def kdf_memory(text: str) -> int:
+    """The KiB that a text of MiB means. Raises ArgumentTypeError for another text, or one that is out of bounds."""
+    if not (text.isascii() and text.isdigit() and 64 <= int(text[:9]) <= 4096):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of MiB from 64 to 4096")
+    return int(text) * 1024

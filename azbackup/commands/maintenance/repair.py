@@ -9,7 +9,8 @@ from azbackup.format.batches import batches
 from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX
 from azbackup.format.model import SealedRecord
 from azbackup.progress import Progress
-from azbackup.records.keystore import Keystore, Opened
+from azbackup.records.key_upkeep import Opened
+from azbackup.records.keystore import Keystore
 from azbackup.records.record_store import RecordStore
 
 _GROUP_BYTES = 4 * 1024 * 1024  # of rows that are inserted together
