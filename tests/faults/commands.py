@@ -19,7 +19,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -27,9 +26,8 @@ from typing import Any, NoReturn
 import azbackup
 from azbackup.cli import main
 from azbackup.cli.session import Vault
-from azbackup.crypto.kdf import KdfCosts
-from azbackup.crypto.keywrap import wrap_data_key
-from azbackup.records import keystore
+from azbackup.crypto.kdf import KdfCosts, Stretcher
+from azbackup.records import key_changes, key_recovery
 from azbackup.storage.local import salt
 from azbackup.storage.protocols import BlobInfo
 from tests.contract.memory import Blob, MemoryBlobs, MemoryRemoval, MemoryRows, MemoryTable, MemoryThaw
@@ -229,8 +227,7 @@ class _Child:
         }
         for name, store in stores.items():
             setattr(Vault, name, store)
-        keystore.DEFAULT_COSTS = salt.DEFAULT_COSTS = _CHEAP
-        keystore.wrap_data_key = partial(wrap_data_key, costs=_CHEAP)
+        key_changes.DEFAULT_COSTS = key_recovery.DEFAULT_COSTS = salt.DEFAULT_COSTS = Stretcher.new_costs = _CHEAP
         os._exit = self._end  # type: ignore[assignment]
 
     def _end(self, status: int) -> NoReturn:
