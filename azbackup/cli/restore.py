@@ -47,7 +47,6 @@ from azbackup.commands.restore.tree import Chosen
 from azbackup.crypto.sealing import Keys
 from azbackup.errors import AzbackupError, Damaged, Status, Unavailable, UsageError
 from azbackup.format.model import Snapshot
-from azbackup.memory import keep_freed_spans
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
@@ -98,7 +97,6 @@ def _restore_all(session: Session, wish: Wish, states: PackStates) -> Status:
     """Restores into the one destination, or each source to its own place."""
     args, show, vault = session.args, session.show, session.vault
     partition, catalog = open_catalog(session)
-    keep_freed_spans()
     if args.discard_thawed:
         return _discard(catalog, ThawRequests(states, vault.staging, ""), show, force=args.force)
     chosen = _chosen(session, catalog)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from azbackup.filesystem.directories import Directories, Unwritable, join, split
 from azbackup.filesystem.metadata import MetadataWriter
@@ -56,7 +56,7 @@ class Existing:
         """The names in a directory. Raises OSError, Unwritable."""
         return self._directories.names(path)
 
-    def has_others(self, path: bytes, own: Collection[bytes]) -> bool:
+    def has_others(self, path: bytes, own: Container[bytes]) -> bool:
         """Whether a directory holds anything that is not among `own` paths."""
         try:
             names = self._directories.names(path)
@@ -89,7 +89,7 @@ class Existing:
         parent, name = split(path)
         return os.readlink(name, dir_fd=self._directories.at(parent, make=False))
 
-    def holds(self, entry: Entry, lengths: Sequence[int], identify: Identify) -> bool:
+    def holds(self, entry: Entry, lengths: Iterable[int], identify: Identify) -> bool:
         """Whether the file at an entry's path has its chunks, of these lengths."""
         parent, name = split(entry.path)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -15,6 +15,11 @@ from azbackup.format.model import Entry
 RESUMED_BYTES = 32 << 20  # smaller files begin anew: that costs less than what there is to tell
 
 
+def is_resumed(entry: Entry) -> bool:
+    """Whether a file is so large that what was written of it is gone on with."""
+    return entry.size >= RESUMED_BYTES
+
+
 class Leftovers:
     """The large files of one run, and what was found of them."""
 
@@ -25,7 +30,7 @@ class Leftovers:
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """These files are going to be written."""
-        self._names = {entry.path: _name_of(entry) for entry in entries if entry.size >= RESUMED_BYTES}
+        self._names = {entry.path: _name_of(entry) for entry in entries if is_resumed(entry)}
         self.expected = set(self._names.values())
 
     def name(self, path: bytes) -> bytes | None:

@@ -7,7 +7,7 @@ that nobody else holds or may write to; and that what is of no use is removed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from azbackup.filesystem.directories import Unwritable
 from azbackup.filesystem.existing import Identify
@@ -29,20 +29,25 @@ class Resuming:
         """Whether what was written of a file stays until it goes on."""
         return self._temporaries.leftovers.name(entry.path) is not None
 
-    def resume(self, entry: Entry, chunks: Sequence[tuple[int, int, ChunkId]], identify: Identify) -> set[int]:
-        """Goes on with what an earlier run left of a large file; the offsets of its chunks that are there.
+    @property
+    def any_expected(self) -> bool:
+        """Whether any of the files is a large one."""
+        return bool(self._temporaries.leftovers.expected)
+
+    def resume(self, entry: Entry, chunks: Iterable[tuple[int, int, ChunkId]], identify: Identify) -> bytearray:
+        """Goes on with what an earlier run left of a large file: one byte for each chunk, 1 if it is there.
 
         `chunks` are offset, length and id. Each is read, and counts if its id is that of what is read.
         """
         try:
             descriptor = self._temporaries.adopt(entry.path)
             if descriptor is None:
-                return set()
+                return bytearray()
             os.ftruncate(descriptor, min(os.fstat(descriptor).st_size, entry.size))
-            right = {at for at, length, known in chunks if _has(descriptor, at, length, known, identify)}
+            right = bytearray(_has(descriptor, at, length, known, identify) for at, length, known in chunks)
         except (OSError, Unwritable):
-            right = set()
-        if not right:
+            right = bytearray()
+        if not any(right):
             self._temporaries.discard(entry.path)
         return right
 

@@ -58,6 +58,16 @@ class _Mine(threading.local):
 _mine = _Mine()
 
 
+def shrunk(data: bytes) -> bytes:
+    """What is held in memory for a while, smaller; in a block of its size, not at the start of a larger one."""
+    return bytes(memoryview(_mine.compressor.compress(data)))
+
+
+def expanded(data: bytes) -> bytes:
+    """The same again. Nothing that was stored: its size is believed."""
+    return _mine.decompressor.decompress(data)
+
+
 def encode_bodies(plains: Sequence[bytes]) -> list[bytes]:
     """The bodies of some chunks, none of them empty. The GIL is let go once for all of a size, not for each."""
     bodies = [b""] * len(plains)

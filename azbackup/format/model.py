@@ -9,6 +9,7 @@ have. Nothing here does anything.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, NewType
 
@@ -44,8 +45,8 @@ Owner = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Path = Annotated[bytes, Meta(max_length=PATH_BYTES)]
 Name = Annotated[str, Meta(max_length=NAME_CHARACTERS)]
 ChunkIds = Annotated[bytes, Meta(max_length=ITEM_CHUNKS * CHUNK_ID_BYTES)]
-Lengths = Annotated[list[Annotated[int, Meta(ge=1, le=PACK_BYTES)]], Meta(max_length=PACK_CHUNKS)]
-PlainLengths = Annotated[list[Annotated[int, Meta(ge=1, le=CHUNK_MAX)]], Meta(max_length=PACK_CHUNKS)]
+Lengths = Annotated[Sequence[Annotated[int, Meta(ge=1, le=PACK_BYTES)]], Meta(max_length=PACK_CHUNKS)]
+PlainLengths = Annotated[Sequence[Annotated[int, Meta(ge=1, le=CHUNK_MAX)]], Meta(max_length=PACK_CHUNKS)]
 Names = Annotated[dict[Owner, Name], Meta(max_length=NAMED_OWNERS)]
 
 

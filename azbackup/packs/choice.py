@@ -9,10 +9,10 @@ makes the same choice, on any machine: a restore, and retention, which deletes t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
-from azbackup.format.model import ChunkId, PackId
+from azbackup.format.model import PackId
 
 _PARTS = 4  # in which a pack's fullness is told: what is a little fuller is not worth a pack more
 
@@ -29,7 +29,7 @@ class Holding(NamedTuple):
     size: int
     wanted: int
     alone: bool
-    shared: Collection[ChunkId]
+    shared: Collection[Hashable]
 
     @property
     def fullness(self) -> int:

@@ -5,8 +5,12 @@ Promises that every wanted chunk is in exactly one span, whole, and that a span 
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
+
+import msgspec
 
 from azbackup.format.labels import CHUNK_ID_BYTES, PACK_MAGIC
 from azbackup.format.model import ChunkId, PackId, PackRecord
@@ -17,6 +21,7 @@ LARGE_SPAN_BYTES = 24 * 1024 * 1024  # ... and of large chunks: few files, whose
 LARGE_CHUNK = 256 * 1024  # sealed, on average
 _GAP = 256 * 1024  # reading this much too much costs less than another request
 _WHOLE = 0.9  # of a pack wanted: it is read from end to end
+_UINT32 = "I"
 
 
 class Span(NamedTuple):
@@ -32,18 +37,19 @@ class PackLayout:
     """A pack, and the byte ranges of its sealed chunks: chunk n is sealed[starts[n] : starts[n] + record.sealed[n]].
 
     `others`: where else a wanted chunk of it is said to be, for the case that it does not open here.
+    The lengths are held as numbers of four bytes, of which there may be millions: lists would take eight times as much.
     """
 
     pack_id: PackId
     record: PackRecord
-    starts: list[int] = field(default_factory=list)
+    starts: array[int] = field(init=False)
     others: dict[int, list[tuple[PackLayout, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        at = len(PACK_MAGIC)
-        for size in self.record.sealed:
-            self.starts.append(at)
-            at += size
+        record = self.record
+        sealed, plain = array(_UINT32, record.sealed), array(_UINT32, record.plain)
+        self.record = msgspec.structs.replace(record, sealed=sealed, plain=plain)
+        self.starts = array(_UINT32, accumulate(sealed[:-1], initial=len(PACK_MAGIC)) if sealed else ())
 
     def chunk_id(self, chunk: int) -> ChunkId:
         """The id of chunk number `chunk`."""

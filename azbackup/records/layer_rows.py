@@ -79,6 +79,7 @@ def layer_payloads(records: RecordStore, layer: Layer, rows: Rows) -> Iterator[P
     in_order, doubts = _in_order(records, found, why)
     believed = deque(in_order)
     found.clear()  # each is let go when it was read
+    del in_order
     done = 0
     while believed:
         record = believed.popleft()

@@ -66,23 +66,22 @@ class Selection:
         """The paths as a snapshot of the source knows them."""
         return {root for path in self._paths if (root := _relative(path, source)) is not None}
 
-    def of(self, entries: Iterable[Entry], source: bytes) -> list[Entry]:
-        """The entries that are meant, in their order; none when nothing matches. Holds no more than those."""
+    def of(self, entries: Iterable[Entry], source: bytes) -> Iterator[Entry]:
+        """The entries that are meant, in their order; none when nothing matches."""
         if self.everything:
-            return list(entries)
+            yield from entries
+            return
         roots = self._roots(source)
-        chosen: list[Entry] = []
         above: list[Entry] = []  # directories on the way to the entry in hand that are not chosen so far
         for entry in entries:
             while above and not _is_below(entry.path, above[-1].path):
                 above.pop()
             if self._means(entry, roots):
-                chosen += above
-                chosen.append(entry)
+                yield from above
+                yield entry
                 above = []
             elif entry.kind == Kind.DIRECTORY:
                 above.append(entry)
-        return chosen
 
     def among(self, entries: Iterable[Entry], source: bytes) -> Iterator[Entry]:
         """The entries that are meant, without the directories above them, as they come."""

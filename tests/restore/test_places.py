@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from array import array
 from pathlib import Path
 
 import pytest
 
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import WAITING, Files
 from azbackup.commands.restore.precedence import put_first
 from azbackup.commands.restore.tree import Target
 from azbackup.format.model import Entry, Kind
@@ -46,10 +47,12 @@ def test_thaw_only_of_what_is_online(back: Back) -> None:
 
 def test_ranks() -> None:
     """Files that match stand first, in the order of the patterns; patterns are relative to each source."""
-    files = [WantedFile(Entry(path, int(Kind.FILE)), []) for path in (b"s/a", b"s/b/x", b"s/c/y.odt", b"s/d.odt", b"z")]
+    files = Files()
+    for path in (b"s/a", b"s/b/x", b"s/c/y.odt", b"s/d.odt", b"z"):
+        files.add(Entry(path, int(Kind.FILE)), array("I"))
     target = Target(Selection([], [], []), tops={b"s": b"/home/s", b"": b"/"})
     put_first(files, target, [matcher("--first", [each]) for each in ("*.odt", "/b/")])
-    assert [(file.entry.path, file.rank) for file in files] == [
+    assert [(file.entry.path, file.rank) for file in files.having(WAITING)] == [
         (b"s/c/y.odt", 0),
         (b"s/d.odt", 0),
         (b"s/b/x", 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from unittest import mock
 
@@ -11,14 +12,14 @@ from hypothesis import strategies as st
 
 from azbackup.errors import Damaged
 from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
-from azbackup.packs import layout
-from azbackup.packs.index import ChunkIndex, place_after
+from azbackup.packs import index, layout
+from azbackup.packs.index import ChunkIndex, pairs, place_after
 from azbackup.packs.layout import PackLayout, spans
 
 
 def chunk_id(number: int) -> ChunkId:
     """Return the id of a numbered chunk."""
-    return ChunkId(number.to_bytes(32, "big"))
+    return ChunkId(hashlib.blake2b(b"%d" % number, digest_size=32).digest())
 
 
 def record(chunks: dict[int, tuple[int, int]]) -> PackRecord:
@@ -42,12 +43,17 @@ def fill(places: ChunkIndex, *records: tuple[PackId, PackRecord]) -> None:
     places.choose()
 
 
+def found_in(places: ChunkIndex, entry: Entry) -> list[tuple[int, int]]:
+    """Return where a file's chunks are: pack number, chunk number."""
+    return list(pairs(places.places(entry)))
+
+
 def test_places_of_wanted_chunks() -> None:
     """Each piece says its pack, its number there, and its offset in the file."""
     places = ChunkIndex({chunk_id(2), chunk_id(4)})
     fill(places, FIRST, SECOND)
     assert places.missing == 0
-    assert places.pieces(file(4, 2, 4, size=100)) == [(1, 1, 0), (0, 1, 40), (1, 1, 60)]
+    assert found_in(places, file(4, 2, 4, size=100)) == [(1, 1), (0, 1), (1, 1)]
 
 
 def test_packs_of_no_use_are_left_out() -> None:
@@ -62,11 +68,11 @@ def test_a_chunk_in_two_packs_is_read_once() -> None:
     places = ChunkIndex({chunk_id(3), chunk_id(4)})
     fill(places, FIRST, SECOND)
     assert [pack.pack_id for pack in places.packs] == ["second"]
-    assert places.pieces(file(3, size=30)) == [(0, 0, 0)]
+    assert found_in(places, file(3, size=30)) == [(0, 0)]
     places = ChunkIndex({chunk_id(1), chunk_id(2), chunk_id(3)})
     fill(places, SECOND, FIRST)
     assert [pack.pack_id for pack in places.packs] == ["first"]
-    assert places.pieces(file(3, size=30)) == [(0, 2, 0)]
+    assert found_in(places, file(3, size=30)) == [(0, 2)]
 
 
 def test_a_pack_that_is_dropped_serves_where_another_fails() -> None:
@@ -96,9 +102,47 @@ def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
     places = ChunkIndex({chunk_id(1), chunk_id(9)})
     fill(places, FIRST)
     assert places.missing == 1
-    assert places.pieces(file(1, size=10)) == [(0, 0, 0)]
+    assert found_in(places, file(1, size=10)) == [(0, 0)]
     with pytest.raises(Damaged):
-        places.pieces(file(1, 9, size=20))
+        places.places(file(1, 9, size=20))
+
+
+def test_ids_that_begin_alike_are_told_apart() -> None:
+    """Of an id eight bytes are held; a chunk that only begins like the one that is wanted is another one."""
+    one, two = (ChunkId(b"12345678" + bytes([number]) * 24) for number in (1, 2))
+    packs = [
+        (PackId(str(number)), PackRecord(18, b"", "hot", each, [10], [10 + number]))
+        for number, each in enumerate((one, two, one, two))
+    ]
+    both = ChunkIndex([one + two])
+    fill(both, *packs)
+    assert found_in(both, Entry(b"f", int(Kind.FILE), size=21, chunks=one + two)) == [(0, 0), (1, 0)]
+    assert [[pack.pack_id for pack, _ in each.others[0]] for each in both.packs] == [["2"], ["3"]]
+    other = ChunkIndex([two])
+    fill(other, packs[0])
+    with pytest.raises(Damaged):
+        other.places(Entry(b"f", int(Kind.FILE), size=10, chunks=two))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_places_of_many(many: bool) -> None:
+    """Every chunk of some thousands is found where it is, however they are looked for, and no other."""
+    ids = [chunk_id(number) for number in range(3000)]
+    records = [
+        (PackId(f"{first:04}"), PackRecord(8, b"", "hot", b"".join(ids[first : first + 100]), [1] * 100, [1] * 100))
+        for first in range(0, 3000, 100)
+    ]
+    with mock.patch.object(index, "_FEW", 0 if many else 3000):
+        places = ChunkIndex([b"".join(ids[500:1200]), ids[2001]])
+    assert places.missing == 701
+    fill(places, *records)
+    needed = ["0500", "0600", "0700", "0800", "0900", "1000", "1100", "2000"]
+    assert (places.missing, [pack.pack_id for pack in places.packs]) == (0, needed)
+    for number in (*range(500, 1200), 2001):
+        [(pack, chunk)] = found_in(places, Entry(b"f", int(Kind.FILE), size=1, chunks=ids[number]))
+        assert places.packs[pack].chunk_id(chunk) == ids[number]
+    with pytest.raises(Damaged):
+        places.places(Entry(b"f", int(Kind.FILE), size=1, chunks=ids[499]))
 
 
 @pytest.mark.parametrize("size", [0, 29, 31])
@@ -107,12 +151,12 @@ def test_a_size_that_does_not_fit_is_damage(size: int) -> None:
     places = ChunkIndex({chunk_id(1), chunk_id(2)})
     fill(places, FIRST)
     with pytest.raises(Damaged):
-        places.pieces(file(1, 2, size=size))
+        places.places(file(1, 2, size=size))
 
 
 def test_an_empty_file_needs_nothing() -> None:
     """No chunks, no pieces."""
-    assert ChunkIndex(set()).pieces(file(size=0)) == []
+    assert found_in(ChunkIndex(()), file(size=0)) == []
 
 
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=30), st.data())
@@ -157,4 +201,4 @@ def test_large_chunks_are_read_in_larger_spans() -> None:
 
 def test_starts_are_behind_the_magic() -> None:
     """The first chunk starts at byte 8, each next one where the last one ends."""
-    assert PackLayout(*FIRST).starts == [8, 38, 78]
+    assert list(PackLayout(*FIRST).starts) == [8, 38, 78]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from azbackup.commands.restore.fragments import Fragments, fragments
-from azbackup.packs.layout import PackLayout, Span
+from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State, ThawOptions
 from azbackup.storage.prices import STAGING_DAYS, Prices
 
@@ -26,23 +26,19 @@ _TABLE_REQUESTS = 4  # of every run: the key, then snapshots, file and pack reco
 
 @dataclass(frozen=True, slots=True)
 class PackUse:
-    """One pack of the plan: state, tier, what is read of it, and the priority that it was asked for with."""
+    """One pack of the plan: state, tier, the ranges that are read, and the priority that it was asked for with."""
 
     pack: PackLayout
     state: State
     tier: str
-    reads: list[Span]
+    reads: list[tuple[int, int]]
     priority: str = ""
+    wanted_bytes: int = 0  # of the chunks that are wanted
 
     @property
     def read_bytes(self) -> int:
         """The bytes of all that is read."""
-        return sum(span.end - span.start for span in self.reads)
-
-    @property
-    def wanted_bytes(self) -> int:
-        """The bytes of the chunks that are wanted."""
-        return sum(self.pack.record.sealed[chunk] for span in self.reads for chunk in span.chunks)
+        return sum(end - start for start, end in self.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +148,8 @@ class Estimate:
 
 
 def estimate(
-    files: Sequence[int],
+    files: int,
+    size: int,
     already: int,
     uses: Sequence[PackUse],
     options: ThawOptions,
@@ -161,7 +158,7 @@ def estimate(
     *,
     rewritable: bool = False,
 ) -> Estimate:
-    """The numbers of a restore of files of these sizes, `already` more of which are there.
+    """The numbers of a restore of so many files and bytes, while `already` more files are there.
 
     `rewritable`: these are what a backup would rewrite.
     """
@@ -169,8 +166,8 @@ def estimate(
     requests = _requests(uses, options)
     costs = {priority: _cost(uses, requests, priority, options, prices, now) for priority in ("standard", "high")}
     return Estimate(
-        files=len(files),
-        size=sum(files),
+        files=files,
+        size=size,
         already=already,
         packs=[_line(use) for use in uses],
         thaw_bytes=_size(_archived(uses)),

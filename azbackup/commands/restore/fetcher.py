@@ -1,4 +1,4 @@
-"""Packs into files: each pack is read once, span by span, opened chunk by chunk, and written wherever it is wanted.
+"""Packs into files: each pack is read span by span, opened chunk by chunk, and written wherever it is wanted.
 
 Promises that only bytes that were opened and checked reach a file, that a file whose last chunk is written appears
 with its batch, and that a file which cannot be completed leaves nothing behind. The next spans are read while one is
@@ -7,44 +7,25 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from azbackup.commands.restore.files import Files, Part, WantedFile
 from azbackup.errors import AzbackupError, Damaged, Missing
 from azbackup.filesystem.destination import Destination
 from azbackup.filesystem.existing import Identify
-from azbackup.format.model import Entry, PackId
-from azbackup.packs.index import Piece, place_after
+from azbackup.format.model import ChunkId, Entry, PackId
+from azbackup.format.numbers import UINT64
+from azbackup.packs.index import Place, pairs, place_after
 from azbackup.packs.layout import PackLayout, Span, spans
 from azbackup.packs.reader import PackReader, Plain
 from azbackup.packs.thaw.states import NotOnline
 from azbackup.workers import ahead
 
 _AHEAD = 2  # spans that are read while one is written: what bounds the memory of a restore
-
-
-@dataclass(slots=True)
-class WantedFile:
-    """A file that is to be restored: its pieces, and how many of them are still to come.
-
-    `failed`: it could not be restored, `lost` if that is for its contents. `put_off`: one of its packs could not be
-    read after all, so that it waits for the next round; `moved` if another pack is to be read instead. Files of a lower
-    `rank` are thawed and written before others.
-    """
-
-    entry: Entry
-    pieces: list[Piece]
-    left: int = 0
-    written: int = 0  # bytes, in this round
-    there: set[int] = field(default_factory=set)  # offsets of chunks that are in its temporary, if that is kept
-    failed: bool = False
-    lost: bool = False
-    put_off: bool = False
-    moved: bool = False
-    rank: int = 0
 
 
 Wanted = dict[int, list[tuple[WantedFile, int]]]  # by chunk of a pack: the files it is for, and where in them
@@ -67,6 +48,13 @@ class Listener(Protocol):
 
     def attempt(self, entry: Entry, action: Callable[[], None]) -> bool:
         """Whether a step at the destination worked; a failure is named."""
+
+
+class PutOff(NamedTuple):
+    """Whether any files could not be read after all, and whether for some of them another pack is to be read."""
+
+    some: bool = False
+    moved: bool = False
 
 
 class Fetcher:
@@ -93,43 +81,51 @@ class Fetcher:
         self._asked: set[PackId] = set()  # packs that `reject` was asked about
         self._rejected: set[PackId] = set()  # those of them whose copy was at fault, in this round
         self._ready: dict[bytes, WantedFile] = {}  # complete, and not on the disk yet
+        self._put_off_files: list[WantedFile] = []  # large ones, of which something is kept, in this round
+        self._any_put_off = self._any_moved = False  # in this round
 
-    def run(self, files: list[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
-        """Restores the files, whose packs were all listed as readable; gives back those that were not after all.
+    def run(self, files: Files, packs: list[PackLayout]) -> PutOff:
+        """Restores the files that are ready, whose packs were all listed as readable; some may not be after all.
 
-        A chunk that does not open is looked for in the next pack that is said to hold it, which joins `packs`.
+        Those wait again. A chunk that does not open is looked for in the next pack that is said to hold it, which joins
+        `packs`. Of what several segments need of a pack each reads its own.
         """
-        uses: dict[int, Wanted] = {}
         self._rejected.clear()
-        for file in files:
-            file.left, file.written, file.put_off, file.moved = len(file.pieces), 0, False, False
-            for pack, chunk, offset in file.pieces:
-                uses.setdefault(pack, {}).setdefault(chunk, []).append((file, offset))
-            if not file.pieces:
-                self._finish(file)
+        self._put_off_files.clear()
+        self._any_put_off = self._any_moved = False
+        for segment in files.segments(packs):
+            self._run_segment(segment, packs)
+        self._settle()
+        for file in self._put_off_files:
+            if file.there and not file.failed:  # what was paid for is not fetched again
+                _keep(files, file, packs)
+        return PutOff(self._any_put_off, self._any_moved)
+
+    def _run_segment(self, segment: list[Part], packs: list[PackLayout]) -> None:
+        uses: dict[int, Wanted] = {}
+        for part in segment:
+            for pack, chunk, offset in part.wanted(packs):
+                uses.setdefault(pack, {}).setdefault(chunk, []).append((part.file, offset))
+            if part.file.left == 0 and part.offset == 0:
+                self._finish(part.file)
         reads = [(number, span) for number in sorted(uses) for span in spans(packs[number], sorted(uses[number]))]
         results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
         for number, span in reads:
             first = uses[number][span.chunks[0]][0][0]
             self._listener.wrote(first.entry, 0, first.written)  # it is in hand while its bytes are waited for
             self._restore(packs, number, span, next(results), uses[number])
-        self._settle()
-        for file in files:
-            if file.put_off and file.there:  # what was paid for is not fetched again
-                file.pieces = [piece for piece in file.pieces if piece[2] not in file.there]
-        return [file for file in files if file.put_off and not file.failed]
 
-    def resume(self, files: Sequence[WantedFile], packs: list[PackLayout], identify: Identify) -> None:
+    def resume(self, files: Files, packs: list[PackLayout], identify: Identify) -> None:
         """Goes on with large files of which an earlier run has left something: only the rest is to be fetched."""
+        if not self._destination.resuming.any_expected:
+            return
         for file in files:
             if not self._destination.resuming.is_kept(file.entry):
                 continue
             self._listener.wrote(file.entry, 0, 0)
-            chunks = [
-                (at, packs[pack].record.plain[chunk], packs[pack].chunk_id(chunk)) for pack, chunk, at in file.pieces
-            ]
-            right = self._destination.resuming.resume(file.entry, chunks, identify)
-            file.pieces = [piece for piece in file.pieces if piece[2] not in right]
+            right = self._destination.resuming.resume(file.entry, _chunks(file, packs), identify)
+            if any(right):
+                files.have(file.number, right)
 
     def _read(self, pack: PackLayout, span: Span) -> bytes | None:
         """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
@@ -174,14 +170,17 @@ class Fetcher:
             yield chunk, plain
 
     def _put_off(self, wanted: list[tuple[WantedFile, int]]) -> None:
+        self._any_put_off = True
         for file, _ in wanted:
             if not file.put_off and not file.failed:
-                file.put_off = True
-                if not self._destination.resuming.is_kept(file.entry):
+                file.wait()
+                if self._destination.resuming.is_kept(file.entry):
+                    self._put_off_files.append(file)
+                else:
                     self._destination.discard(file.entry.path)
 
     def _look_elsewhere(
-        self, packs: list[PackLayout], place: tuple[int, int], wanted: list[tuple[WantedFile, int]], why: str
+        self, packs: list[PackLayout], place: Place, wanted: list[tuple[WantedFile, int]], why: str
     ) -> None:
         """The chunk is read from another pack in the next round; without one its files are given up: that is `why`."""
         other = place_after(packs, *place)
@@ -190,12 +189,9 @@ class Fetcher:
                 self._give_up(file, why)
             return
         self._put_off(wanted)
-        for file in {id(file): file for file, _ in wanted}.values():
-            file.moved = True
-            file.pieces = [
-                (*other, offset) if (pack, chunk) == place else (pack, chunk, offset)
-                for pack, chunk, offset in file.pieces
-            ]
+        self._any_moved = True
+        for file in {file.number: file for file, _ in wanted}.values():
+            file.move(place, other)
 
     def _write_chunk(self, plain: Plain, wanted: list[tuple[WantedFile, int]]) -> None:
         for file, offset in wanted:
@@ -212,13 +208,15 @@ class Fetcher:
 
     def _write(self, file: WantedFile, offset: int, plain: Plain) -> None:
         if not self._listener.attempt(file.entry, lambda: self._destination.write(file.entry, offset, plain)):
-            file.failed = True
+            file.fail()
             self._destination.discard(file.entry.path)
             return
         file.left -= 1
         file.written += len(plain)
         if self._destination.resuming.is_kept(file.entry):
-            file.there.add(offset)
+            if file.there is None:
+                file.there = array(UINT64)
+            file.there.append(offset)
         self._listener.wrote(file.entry, len(plain), file.written)
         if file.left == 0:
             self._finish(file)
@@ -226,7 +224,7 @@ class Fetcher:
     def _finish(self, file: WantedFile) -> None:
         """The file is complete: it appears with its batch."""
         if not self._listener.attempt(file.entry, lambda: self._destination.prepare(file.entry)):
-            file.failed = True
+            file.fail()
             self._destination.discard(file.entry.path)
             return
         self._ready[file.entry.path] = file
@@ -240,11 +238,11 @@ class Fetcher:
             if self._listener.attempt(file.entry, partial(_raise_if, error)):
                 self._listener.done(file.entry)
             else:
-                file.failed = True
+                file.fail()
 
     def _give_up(self, file: WantedFile, why: str) -> None:
         if not file.failed:
-            file.failed = file.lost = True
+            file.fail(lost=True)
             self._listener.failed(file.entry, why)
             self._destination.discard(file.entry.path)
 
@@ -252,3 +250,18 @@ class Fetcher:
 def _raise_if(error: Exception | None) -> None:
     if error is not None:
         raise error
+
+
+def _chunks(file: WantedFile, packs: list[PackLayout]) -> Iterator[tuple[int, int, ChunkId]]:
+    """(offset, length, id) of a file's chunks."""
+    offset = 0
+    for pack, chunk in pairs(file.places):
+        length = packs[pack].record.plain[chunk]
+        yield offset, length, packs[pack].chunk_id(chunk)
+        offset += length
+
+
+def _keep(files: Files, file: WantedFile, packs: list[PackLayout]) -> None:
+    """Notes which chunks of a file are in its temporary."""
+    there = set(file.there or ())
+    files.have(file.number, bytearray(offset in there for offset, _, _ in _chunks(file, packs)))

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 from azbackup.commands.restore.tree import SOURCE_BITS
 from azbackup.format.model import Entry, Kind
-from azbackup.packs.index import Piece
+from azbackup.packs.index import Places
 
 
 @dataclass(frozen=True)
 class Link:
-    """A further name: of `leader`, whose pieces are its own too. `right`: the name has what it should as a file apart.
+    """A further name: of `leader`, whose chunks are its own too. `right`: the name has what it should as a file apart.
 
     `identity` is the leader's device and inode, where it is there already.
     """
 
     entry: Entry
     leader: Entry
-    pieces: list[Piece]
+    places: Places
     right: bool = False
     identity: tuple[int, int] | None = None
 

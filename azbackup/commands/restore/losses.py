@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from azbackup.commands.restore.estimate import Losses
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import Files
 from azbackup.commands.restore.links import Link
 from azbackup.format.model import Entry
 from azbackup.packs.layout import PackLayout
@@ -22,37 +22,38 @@ def missing_text(pack: PackLayout) -> str:
     return f"its contents are in pack {pack.pack_id}, which is missing"
 
 
-def split_losses(
-    files: Sequence[WantedFile],
+def take_losses(
+    files: Files,
     links: Sequence[Link],
     packs: Sequence[PackLayout],
     states: PackStates,
     failed: Callable[[Entry, str], None],
-) -> tuple[list[WantedFile], list[Link], Losses]:
-    """(files, links) without those whose contents are in a missing pack; these are told, and counted."""
+) -> tuple[list[Link], Losses]:
+    """Files whose contents are in a missing pack are lost, told and counted; the links of others, and the losses."""
     missing = {number for number, pack in enumerate(packs) if states.state(pack) is State.MISSING}
     if not missing:
-        return list(files), list(links), Losses()
+        return list(links), Losses()
     spread, size, lost = Spread(), 0, dict[bytes, int]()  # a leader's path -> the pack that it misses
+    leaders = {link.leader.path for link in links}
 
     def lose(entry: Entry, pack: int) -> None:
         failed(entry, missing_text(packs[pack]))
         spread.add(entry.path)
 
-    sound, used = [], set[int]()
+    used = set[int]()
     for file in files:
-        gone = [pack for pack, _, _ in file.pieces if pack in missing]
+        gone = [pack for pack, _ in files.missing(file.number) if pack in missing]
         if gone:
-            lost[file.entry.path] = gone[0]
+            if file.entry.path in leaders:
+                lost[file.entry.path] = gone[0]
             used.update(gone)
             size += file.entry.size
             lose(file.entry, gone[0])
-        else:
-            sound.append(file)
+            files.lose(file)
     kept = []
     for link in links:
         if link.leader.path not in lost:
             kept.append(link)
         elif not link.right:
             lose(link.entry, lost[link.leader.path])
-    return sound, kept, Losses(spread.count, size, spread.text(), [packs[each].pack_id for each in sorted(used)])
+    return kept, Losses(spread.count, size, spread.text(), [packs[each].pack_id for each in sorted(used)])

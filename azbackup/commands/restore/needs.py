@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from azbackup.commands.restore.estimate import Estimate, Losses, PackUse, Share, estimate
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import Files
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
-from azbackup.commands.restore.shares import by_directory
-from azbackup.format.model import Entry, PackId, PackRecord
-from azbackup.packs.index import ChunkIndex
+from azbackup.commands.restore.shares import Wants, by_directory
+from azbackup.format.held import HeldEntries
+from azbackup.format.model import PackId, PackRecord
+from azbackup.packs.index import ChunkIndex, pairs
 from azbackup.packs.layout import PackLayout, spans
 from azbackup.packs.thaw.policy import State
 from azbackup.packs.thaw.states import PackStates
@@ -34,13 +35,13 @@ class Needs:
         self._catalog = catalog
         self._states = states
         self._recorder = recorder
-        self.index = ChunkIndex(set())
+        self.index = ChunkIndex(())
 
-    def find(self, groups: list[list[Entry]]) -> None:
+    def find(self, files: HeldEntries) -> None:
         """Fills the index: from the packs' rows, and where that leaves chunks without a pack, from their copies."""
-        self.index = ChunkIndex({each for group in groups for each in group[0].chunk_ids()})
+        self.index = ChunkIndex(entry.chunks for entry in files)
         known: set[PackId] = set()
-        if groups:
+        if len(files):
             self._tell_unfinished(self._states.list_packs())
             if self.index.missing:
                 self._states.list_copies()
@@ -69,14 +70,23 @@ class Needs:
                 "the next backup of this partition brings it back"
             )
 
-    def estimate(self, files: Sequence[WantedFile], lost: Losses, request: RestoreRequest) -> Estimate:
+    def estimate(self, files: Files, lost: Losses, request: RestoreRequest) -> Estimate:
         """What it takes to restore the files; the packs that are missing for those that are lost are named, too."""
-        uses = list(self._uses(files).values())
+        wants = Wants()
+        for file in files:
+            wants.add(file.entry.size, pairs(file.places))
+        uses = list(self._uses(wants).values())
         uses += [self._use(pack, []) for pack in self.index.packs if pack.pack_id in lost.packs]
-        sizes = [file.entry.size for file in files]
         already, rewritable = self._recorder.result.already, self._is_rewritable(request)
         plan = estimate(
-            sizes, already, uses, request.thaw, request.prices, request.now(), rewritable=rewritable and not already
+            wants.files,
+            wants.size,
+            already,
+            uses,
+            request.thaw,
+            request.prices,
+            request.now(),
+            rewritable=rewritable and not already,
         )
         return replace(plan, lost=lost, directories=self._shares(files, request) if request.by_directory else [])
 
@@ -87,30 +97,31 @@ class Needs:
         newest = {snapshot.number for snapshot in latest.values()}
         return request.selection.everything and all(each.number in newest for each, _ in request.snapshots)
 
-    def _shares(self, files: Sequence[WantedFile], request: RestoreRequest) -> list[Share]:
+    def _shares(self, files: Files, request: RestoreRequest) -> list[Share]:
         """What each top directory takes, the dearest first."""
-        uses = {directory: (its, self._uses(its)) for directory, its in by_directory(files).items()}
-        needed = Counter(number for _, packs in uses.values() for number in packs)
+        groups = by_directory(files)
+        needed = Counter(number for wants in groups.values() for number in wants.chunks)
         shares = []
-        for directory, (its, packs) in uses.items():
-            sizes = [file.entry.size for file in its]
-            alone = estimate(sizes, 0, list(packs.values()), request.thaw, request.prices, request.now())
-            shared = sum(needed[number] > 1 for number in packs)
-            figures = (alone.files, alone.size, len(packs), shared, alone.thaw_bytes, alone.longest, alone.price)
+        for directory, wants in groups.items():
+            uses = list(self._uses(wants).values())
+            alone = estimate(wants.files, wants.size, 0, uses, request.thaw, request.prices, request.now())
+            shared = sum(needed[number] > 1 for number in wants.chunks)
+            figures = (alone.files, alone.size, len(uses), shared, alone.thaw_bytes, alone.longest, alone.price)
             shares.append(Share(os.fsdecode(directory), *figures))
         return sorted(shares, key=lambda share: (-share.price, share.directory))
 
-    def _uses(self, files: Sequence[WantedFile]) -> dict[int, PackUse]:
+    def _uses(self, wants: Wants) -> dict[int, PackUse]:
         """What is read of which packs, by their numbers."""
-        chunks: dict[int, set[int]] = {}
-        for file in files:
-            for pack_number, chunk, _ in file.pieces:
-                chunks.setdefault(pack_number, set()).add(chunk)
-        return {number: self._use(self.index.packs[number], sorted(chunks[number])) for number in sorted(chunks)}
+        return {
+            number: self._use(self.index.packs[number], [chunk for chunk, wanted in enumerate(flags) if wanted])
+            for number, flags in sorted(wants.chunks.items())
+        }
 
     def _use(self, pack: PackLayout, chunks: list[int]) -> PackUse:
         info = self._states.info(pack)
         tier = info.tier if info is not None else pack.record.tier
         state = self._states.state(pack)
-        reads = [] if state is State.MISSING else spans(pack, chunks)
-        return PackUse(pack, state, tier, reads, self._states.priority(pack))
+        missing = state is State.MISSING
+        reads = [] if missing else [(span.start, span.end) for span in spans(pack, chunks)]
+        wanted = 0 if missing else sum(pack.record.sealed[chunk] for chunk in chunks)
+        return PackUse(pack, state, tier, reads, self._states.priority(pack), wanted)

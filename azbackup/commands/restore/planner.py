@@ -9,22 +9,25 @@ the others still are.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from azbackup.commands.restore.checks import Differing
 from azbackup.commands.restore.estimate import Estimate
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import Files
 from azbackup.commands.restore.links import Link, hard_links
-from azbackup.commands.restore.losses import split_losses
+from azbackup.commands.restore.losses import take_losses
 from azbackup.commands.restore.needs import Needs
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest
-from azbackup.commands.restore.standing import Found, Standing
+from azbackup.commands.restore.standing import Found, Lengths, Standing
 from azbackup.errors import Damaged
 from azbackup.filesystem.directories import Unwritable
 from azbackup.filesystem.overwrite import Decision
+from azbackup.format.held import HeldEntries
 from azbackup.format.model import Entry, Kind
-from azbackup.packs.index import Piece
+from azbackup.memory import give_back_memory
+from azbackup.packs.index import Places
+from azbackup.packs.index import lengths as lengths_at
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
@@ -40,11 +43,11 @@ class Plan:
     something will be written.
     """
 
-    directories: list[Entry] = field(default_factory=list)
-    specials: list[Entry] = field(default_factory=list)
-    files: list[WantedFile] = field(default_factory=list)
+    directories: HeldEntries = field(default_factory=HeldEntries)
+    specials: HeldEntries = field(default_factory=HeldEntries)
+    files: Files = field(default_factory=Files)
     links: list[Link] = field(default_factory=list)
-    mended: list[Entry] = field(default_factory=list)
+    mended: HeldEntries = field(default_factory=HeldEntries)
     kept: set[bytes] = field(default_factory=set)
     replaced: set[bytes] = field(default_factory=set)
     extras: list[bytes] = field(default_factory=list)
@@ -72,15 +75,20 @@ class Planner:
         self._plan = Plan()
         self._claimed: set[tuple[int, int]] = set()  # files with several names that are right for some of the entries
 
-    def plan(self, entries: Sequence[Entry]) -> Plan:
-        """The plan for these entries."""
+    def plan(self, entries: HeldEntries) -> Plan:
+        """The plan for these entries, which are let go of."""
         plan = self._plan
-        possible = self._sort_kinds(entries)
-        groups = hard_links(possible)
-        self._needs.find(groups)
-        self._recorder.progress.stage("planning", len(groups), sum(group[0].size for group in groups))
-        for group in groups:
-            self._add_group(group)
+        files = self._sort_kinds(entries)
+        give_back_memory()  # of reading the records
+        self._needs.find(files)
+        give_back_memory()
+        groups = {group[0].path: group for group in hard_links([entry for entry in files if entry.links > 1])}
+        further = {entry.path for group in groups.values() for entry in group[1:]}
+        led = (entry.size for entry in files if entry.path not in further)
+        self._recorder.progress.stage("planning", len(files) - len(further), sum(led))
+        for entry in files.drained():
+            if entry.path not in further:
+                self._add_group(groups.get(entry.path) or [entry])
         self._needs.index.forget()
         for complaint in self._states.complaints(self._needs.index.packs):
             self._recorder.damaged(complaint)
@@ -91,17 +99,17 @@ class Planner:
             )
         plan.replaced, plan.differing = self._standing.replaced, self._standing.differing
         plan.packs = packs = self._needs.index.packs
-        plan.files, plan.links, lost = split_losses(plan.files, plan.links, packs, self._states, self._recorder.failed)
+        plan.links, lost = take_losses(plan.files, plan.links, packs, self._states, self._recorder.failed)
         plan.estimate = self._needs.estimate(plan.files, lost, self._request)
         return plan
 
     # --- directories, links, fifos and devices
 
-    def _sort_kinds(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _sort_kinds(self, entries: HeldEntries) -> HeldEntries:
         """Plans all but files; the files that have a place to go to."""
-        files = []
+        files = HeldEntries()
         blocked: tuple[bytes, str] | None = None
-        for entry in entries:
+        for entry in entries.drained():
             if blocked is not None and entry.path.startswith(blocked[0] + b"/"):
                 self._recorder.failed(entry, f"{os.fsdecode(blocked[0])}: {blocked[1]}")
                 continue
@@ -139,30 +147,31 @@ class Planner:
         A name that is kept, or cannot be written, leads nobody.
         """
         try:
-            pieces = self._needs.index.pieces(group[0])
+            places = self._needs.index.places(group[0])
         except Damaged as error:
             self._recorder.damaged(f"{os.fsdecode(group[0].path)}: {error.message}")
             for entry in group:
                 self._recorder.failed(entry, error.message)
             return
-        lengths = [self._needs.index.packs[pack].record.plain[chunk] for pack, chunk, _ in pieces]
+        lengths = partial(lengths_at, places, self._needs.index.packs)
         found = self._found(group, lengths)
         if not found:
             return
         leader = self._leader(found, lengths)
         identity = leader.found.identity if leader.found.decision is Decision.RIGHT else None
         if identity is None:
-            self._plan.files.append(WantedFile(leader.entry, pieces))
+            self._plan.files.add(leader.entry, places)
         else:
-            self._claimed.add(identity)
+            if leader.found.status is not None and leader.found.status.st_nlink > 1:
+                self._claimed.add(identity)
             self._recorder.already(leader.entry)
-            self._mend(leader, [each for each in found if each.found.identity == identity], pieces)
+            self._mend(leader, [each for each in found if each.found.identity == identity], places)
         for each in found:
             if each is not leader and (identity is None or each.found.identity != identity):
                 right = each.found.decision is Decision.RIGHT
-                self._plan.links.append(Link(each.entry, leader.entry, pieces, right, identity))
+                self._plan.links.append(Link(each.entry, leader.entry, places, right, identity))
 
-    def _found(self, group: list[Entry], lengths: list[int]) -> list[_Name]:
+    def _found(self, group: list[Entry], lengths: Lengths) -> list[_Name]:
         """What is there of each name; those that are kept or cannot be restored are told and left out."""
         names = []
         for entry in group:
@@ -179,7 +188,7 @@ class Planner:
             names.append(_Name(entry, found))
         return names
 
-    def _leader(self, names: list[_Name], lengths: list[int]) -> _Name:
+    def _leader(self, names: list[_Name], lengths: Lengths) -> _Name:
         """The name that leads: one that is right, if there is one; where several differ, one whose contents are."""
         right = [name for name in names if name.found.decision is Decision.RIGHT]
         if len({name.found.identity for name in right}) > 1:
@@ -190,7 +199,7 @@ class Planner:
             right = sound
         return (right or names)[0]
 
-    def _mend(self, leader: _Name, names: list[_Name], pieces: list[Piece]) -> None:
+    def _mend(self, leader: _Name, names: list[_Name], places: Places) -> None:
         """Plans to set the metadata of a file whose contents are right.
 
         A file that has names elsewhere, too, is written anew instead: what it is there is nobody's to change.
@@ -201,8 +210,8 @@ class Planner:
         if status.st_nlink <= len(names):
             self._plan.mended.append(leader.entry)
         else:
-            self._plan.files.append(WantedFile(leader.entry, pieces))
-            self._plan.links += [Link(each.entry, leader.entry, pieces) for each in names if each is not leader]
+            self._plan.files.add(leader.entry, places)
+            self._plan.links += [Link(each.entry, leader.entry, places) for each in names if each is not leader]
 
     def _differs(self, entry: Entry, found: Found) -> bool:
         """Whether what is right has other metadata than the entry, which the policy allows to set."""

@@ -13,13 +13,14 @@ import stat
 from dataclasses import dataclass
 
 from azbackup.commands.restore.estimate import Room
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import WantedFile
 from azbackup.commands.restore.planner import Plan
 from azbackup.filesystem.directories import Unwritable, join
 from azbackup.filesystem.existing import Existing
 from azbackup.filesystem.free_space import FreeSpace, free_space
 from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry
+from azbackup.packs.index import pairs
 
 _STAT_BLOCK = 512  # of st_blocks
 _HOLLOW = 1024  # a chunk of a sparse file that is sealed in fewer bytes is taken for a hole
@@ -47,7 +48,7 @@ def _data_bytes(file: WantedFile, plan: Plan) -> int:
     """What a file takes. Of a sparse one nobody knows where in a chunk its holes are: it counts as compressed."""
     if not file.entry.sparse:
         return file.entry.size
-    sealed = [plan.packs[pack].record.sealed[chunk] for pack, chunk, _ in file.pieces]
+    sealed = (plan.packs[pack].record.sealed[chunk] for pack, chunk in pairs(file.places))
     return sum(size for size in sealed if size >= _HOLLOW)
 
 

@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 
 from azbackup.commands.restore.checks import check_differing, check_estimate, check_room
-from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.fetcher import Fetcher
+from azbackup.commands.restore.files import FAILED, WAITING, Files
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
 from azbackup.commands.restore.owners import owners_of_sources, take_local_numbers
@@ -29,6 +30,9 @@ from azbackup.crypto.sealing import chunk_id
 from azbackup.errors import AzbackupError, Unavailable
 from azbackup.filesystem.destination import Destination, already_holds, open_destination
 from azbackup.filesystem.directories import out_of_space
+from azbackup.format.held import HeldEntries
+from azbackup.format.model import Entry
+from azbackup.memory import give_back_memory, keep_freed_spans
 from azbackup.packs.reader import PackReader
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.progress import Progress
@@ -57,10 +61,11 @@ class Restore:
         slips = slip.paths(request.snapshots, request.selection) if slip is not None else set()
         target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=there, slips=slips)
         if slip is not None:
-            slip.check(slips & target.paths)
+            slip.check({path for path in slips if path in target.paths})
         if request.owners == "name":
             owners = owners_of_sources(snapshot for snapshot, _ in request.snapshots)
-            if unknown := take_local_numbers(target.entries, owners):
+            entries, target.entries = target.entries, HeldEntries()
+            if unknown := take_local_numbers(target.entries.taking(entries.drained()), owners):
                 self._recorder.note(unknown)
         destination = self._existing(target)
         try:
@@ -148,7 +153,7 @@ class Restore:
         attempt = self._recorder.attempt
         to.replaced |= plan.replaced
         to.resuming.expect(file.entry for file in plan.files)
-        directories = [entry for entry in plan.directories if attempt(entry, partial(to.make_directory, entry))]
+        unmade = {entry.path for entry in plan.directories if not attempt(entry, partial(to.make_directory, entry))}
         for entry in plan.specials:
             attempt(entry, partial(to.make_special, entry))
         waiting = self._files(plan, to)
@@ -157,8 +162,8 @@ class Restore:
             attempt(entry, partial(to.mend, entry))
         if not waiting:
             self._remove(plan.extras, to)
-        for entry in reversed(directories):
-            if entry.path not in plan.kept:
+        for entry in reversed(plan.directories):
+            if entry.path not in plan.kept and entry.path not in unmade:
                 attempt(entry, partial(to.finish_directory, entry))
         for note in to.notes:
             self._recorder.note(note)
@@ -168,36 +173,37 @@ class Restore:
         if not waiting:
             leave(self._thaw, self._recorder, self._request.now())
 
-    def _files(self, plan: Plan, to: Destination) -> set[bytes]:
-        """Restores files as their packs come, and links to them; the paths of files that still wait at the end."""
+    def _files(self, plan: Plan, to: Destination) -> int:
+        """Restores files as their packs come, and links to them; how many files still wait at the end."""
         files, links = plan.files, plan.links
-        size, fetch = sum(file.entry.size for file in files), plan.estimate.read_bytes
-        self._recorder.progress.stage("restoring", len(files), size, fetch)
+        self._recorder.progress.stage("restoring", len(files), files.size, plan.estimate.read_bytes)
         if links and not to.can_link():
-            files = files + [WantedFile(link.entry, link.pieces) for link in links if not link.right]
+            for link in links:
+                if not link.right:
+                    files.add(link.entry, link.places)
             links = []
         request, result = self._request, self._recorder.result
         fetcher = Fetcher(self._thaw.states.read, PackReader(self._keys), to, self._recorder, self._thaw.reject)
+        give_back_memory()  # of planning; spans take its place
+        keep_freed_spans()
         fetcher.resume(files, plan.packs, partial(chunk_id, self._keys.id_key.reveal()))
         scheduler = Scheduler(self._thaw, fetcher, plan.packs, request.thaw, request.now)
         waiting = scheduler.run(files, self._recorder, request.wait)
-        paths = {file.entry.path for file in waiting.files}
-        blocked = {file.entry.path for file in files if file.failed and not file.lost}
-        while links and (heirs := self._link_all(links, to, paths, blocked)):
+        count = waiting.files
+        while links and (heirs := self._link_all(links, to, files)):
             # The name that was to lead could not be written: the next one of its file leads the others.
             files, links = heirs
             waiting = scheduler.run(files, self._recorder, request.wait)
-            paths |= {file.entry.path for file in waiting.files}
-            blocked = {file.entry.path for file in files if file.failed and not file.lost}
+            count += waiting.files
         result.pending, result.later_packs = waiting.pending, waiting.later_packs
-        result.refused, result.pending_files = waiting.refused, len(paths)
-        return paths
+        result.refused, result.pending_files = waiting.refused, count
+        return count
 
-    def _link_all(
-        self, links: list[Link], to: Destination, waiting: set[bytes], blocked: set[bytes]
-    ) -> tuple[list[WantedFile], list[Link]] | None:
+    def _link_all(self, links: list[Link], to: Destination, files: Files) -> tuple[Files, list[Link]] | None:
         """Makes the links whose file is there; for those whose file could not be written, what is to be tried next."""
-        heirs: dict[bytes, WantedFile] = {}
+        waiting = {file.entry.path for file in files.having(WAITING)}
+        blocked = {file.entry.path for file in files.having(FAILED)}
+        heirs, heir_of = Files(), dict[bytes, Entry]()
         orphans: list[Link] = []
         for link in links:
             leader = link.leader.path
@@ -205,11 +211,12 @@ class Restore:
                 continue
             if leader not in blocked:
                 self._recorder.attempt(link.entry, partial(to.make_link, link.entry.path, leader, link.identity))
-            elif leader not in heirs:
-                heirs[leader] = WantedFile(link.entry, link.pieces)
+            elif leader not in heir_of:
+                heir_of[leader] = link.entry
+                heirs.add(link.entry, link.places)
             else:
-                orphans.append(replace(link, leader=heirs[leader].entry))
-        return (list(heirs.values()), orphans) if heirs else None
+                orphans.append(replace(link, leader=heir_of[leader]))
+        return (heirs, orphans) if heir_of else None
 
     def _remove(self, extras: list[bytes], to: Destination) -> None:
         """Removes what the snapshot does not have, once everything that it has is there."""

@@ -7,20 +7,22 @@ refuses ends the asking but not the restoring; and that a restore which stays su
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.fetcher import PutOff
+from azbackup.commands.restore.files import READY, WAITING, Files
 from azbackup.commands.restore.losses import missing_text
 from azbackup.errors import Unavailable
-from azbackup.format.model import Entry, order
+from azbackup.format.model import Entry
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import State, ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import Pending, Thawing
 
 _MARK_AGAIN_SECONDS = 24 * 3600.0  # long before others forget a mark
+
+_READABLE = (State.ONLINE, State.THAWED)
 
 Now = Callable[[], float]  # Unix seconds
 
@@ -41,19 +43,19 @@ class Listener(Protocol):
 class Fetches(Protocol):
     """What restores files whose packs can all be read: see fetcher and stream."""
 
-    def run(self, files: list[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
-        """Restores them; gives back those whose packs could not be read after all."""
+    def run(self, files: Files, packs: list[PackLayout]) -> PutOff:
+        """Restores those that are ready. Those whose packs could not be read after all wait again."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What still waits at the end of a run: the files, and why.
+    """What still waits at the end of a run: how many files, and why.
 
     `pending` is what is on its way, `later_packs` how many packs wait for the next hour's budget, `refused` why Azure
     would not thaw.
     """
 
-    files: list[WantedFile] = field(default_factory=list)
+    files: int = 0
     pending: Pending | None = None
     later_packs: int = 0
     refused: Unavailable | None = None
@@ -76,7 +78,7 @@ class Scheduler:
 
     def run(
         self,
-        todo: list[WantedFile],
+        todo: Files,
         listener: Listener,
         wait: Callable[[Pending | None, Thawing], None] | None,
         *,
@@ -87,44 +89,36 @@ class Scheduler:
         `whole`: nothing is restored before all of it can be.
         """
         retried = False
-        last = max((file.rank for file in todo), default=0)
+        last = todo.last_rank
         refused: Unavailable | None = None
-        while todo:
-            todo = sorted(todo, key=lambda file: file.rank)
+        while todo.count(WAITING):
             try:
-                urgent = len(self._needed([file for file in todo if file.rank < last]))
+                urgent = len(todo.packs(below=last)) if last else 0
                 self._ask(self._needed(todo), listener, urgent)
             except Unavailable as error:
                 if wait is None or not error.passing:
                     refused = error
                 else:
                     listener.note(f"{error.message}; trying again")
-            now, todo = self._sort(todo, listener)
-            if whole and todo:
-                now, todo = [], sorted([*now, *todo], key=lambda file: order(file.entry.path))
-            put_off = self._fetch(now, whole=whole)
-            todo += put_off
+            self._sort(todo, listener)
+            if whole and todo.count(WAITING):
+                todo.turn(READY, WAITING)
+            put_off = self._fetcher.run(todo, self._packs) if todo.count(READY) or not whole else PutOff()
             for note in self._thaw.notes():
                 listener.note(note)
-            if not todo or refused is not None:
+            if not todo.count(WAITING) or refused is not None:
                 break
-            if any(file.moved for file in put_off):
+            if put_off.moved:
                 pass  # other packs are tried at once, as long as there are any
-            elif put_off and not retried:
+            elif put_off.some and not retried:
                 retried = True
             elif wait is not None:
                 wait(self._pending, self._thawing(todo))
             else:
                 break
-            self._look_again(listener, packs_too=bool(put_off), stays=wait is not None)
-        return Waiting(todo, self._pending, self._later_packs, refused) if todo else Waiting()
-
-    def _fetch(self, now: list[WantedFile], *, whole: bool) -> list[WantedFile]:
-        """Restores files, those of a lower rank first; gives back what could not be read after all."""
-        if whole or len({file.rank for file in now}) < 2:
-            return self._fetcher.run(now, self._packs) if now or not whole else []
-        groups = groupby(now, key=lambda file: file.rank)
-        return [file for _, group in groups for file in self._fetcher.run(list(group), self._packs)]
+            self._look_again(listener, packs_too=put_off.some, stays=wait is not None)
+        count = todo.count(WAITING)
+        return Waiting(count, self._pending, self._later_packs, refused) if count else Waiting()
 
     def _ask(self, needed: list[PackLayout], listener: Listener, urgent: int) -> None:
         """Asks for what is archived, after leaving the mark that keeps others from removing the copies."""
@@ -149,30 +143,29 @@ class Scheduler:
                 raise
             listener.note(f"{error.message}; trying again")
 
-    def _needed(self, todo: list[WantedFile]) -> list[PackLayout]:
-        """The packs of the files, in the order in which they are needed."""
-        numbers = dict.fromkeys(pack for file in todo for pack, _, _ in file.pieces)
-        return [self._packs[number] for number in numbers]
+    def _needed(self, todo: Files) -> list[PackLayout]:
+        """The packs of the files that wait, in the order in which they are needed."""
+        return [self._packs[number] for number in todo.packs()]
 
-    def _thawing(self, todo: list[WantedFile]) -> Thawing:
+    def _thawing(self, todo: Files) -> Thawing:
         """How far the thawing of this restore is."""
         states = [self._thaw.states.state(pack) for pack in self._packs]
         thawed = states.count(State.THAWED)
         packs = thawed + states.count(State.PENDING) + states.count(State.ARCHIVED)
         since, until = (self._pending.since, self._pending.until) if self._pending else (0.0, 0.0)
-        return Thawing(thawed, packs, self._later_packs, len(todo), since, until)
+        return Thawing(thawed, packs, self._later_packs, todo.count(WAITING), since, until)
 
-    def _sort(self, todo: list[WantedFile], listener: Listener) -> tuple[list[WantedFile], list[WantedFile]]:
-        """(the files whose packs can all be read now, those that wait); one with a missing pack is named and gone."""
+    def _sort(self, todo: Files, listener: Listener) -> None:
+        """Files whose packs can all be read now are ready; one with a pack that is missing is named and gone."""
         states = [self._thaw.states.state(pack) for pack in self._packs]
-        now, later = [], []
-        for file in todo:
-            met = {states[pack] for pack, _, _ in file.pieces}
-            if State.MISSING in met:  # since it was planned
-                gone = next(pack for pack, _, _ in file.pieces if states[pack] is State.MISSING)
-                listener.failed(file.entry, missing_text(self._packs[gone]))
-            elif met <= {State.ONLINE, State.THAWED}:
-                now.append(file)
-            else:
-                later.append(file)
-        return now, later
+        if all(states[number] in _READABLE for number in todo.packs()):
+            todo.turn(WAITING, READY)
+            return
+        missing = {number for number, state in enumerate(states) if state is State.MISSING}
+        if missing:
+            for file in todo.having(WAITING):
+                gone = next((pack for pack, _ in todo.missing(file.number) if pack in missing), None)
+                if gone is not None:  # since it was planned
+                    listener.failed(file.entry, missing_text(self._packs[gone]))
+                    file.fail(lost=True)
+        todo.get_ready([state in _READABLE for state in states])

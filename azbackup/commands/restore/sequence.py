@@ -6,18 +6,20 @@ often it is wanted, and that memory is bounded by a window, whatever the order o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import tee
 
 from azbackup.errors import AzbackupError, Damaged, Missing
 from azbackup.format.model import PackId
-from azbackup.packs.index import Piece, place_after
+from azbackup.packs.index import Place, place_after
 from azbackup.packs.layout import PackLayout, Span, spans
 from azbackup.packs.reader import PackReader, Plain
 from azbackup.packs.thaw.states import NotOnline
 from azbackup.workers import ahead
 
 WINDOW_BYTES = 32 << 20  # of plaintext that is held at once
+_WINDOW_CHUNKS = 32_768  # of a window: many small ones take more than their bytes
 _AHEAD = 2  # spans that are read while one is given on
 
 
@@ -39,14 +41,14 @@ class OrderedReader:
         self._reject = reject
         self._asked: set[PackId] = set()
 
-    def chunks(self, pieces: Sequence[Piece], packs: list[PackLayout]) -> Iterator[Plain | AzbackupError]:
-        """The plaintext of each piece in turn, or what is wrong with it: the others still come.
+    def chunks(self, places: Iterable[Place], packs: list[PackLayout]) -> Iterator[Plain | AzbackupError]:
+        """The plaintext of each chunk in turn, or what is wrong with it: the others still come.
 
         Raises NotOnline if a pack cannot be read any more, or its copy was not the pack.
         """
-        windows = list(_windows(pieces, packs))
+        coming, windows = tee(_windows(places, packs))
         calls = (
-            partial(self._read, packs[number], span) for window in windows for number, span in _reads(window, packs)
+            partial(self._read, packs[number], span) for window in coming for number, span in _reads(window, packs)
         )
         results = ahead(calls, _AHEAD)
         for window in windows:
@@ -54,7 +56,7 @@ class OrderedReader:
             for number, span in _reads(window, packs):
                 for chunk, plain in self._reader.chunks(packs[number], span, next(results)):
                     plains[number, chunk] = plain
-            for pack, chunk, _ in window:
+            for pack, chunk in window:
                 if isinstance(found := plains[pack, chunk], AzbackupError):
                     found = plains[pack, chunk] = self._elsewhere(packs, (pack, chunk), found)
                 yield found
@@ -87,26 +89,26 @@ class OrderedReader:
         return why
 
 
-def _windows(pieces: Sequence[Piece], packs: list[PackLayout]) -> Iterator[Sequence[Piece]]:
-    """Runs of pieces whose chunks, each counted once, have few enough bytes together."""
-    first, size, met = 0, 0, set[tuple[int, int]]()
-    for at, (pack, chunk, _) in enumerate(pieces):
-        if (pack, chunk) in met:
-            continue
-        length = packs[pack].record.plain[chunk]
-        if met and size + length > WINDOW_BYTES:
-            yield pieces[first:at]
-            first, size = at, 0
-            met.clear()
-        met.add((pack, chunk))
-        size += length
-    if first < len(pieces):
-        yield pieces[first:]
+def _windows(places: Iterable[Place], packs: list[PackLayout]) -> Iterator[list[Place]]:
+    """Runs of chunks which, each counted once, have few enough bytes together, and are not too many."""
+    window: list[Place] = []
+    size, met = 0, set[Place]()
+    for place in places:
+        if place not in met:
+            length = packs[place[0]].record.plain[place[1]]
+            if met and (size + length > WINDOW_BYTES or len(window) >= _WINDOW_CHUNKS):
+                yield window
+                window, size, met = [], 0, set()
+            met.add(place)
+            size += length
+        window.append(place)
+    if window:
+        yield window
 
 
-def _reads(window: Sequence[Piece], packs: list[PackLayout]) -> list[tuple[int, Span]]:
+def _reads(window: list[Place], packs: list[PackLayout]) -> list[tuple[int, Span]]:
     """What is read for a window, pack by pack."""
     wanted: dict[int, set[int]] = {}
-    for pack, chunk, _ in window:
+    for pack, chunk in window:
         wanted.setdefault(pack, set()).add(chunk)
     return [(number, span) for number, chunks in wanted.items() for span in spans(packs[number], sorted(chunks))]

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import WantedFile
+from azbackup.packs.index import Place, pairs
 
 
-def by_directory(files: Iterable[WantedFile]) -> dict[bytes, list[WantedFile]]:
-    """The files by the first directory in which their paths differ.
+@dataclass(slots=True)
+class Wants:
+    """Some files: how many, their bytes, and their chunks, one byte for each chunk of their packs."""
+
+    files: int = 0
+    size: int = 0
+    chunks: dict[int, bytearray] = field(default_factory=dict)
+
+    def add(self, size: int, places: Iterable[Place]) -> None:
+        """A file of these bytes, and where its chunks are."""
+        self.files += 1
+        self.size += size
+        for pack, chunk in places:
+            flags = self.chunks.get(pack)
+            if flags is None:
+                flags = self.chunks[pack] = bytearray()
+            if len(flags) <= chunk:
+                flags.extend(bytes(chunk + 1 - len(flags)))
+            flags[chunk] = 1
+
+
+def by_directory(files: Iterable[WantedFile]) -> dict[bytes, Wants]:
+    """The files by the first directory in which their paths differ; they are gone through twice.
 
     Where all of them are below one directory, the groups are its directories, and itself for the files in it.
     """
-    found = list(files)
-    common = _common([file.entry.path.split(b"/")[:-1] for file in found])
-    groups: dict[bytes, list[WantedFile]] = {}
-    for file in found:
+    common = _common(file.entry.path.split(b"/")[:-1] for file in files)
+    groups: dict[bytes, Wants] = {}
+    for file in files:
         parts = file.entry.path.split(b"/")
         top = b"/".join(parts[: min(common + 1, len(parts) - 1)])
-        groups.setdefault(top, []).append(file)
+        groups.setdefault(top, Wants()).add(file.entry.size, pairs(file.places))
     return groups
 
 
-def _common(directories: Sequence[list[bytes]]) -> int:
+def _common(directories: Iterable[list[bytes]]) -> int:
     """How many first parts all the directories have in common: those of the least and the greatest one."""
-    if not directories:
+    least: list[bytes] | None = None
+    greatest: list[bytes] = []
+    for directory in directories:
+        least = directory if least is None else min(least, directory)
+        greatest = max(greatest, directory)
+    if least is None:
         return 0
-    least, greatest = min(directories), max(directories)
     differs = (at for at, (one, other) in enumerate(zip(least, greatest, strict=False)) if one != other)
     return next(differs, min(len(least), len(greatest)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from azbackup.commands.restore.checks import Differing
@@ -25,6 +25,8 @@ from azbackup.records.patterns import IGNORE_FILE
 _COARSEST_NS = 2 * 10**9  # FAT keeps even seconds
 _SECOND_NS = 10**9
 _PROBE_NS = _SECOND_NS + 500_000_000  # a time that only fine clocks can hold
+
+Lengths = Callable[[], Iterable[int]]  # of a file's chunks, in bytes
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class Standing:
 
     # --- everything else
 
-    def find(self, entry: Entry, lengths: Sequence[int] = ()) -> Found:
-        """What becomes of a file, given its chunks' lengths, or of a link, fifo or device.
+    def find(self, entry: Entry, lengths: Lengths = lambda: ()) -> Found:
+        """What becomes of a file, given its chunks' lengths if they are asked for, or of a link, fifo or device.
 
         Raises Unwritable when a directory is in the way, or a name that the file system takes for this one.
         """
@@ -116,11 +118,11 @@ class Standing:
             self.differing.append(Differing(entry.path, status.st_mtime_ns > entry.mtime_ns))
         return Found(decided, status)
 
-    def holds(self, entry: Entry, lengths: Sequence[int]) -> bool:
+    def holds(self, entry: Entry, lengths: Lengths) -> bool:
         """Whether a file that is there has the entry's contents."""
         assert self._existing is not None
         try:
-            return self._existing.holds(entry, lengths, self._identify)
+            return self._existing.holds(entry, lengths(), self._identify)
         except (OSError, Unwritable):
             return False
 
@@ -147,7 +149,7 @@ class Standing:
             raise Unwritable(why)
         self.replaced.add(entry.path)
 
-    def _is_right(self, entry: Entry, status: os.stat_result, lengths: Sequence[int]) -> bool:
+    def _is_right(self, entry: Entry, status: os.stat_result, lengths: Lengths) -> bool:
         """Whether kind, size, target and time are right, the time as far as it can be held there.
 
         A time that is coarse there says little: other contents have the same. Then a file's contents tell.
@@ -178,7 +180,7 @@ class Standing:
 
     # --- what the snapshot does not have
 
-    def extras(self, entries: Sequence[Entry]) -> list[bytes]:
+    def extras(self, entries: Iterable[Entry]) -> list[bytes]:
         """What stands in the restored part and is not in the snapshot, in path order."""
         if self._existing is None or not self._request.delete:
             return []
@@ -221,7 +223,7 @@ class Standing:
 class _Unruled:
     """Directories whose file of rules is in the snapshot and not here: what it left out cannot be told."""
 
-    def __init__(self, paths: Collection[bytes], look: Callable[[bytes], object]) -> None:
+    def __init__(self, paths: Container[bytes], look: Callable[[bytes], object]) -> None:
         self._paths = paths
         self._look = look
         self._known: dict[bytes, bool] = {}

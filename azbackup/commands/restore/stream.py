@@ -9,13 +9,15 @@ was found is taken back where the output can be cut, and ends the run where it c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
 
 from azbackup.commands.restore.checks import check_estimate, check_room
 from azbackup.commands.restore.estimate import Room
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.fetcher import PutOff
+from azbackup.commands.restore.files import DONE, READY, WAITING, Files, WantedFile
 from azbackup.commands.restore.links import Link
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
 from azbackup.commands.restore.owners import Owners, owners_of_sources
@@ -24,12 +26,14 @@ from azbackup.commands.restore.run import leave
 from azbackup.commands.restore.scheduler import Scheduler
 from azbackup.commands.restore.sequence import WINDOW_BYTES, OrderedReader
 from azbackup.commands.restore.standing import Standing
-from azbackup.commands.restore.tree import SOURCE_BITS, Target, target_entries
+from azbackup.commands.restore.tree import SOURCE_BITS, target_entries
 from azbackup.commands.restore.writers import Writer
 from azbackup.errors import AzbackupError, Damaged, Unavailable
 from azbackup.filesystem.free_space import FreeSpace
 from azbackup.filesystem.outputs import Closed
-from azbackup.format.model import ChunkId, Entry
+from azbackup.format.model import ChunkId, Entry, order
+from azbackup.memory import give_back_memory, keep_freed_spans
+from azbackup.packs.index import pairs
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.reader import PackReader, Plain
 from azbackup.packs.thaw.requests import ThawRequests
@@ -62,11 +66,12 @@ class StreamRestore:
         """
         request, result = self._request, self._recorder.result
         target = target_entries(self._catalog, request.snapshots, request.selection, with_paths=False)
-        writer.check([entry for entry in target.entries if entry.path not in target.above])
+        writer.check(entry for entry in target.entries if entry.path not in target.above)
         standing = Standing(request, target, None, _nothing_stands)
+        count = len(target.entries)
         plan = Planner(request, self._catalog, self._thaw.states, standing, self._recorder).plan(target.entries)
         if free is not None:
-            size = sum(file.entry.size for file in plan.files) + _HEADERS * len(target.entries) + _END
+            size = plan.files.size + _HEADERS * count + _END
             plan.estimate = replace(plan.estimate, room=Room(where, size, free.size, 1, free.inodes))
         result.estimate = plan.estimate
         self._recorder.thaws(self._thaw.states.pending(plan.packs))
@@ -76,27 +81,29 @@ class StreamRestore:
             if not request.force:
                 check_room(plan.estimate.room)
             check_estimate(plan.estimate, request)
-            self._write(plan, target, writer)
+            self._write(plan, writer)
         result.staged = self._thaw.states.copies()
         return result
 
-    def _write(self, plan: Plan, target: Target, writer: Writer) -> None:
+    def _write(self, plan: Plan, writer: Writer) -> None:
         """Waits for all packs, then writes the stream. Whoever closed the pipe may want the copies once more."""
         request, result = self._request, self._recorder.result
         self._recorder.progress.stage("restoring", len(plan.files), plan.estimate.size, plan.estimate.read_bytes)
+        give_back_memory()  # of planning; spans take its place
+        keep_freed_spans()
         reader = OrderedReader(self._thaw.states.read, PackReader(self._keys), self._thaw.reject)
         owners = owners_of_sources(snapshot for snapshot, _ in request.snapshots)
         sender = _Sender(writer, reader, self._recorder, owners)
-        sender.expect(target.entries, plan)
+        sender.expect(plan)
         scheduler = Scheduler(self._thaw, sender, plan.packs, request.thaw, request.now)
         try:
             waiting = scheduler.run(plan.files, self._recorder, request.wait, whole=True)
             if not waiting.files and not sender.done:
-                sender.run([], plan.packs)
+                sender.run(plan.files, plan.packs)
         except Closed:
             return
         result.pending, result.later_packs = waiting.pending, waiting.later_packs
-        result.refused, result.pending_files = waiting.refused, len(waiting.files)
+        result.refused, result.pending_files = waiting.refused, waiting.files
         if not waiting.files:
             leave(self._thaw, self._recorder, request.now())
 
@@ -109,62 +116,62 @@ class _Sender:
         self._reader = reader
         self._recorder = recorder
         self._owners = owners
-        self._entries: list[Entry] = []
-        self._links: Mapping[bytes, Link] = {}
-        self._planned: set[bytes] = set()
+        self._plan = Plan()
         self.done = False
 
-    def expect(self, entries: list[Entry], plan: Plan) -> None:
-        """These are the entries; the plan says which of them can be had."""
-        self._entries = entries
-        self._links = {link.entry.path: link for link in plan.links}
-        self._planned = {entry.path for entry in (*plan.directories, *plan.specials)}
+    def expect(self, plan: Plan) -> None:
+        """What is to be written, once it can be read."""
+        self._plan = plan
 
-    def run(self, files: list[WantedFile], packs: list[PackLayout]) -> list[WantedFile]:
-        """Writes everything; gives the files back if a pack cannot be read after all and nothing was written yet.
+    def run(self, files: Files, packs: list[PackLayout]) -> PutOff:
+        """Writes everything. Files wait again if a pack cannot be read after all and nothing was written yet.
 
         Raises Unavailable if something was.
         """
         writer = self._writer
-        by_path = {file.entry.path: file for file in files}
-        ordered = [by_path[entry.path] for entry in self._entries if entry.path in by_path]
-        chunks = self._reader.chunks([piece for file in ordered for piece in file.pieces], packs)
+        places = (place for file in files.having(READY) for place in pairs(file.places))
+        chunks = self._reader.chunks(places, packs)
         start = writer.output.place
         try:
             first = list(islice(chunks, 1))  # before anything is written
-            self._write_all(by_path, chain(first, chunks))
+            self._write_all(files, chain(first, chunks))
         except NotOnline:
             if not writer.output.cut(start):
                 raise Unavailable(
                     f"a thawed copy was removed while it was read; {writer.output.place:,} bytes were written",
                     "throw them away, and run the same command again",
                 ) from None
-            for file in files:
-                file.put_off = True
-            return files
+            files.turn(READY, WAITING)
+            return PutOff(some=True)
+        files.turn(READY, DONE)
         self.done = True
-        return []
+        return PutOff()
 
-    def _write_all(self, files: Mapping[bytes, WantedFile], chunks: Iterator[Plain | AzbackupError]) -> None:
+    def _items(self, files: Files) -> Iterator[Entry | Link | WantedFile]:
+        """All that is written, in path order."""
+        plan = self._plan
+        links = sorted(plan.links, key=_place)
+        return heapq.merge(plan.directories, plan.specials, links, files.having(READY), key=_place)
+
+    def _write_all(self, files: Files, chunks: Iterator[Plain | AzbackupError]) -> None:
         lost: dict[bytes, str] = {}
-        for entry in self._entries:
-            if entry.path in files:
-                if why := self._write_file(files[entry.path], chunks):
-                    lost[entry.path] = why
-                    self._recorder.failed(entry, why)
-            elif link := self._links.get(entry.path):
-                if why := lost.get(link.leader.path, ""):
-                    self._recorder.failed(entry, why)
+        for item in self._items(files):
+            if isinstance(item, WantedFile):
+                if why := self._write_file(item, chunks):
+                    lost[item.entry.path] = why
+                    self._recorder.failed(item.entry, why)
+            elif isinstance(item, Link):
+                if why := lost.get(item.leader.path, ""):
+                    self._recorder.failed(item.entry, why)
                 else:
-                    self._begin(entry, link.leader.path)
-            elif entry.path in self._planned:
-                if why := self._writer.takes(entry):
-                    self._recorder.failed(entry, why)
-                else:
-                    self._begin(entry)
-                    self._writer.end(entry)
+                    self._begin(item.entry, item.leader.path)
+            elif why := self._writer.takes(item):
+                self._recorder.failed(item, why)
+            else:
+                self._begin(item)
+                self._writer.end(item)
         self._writer.finish()
-        for file in files.values():
+        for file in files.having(READY):
             if file.entry.path not in lost:
                 self._recorder.done(file.entry)
 
@@ -176,7 +183,7 @@ class _Sender:
 
         Raises Damaged if some of it has left already.
         """
-        own: Iterator[Plain | AzbackupError] = islice(chunks, len(file.pieces))
+        own: Iterator[Plain | AzbackupError] = islice(chunks, len(file.places) // 2)
         if file.entry.size <= WINDOW_BYTES:
             held = list(own)
             if why := next((each for each in held if isinstance(each, AzbackupError)), None):
@@ -206,6 +213,10 @@ class _Sender:
         if isinstance(error, Damaged):
             self._recorder.damaged(error.message)
         return error.message
+
+
+def _place(item: Entry | Link | WantedFile) -> bytes:
+    return order((item if isinstance(item, Entry) else item.entry).path)
 
 
 def _shown(entry: Entry) -> str:

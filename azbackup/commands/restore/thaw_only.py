@@ -7,7 +7,8 @@ stays, until a restore of the same parts of the same snapshots is complete, whic
 from __future__ import annotations
 
 from azbackup.commands.restore.checks import check_estimate
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.fetcher import PutOff
+from azbackup.commands.restore.files import DONE, READY, Files
 from azbackup.commands.restore.outcome import Recorder, RestoreRequest, RestoreResult
 from azbackup.commands.restore.planner import Planner
 from azbackup.commands.restore.precedence import put_first
@@ -48,7 +49,7 @@ class ThawOnly:
         scheduler = Scheduler(self._thaw, _Leaves(), plan.packs, request.thaw, request.now)
         waiting = scheduler.run(plan.files, self._recorder, request.wait)
         result.pending, result.later_packs = waiting.pending, waiting.later_packs
-        result.refused, result.pending_files = waiting.refused, len(waiting.files)
+        result.refused, result.pending_files = waiting.refused, waiting.files
         result.staged = self._thaw.states.copies()
         return result
 
@@ -56,9 +57,10 @@ class ThawOnly:
 class _Leaves:
     """Leaves files whose packs can be read where they are."""
 
-    def run(self, _: list[WantedFile], __: list[PackLayout]) -> list[WantedFile]:
+    def run(self, files: Files, _: list[PackLayout]) -> PutOff:
         """None of them waits any more."""
-        return []
+        files.turn(READY, DONE)
+        return PutOff()
 
 
 def _nothing_stands(_: bytes) -> ChunkId:

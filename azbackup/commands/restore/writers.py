@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from azbackup.commands.restore.owners import Owners
@@ -37,7 +37,7 @@ class Writer(Protocol):
 
     output: Output
 
-    def check(self, meant: Sequence[Entry]) -> None:
+    def check(self, meant: Iterable[Entry]) -> None:
         """Raises UsageError if what is meant cannot be written."""
 
     def takes(self, entry: Entry, /) -> str:
@@ -62,9 +62,9 @@ class Contents:
     def __init__(self, output: Output) -> None:
         self.output = output
 
-    def check(self, meant: Sequence[Entry]) -> None:
+    def check(self, meant: Iterable[Entry]) -> None:
         """One file is meant, and nothing but a file."""
-        first = meant[0]
+        first = next(iter(meant))
         if first.kind == Kind.FILE:
             return
         kind = "a directory" if first.kind == Kind.DIRECTORY else "no file"
@@ -101,7 +101,7 @@ class Tar:
         self.output = output
         self._privileges = privileges
 
-    def check(self, meant: Sequence[Entry]) -> None:
+    def check(self, meant: Iterable[Entry]) -> None:
         """A tar takes anything."""
 
     def takes(self, entry: Entry) -> str:

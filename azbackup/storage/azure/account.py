@@ -199,7 +199,9 @@ class Account:
                 if token is None:
                     return
                 raise Unavailable(f"the rest of {what} is gone", _GONE_HINT, error.code) from None
-            yield from items
+            items.reverse()
+            while items:
+                yield items.pop()  # a page may be large: what was used is let go of
             if not token_after:
                 return
             token = token_after

@@ -40,12 +40,14 @@ def use(state: State, tier: str = "archive", size: int = GB, priority: str = "")
     """A pack of one chunk that is wanted whole."""
     record = PackRecord(size, b"", "archive", bytes(32), [size - len(PACK_MAGIC)], [size])
     pack = PackLayout(PackId("20261101T000000Z-0123456789abcdef"), record)
-    return PackUse(pack, state, tier, [] if state is State.MISSING else spans(pack, [0]), priority)
+    return PackUse(
+        pack, state, tier, [] if state is State.MISSING else [(at.start, at.end) for at in spans(pack, [0])], priority
+    )
 
 
 def of(*uses: PackUse, wish: ThawOptions | None = None, now: float = WRITTEN) -> Estimate:
     """The estimate of one file in these packs."""
-    return estimate([5], 2, uses, wish or ThawOptions(), PRICES, now)
+    return estimate(1, 5, 2, uses, wish or ThawOptions(), PRICES, now)
 
 
 def test_archived_pack_by_hand() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
 
-from azbackup.commands.restore.fetcher import Fetcher, WantedFile
+from azbackup.commands.restore.fetcher import Fetcher, PutOff
+from azbackup.commands.restore.files import DONE, READY, WAITING, Files
 from azbackup.commands.restore.scheduler import Scheduler, Waiting
 from azbackup.errors import Unavailable
 from azbackup.format.model import Entry, Kind
@@ -52,16 +54,22 @@ class Run:
         self.restored: list[bytes] = []
         self.notes: list[str] = []
         self.waits = 0
-        files = range(len(tiers))
-        self.todo = [WantedFile(Entry(b"%d" % n, int(Kind.FILE)), [(n, 0, 0)]) for n in files]
+        self.todo = Files()
+        for number in range(len(tiers)):
+            self.todo.add(Entry(b"%d" % number, int(Kind.FILE)), array("I", [number, 0]))
         self.scheduler = Scheduler(
             self.world.thawing(), cast(Fetcher, self), self.world.packs, ThawOptions(), lambda: NOW
         )
 
-    def run(self, files: list[WantedFile], *_: object) -> list[WantedFile]:
+    def run(self, files: Files, *_: object) -> PutOff:
         """Restores nothing, and notes it."""
-        self.restored += [file.entry.path for file in files]
-        return []
+        self.restored += [file.entry.path for file in files.having(READY)]
+        files.turn(READY, DONE)
+        return PutOff()
+
+    def waiting(self) -> list[bytes]:
+        """The paths of the files that wait."""
+        return [file.entry.path for file in self.todo.having(WAITING)]
 
     def note(self, message: str) -> None:
         """Noted."""
@@ -103,7 +111,7 @@ def test_what_is_online_is_restored_when_a_thaw_is_refused(error: Unavailable) -
     run = Run("archive", "hot")
     run.staging.refusal = error
     waiting = run.scheduler.run(run.todo, run, None if error is LOST else run.wait)
-    assert [file.entry.path for file in waiting.files] == [b"0"]
+    assert (waiting.files, run.waiting()) == (1, [b"0"])
     assert (run.restored, run.waits, waiting.refused) == ([b"1"], 0, error)
 
 
@@ -125,12 +133,11 @@ def test_refusal_that_does_not_matter() -> None:
 def test_first_come_first() -> None:
     """Files of a lower rank are asked for and restored before the others, whatever their place in the plan is."""
     run = Run("archive", "archive", "hot", "hot")
-    for file, rank in zip(run.todo, (1, 0, 1, 0), strict=True):
-        file.rank = rank
+    run.todo.put_in_order(lambda entry: 1 - int(entry.path) % 2)
     asked: list[str] = []
     ask = run.staging.thaw
     run.staging.thaw = lambda name, priority: asked.append(name) or ask(name, priority)  # type: ignore[method-assign,func-returns-value]
     run.world.packs[0].record.size = run.world.packs[1].record.size = 10
     run.scheduler._options = ThawOptions("high", budget=10)
-    assert len(run.scheduler.run(run.todo, run, None).files) == 2
+    assert run.scheduler.run(run.todo, run, None).files == 2
     assert (asked, run.restored) == (["user/packs/p1"], [b"3", b"2"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
-from azbackup.commands.restore.fetcher import WantedFile
+from azbackup.commands.restore.files import Files
 from azbackup.commands.restore.shares import by_directory
 from azbackup.format.model import Entry, Kind
 
@@ -22,6 +24,8 @@ from azbackup.format.model import Entry, Kind
 )
 def test_groups(paths: list[str], groups: dict[str, int]) -> None:
     """By the first directory in which the paths differ; files beside these directories by the one that they are in."""
-    files = [WantedFile(Entry(path=path.encode(), kind=Kind.FILE, mode=0o644, mtime_ns=0), []) for path in paths]
+    files = Files()
+    for path in paths:
+        files.add(Entry(path=path.encode(), kind=Kind.FILE, mode=0o644, mtime_ns=0), array("I"))
     found = by_directory(files)
-    assert {top.decode(): len(its) for top, its in found.items()} == groups
+    assert {top.decode(): its.files for top, its in found.items()} == groups
