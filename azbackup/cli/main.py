@@ -223,7 +223,9 @@ def _backup(args: argparse.Namespace, show: LineProgress) -> Status:
             return worst([status, _retain(session.next(time.monotonic()), asked, source)])
 
     status = each_source(sources, back_up, show, goes_on=lambda: bool(first), verbose=args.verbose >= 2)
-    return worst([status, _archive(first[0], asked)]) if first else status
+    if not first or status not in (Status.DONE, Status.INCOMPLETE):
+        return status
+    return worst([status, _archive(first[0], asked)])
 
 
 def _archive(session: Session, asked: Asked) -> Status:

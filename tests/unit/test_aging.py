@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from azbackup.commands.maintenance.aging import DAY_SECONDS, archive_old, is_old
+from azbackup.commands.maintenance.free import free_packs
 from azbackup.errors import Unavailable
+from azbackup.format.model import PackId, PackRecord
 from azbackup.packs.known import since
 from azbackup.storage.prices import load_prices
 from azbackup.storage.protocols import BlobInfo
@@ -77,3 +79,11 @@ def test_what_came_back_rests_again() -> None:
     assert not is_old(info, 30, 129 * DAY_SECONDS)
     assert is_old(info, 30, 130 * DAY_SECONDS)
     assert since(info) == 100 * DAY_SECONDS
+
+
+def test_the_fee_for_deleting_counts_from_the_move() -> None:
+    """A pack that rested for 100 days and went to the archive then is paid for until day 280."""
+    record = PackRecord(8 + 30, bytes(16), "hot", bytes(32), [30], [1])
+    info = BlobInfo("p", 38, bytes(16), "archive", created=DAY_SECONDS, modified=DAY_SECONDS, moved=101 * DAY_SECONDS)
+    [state], _ = free_packs([(PackId("p"), record)], {PackId("p"): info}, set(), set(), {"archive": 180})
+    assert (state.created, state.free_at) == (DAY_SECONDS, 281 * DAY_SECONDS)
