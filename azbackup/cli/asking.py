@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from azbackup.cli.output.text import write
 
 _open: list[str] = []
+_waits: list[tuple[float, float]] = []  # of each question: when it was asked, and for how long it stood there
 
 
 @contextmanager
 def question(text: str) -> Iterator[None]:
     """A question stands there while the block runs, and after an interrupt until somebody leaves it."""
     _open.append(text)
+    asked = time.monotonic()
     yield
     _open.clear()
+    _waits.append((asked, time.monotonic() - asked))
+
+
+def waited_seconds(since: float) -> float:
+    """How long questions waited for their answers that were asked after `since`, a time of time.monotonic()."""
+    return sum(took for asked, took in _waits if asked >= since)
 
 
 def is_attended(args: argparse.Namespace) -> bool:

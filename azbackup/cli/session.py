@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azbackup.cli.asking import waited_seconds
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.pace import kib_at, limits_of
 from azbackup.cli.output.terminal import LineProgress
@@ -187,8 +188,8 @@ class Session:
 
     @property
     def seconds(self) -> float:
-        """How long the command has run."""
-        return time.monotonic() - self.started
+        """How long the command has run, without the time in which it waited for somebody's answer."""
+        return time.monotonic() - self.started - waited_seconds(self.started)
 
     def next(self, started: float) -> Session:
         """The session of what the same command does next. What was wrong with the key has been said and mended."""
