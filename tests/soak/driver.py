@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from emulator.archive import ArchiveSimulator
 from emulator.azurite import Azurite
-from tests.soak import backups, listings, losses, restores, upkeep  # noqa: F401  they register their steps
+from tests.soak import backups, listings, losses, passwords, restores, upkeep  # noqa: F401  they register their steps
 from tests.soak.history import Step, play, shrink
 from tests.soak.world import Mismatch, new_world
 

@@ -1,4 +1,4 @@
-"""Steps that lose or change what azbackup stands on: passwords, rows, the table, packs, caches."""
+"""Steps that lose what azbackup stands on: rows, the table, packs, caches."""
 
 from __future__ import annotations
 
@@ -9,66 +9,9 @@ from tests.cli.trees import describe, differences
 from tests.soak.backups import back_up_source
 from tests.soak.history import step
 from tests.soak.model import Taken, narrowed
+from tests.soak.passwords import after_the_row
 from tests.soak.reading import Reading, read
 from tests.soak.world import Mismatch, World
-
-
-@step(4)
-def change_password(world: World, rng: random.Random) -> None:
-    """The new password opens from then on, the old one does not; killed, exactly one of them opens."""
-    model = world.model
-    if not model.taken or model.table_lost:
-        return
-    new = f"password {rng.getrandbits(20)}"
-    kill = rng.random() < 0.4
-    with world.held(rng.randrange(1, 8) if kill else 10**6, lost=rng.random() < 0.5) as rule:
-        process = world.start("change_password.py", AZBACKUP_NEW_PASSWORD=new)
-        held = world.comes_to(rule, process)
-        if held:
-            process.kill()
-        done = world.end(process)
-    if not held:
-        world.expect(done, {0})
-        model.password, old, model.unsure_password = new, model.password, ""
-        world.expect(world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=old), {12})
-        world.old_passwords.append(old)
-        return
-    ends = {
-        word: world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=word).status for word in (model.password, new)
-    }
-    good = [word for word, status in ends.items() if status in world.reading_statuses()]
-    if len(good) != 1 or 12 not in ends.values():
-        raise Mismatch(f"after a change of the password that was killed: {ends}")
-    old, model.password = model.password, good[0]
-    if good[0] == new:
-        world.old_passwords.append(old)
-        model.unsure_password = ""
-    else:
-        model.unsure_password = new  # if its copy was written, the loss of the row makes it the one that opens
-
-
-def _after_the_row(world: World) -> None:
-    """The key's row is gone: the newest copy is the truth, which may be that of a change which was killed."""
-    model = world.model
-    words = (model.password, model.unsure_password)
-    good = [word for word in words if world.run("restore.py", "--snapshots", AZBACKUP_PASSWORD=word).status == 0]
-    if len(good) != 1:
-        raise Mismatch(f"of {words} these open without the key's row: {good}")
-    if good[0] != model.password:
-        world.old_passwords.append(model.password)
-    model.password, model.unsure_password = good[0], ""
-
-
-@step(2)
-def use_old_password(world: World, rng: random.Random) -> None:
-    """A password that was changed opens nothing, by any script, whatever was lost meanwhile."""
-    if not world.old_passwords:
-        return
-    old = rng.choice(world.old_passwords)
-    source = world.source(rng)
-    script = rng.choice([["backup.py", str(source.path)], ["restore.py", "--list"], ["change_password.py"]])
-    done = world.run(*script, AZBACKUP_PASSWORD=old, AZBACKUP_NEW_PASSWORD="another one")
-    world.expect(done, {12})
 
 
 @step(4)
@@ -83,8 +26,7 @@ def lose_table(world: World, _: random.Random) -> None:
     if world.model.taken and not world.model.pending:
         world.lose_rows()
         world.model.table_lost = True
-        if world.model.unsure_password:
-            _after_the_row(world)
+        after_the_row(world)
 
 
 @step(4)

@@ -60,17 +60,22 @@ class Counts(NamedTuple):
 class Model:
     """A partition. `pending` are backups that were cut off: each may have made its snapshot, or not."""
 
-    password: str
+    passwords: dict[str, str]  # in force, by name
     archived: bool = False
     taken: list[Taken] = field(default_factory=list)
     pending: list[Taken] = field(default_factory=list)
-    unsure_password: str = ""  # of a change that was killed
+    before_kill: dict[str, str] | None = None  # the passwords before a change that was killed, and came to be in force
     rows_lost: bool = False  # and no backup since: every run may say so, with 13
     table_lost: bool = False
     packs_lost: bool = False  # some contents are in no pack: every backup says so
     pack_gone: bool = False  # a pack record tells of a pack that is not there
     retired: dict[int, Taken] = field(default_factory=dict)  # removed, and not deleted yet
     highest_retired: int = 0
+
+    @property
+    def password(self) -> str:
+        """The one that the steps use."""
+        return self.passwords["main"]
 
     @property
     def highest(self) -> int:

@@ -28,7 +28,15 @@ UPKEEP = (
     *("begin", "back_up", "back_up_changes", "back_up_changes", "back_up_changes", "forget", "verify", "recall"),
     *("back_up_changes", "keep_last", "weeks_later", "restore_whole", "read_independently", "back_up", "verify"),
     *("lose_rows", "forget", "verify", "repair", "verify", "keep_last", "weeks_later", "lose_table", "restore_whole"),
-    *("back_up_changes", "verify", "restore_all"),
+    *(
+        "back_up_changes",
+        "add_password",
+        "change_password",
+        "remove_password",
+        "verify",
+        "use_old_password",
+        "restore_all",
+    ),
 )
 
 

@@ -105,7 +105,7 @@ def verify(world: World, _: random.Random) -> None:
         return
     done = world.run("restore.py", "--verify")
     lost = model.rows_lost or model.table_lost or model.packs_lost
-    world.expect(done, {13} if lost else {0, 13} if model.pack_gone else {0})
+    world.expect(done, {13} if lost else {0, 13} if model.pack_gone or model.before_kill else {0})
 
 
 @step(3)
@@ -116,6 +116,7 @@ def repair(world: World, _: random.Random) -> None:
         return
     world.expect(world.run("backup.py", "--repair"), {0})
     model.rows_lost = model.table_lost = False
+    model.before_kill = None
     world.learn()
     if lost := [each.number for each in model.pending if each.certain]:
         raise Mismatch(f"snapshots {lost} did not come back")

@@ -252,7 +252,7 @@ def new_world(azurite: Azurite, archive: ArchiveSimulator) -> Iterator[World]:
     name = f"soak{uuid.uuid4().hex[:12]}"
     with tempfile.TemporaryDirectory(prefix="azbackup-soak-", ignore_cleanup_errors=True) as folder:
         vault = Vault(archive, name, container=name, table=name)
-        world = World(Path(folder), azurite, archive, vault, Model("first password"))
+        world = World(Path(folder), azurite, archive, vault, Model({"main": "first password"}))
         for each in NAMES:
             (world.folder / each).mkdir()
         try:
