@@ -129,6 +129,43 @@ def test_a_budget_is_held_and_the_next_run_goes_on(sparse: World, tmp_path: Path
     assert read(sparse, sparse.source, tmp_path / "out") == 2
 
 
+def test_nothing_is_rewritten_of_a_pack_that_would_not_become_free(tmp_path: Path) -> None:
+    """A file beside it is larger than the budget: it waits until that one is read, since it has changed."""
+    world = World(tmp_path / "source")
+    world.source.mkdir()
+    for name, size in (("a", 4_000), ("fill", 70_000), ("large", 10_000)):
+        (world.source / name).write_bytes(os.urandom(size))
+    world.backup()
+    (world.source / "fill").unlink()
+    world.backup()
+    world.pass_days(60)
+    world.limits = {"rewrite": WISH._replace(budget=50.0)}
+    assert world.backup()[0].totals.read == 0
+    (world.source / "large").write_bytes(os.urandom(11_000))
+    assert world.backup()[0].totals.read == 15_000
+    assert_restores(world, world.source, tmp_path / "out")
+
+
+def test_nothing_is_rewritten_beside_a_file_that_could_not_be_read(tmp_path: Path) -> None:
+    """What keeps its last stored version keeps its pack."""
+    world = World(tmp_path / "source")
+    (world.source / "d").mkdir(parents=True)
+    for name, size in (("a", 4_000), ("d/b", 4_000), ("fill", 70_000)):
+        (world.source / name).write_bytes(os.urandom(size))
+    world.backup()
+    (world.source / "fill").unlink()
+    world.backup()
+    world.pass_days(60)
+    world.limits = {"rewrite": WISH}
+    catalog, _ = world.opened()
+    [_, parent] = catalog.snapshots()
+    parent.unreadable = [b"d"]
+    needs = wishes._own(catalog, wishes.Base(parent, [parent], lambda _: False), 10**9)
+    entries = {entry.path: entry for entry in catalog.entries(parent)}
+    assert set(needs.stuck) == set(entries[b"d/b"].chunk_ids())
+    assert set(needs.own) == {*entries[b"a"].chunk_ids(), *entries[b"d/b"].chunk_ids()}
+
+
 def test_a_file_whose_contents_differ_is_said(sparse: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It seems unchanged and is not, as on a bad disk: the run says so, and stores it as it is."""
     monkeypatch.setattr("azbackup.commands.backup.changes.same_moment", lambda now, old: now.size == old.size)
