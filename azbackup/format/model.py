@@ -117,10 +117,21 @@ class PackRecord(msgspec.Struct, omit_defaults=True):
     ids: Annotated[bytes, Meta(max_length=PACK_CHUNKS * CHUNK_ID_BYTES)]
     sealed: Lengths
     plain: PlainLengths
+    padding: Annotated[int, Meta(ge=0, le=PACK_CHUNKS)] = 0  # the last so many chunks are no file's
 
     def chunk_ids(self) -> list[ChunkId]:
         """The chunk ids in the order of the pack."""
         return split_ids(self.ids)
+
+    @property
+    def content_ids(self) -> bytes:
+        """The ids of its chunks but for the padding, one after the other: those that may matter to somebody."""
+        return self.ids[: len(self.ids) - self.padding * CHUNK_ID_BYTES]
+
+    @property
+    def content_lengths(self) -> list[int]:
+        """Their sealed lengths."""
+        return self.sealed[: len(self.sealed) - self.padding]
 
 
 class Layer(msgspec.Struct, array_like=True):

@@ -67,7 +67,7 @@ def decode_pack(name: str, payload: bytes) -> tuple[PackId, PackRecord]:
     record = decoded(_pack_decoder, payload, f"record {name}")
     count = len(record.sealed)
     whole = len(PACK_MAGIC) + sum(record.sealed)
-    columns = len(record.ids) == count * CHUNK_ID_BYTES and len(record.plain) == count
+    columns = len(record.ids) == count * CHUNK_ID_BYTES and len(record.plain) == count >= record.padding
     if not columns or whole != record.size or whole > PACK_BYTES:
         raise Damaged(f"the columns of record {name} do not agree")
     return pack_id, record

@@ -1,6 +1,6 @@
 """Chunks into packs: what no pack holds yet is compressed, sealed, packed and sent; the rest costs nothing.
 
-    split -> (known chunk? stop here) -> compress -> seal -> pack -> upload
+    split -> (known chunk? stop here) -> compress -> seal -> pack, padded -> upload
 
 Which chunks are known is read from the pack records when the first chunk is asked for, so that a run that reads no
 file never asks. Packs that a killed run had uploaded are adopted from the journal.
@@ -9,6 +9,7 @@ file never asks. Packs that a killed run had uploaded are adopted from the journ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from azbackup.crypto.sealing import SEAL_BYTES, seal_chunk
 from azbackup.errors import Damaged
@@ -20,6 +21,7 @@ from azbackup.packs.hasher import Hasher
 from azbackup.packs.known import KnownChunks
 from azbackup.packs.layout import fault_of
 from azbackup.packs.packer import Packer
+from azbackup.packs.padding import seal_padding
 from azbackup.packs.rewriting import Rewriting, SoundPack
 from azbackup.packs.run import Run
 from azbackup.packs.uploader import PackUploader
@@ -48,7 +50,7 @@ class ChunkStore:
         self._hasher = Hasher(partition.keys)
         self._chunk_key = partition.keys.chunk_key.reveal()
         self._compressor = Compressor()
-        self._packer = Packer(lambda: PackId(run.clock.new_stamp()))
+        self._packer = Packer(lambda: PackId(run.clock.new_stamp()), partial(seal_padding, partition.keys))
         self._uploads = PackUploader(partition, run, self._packer.recycle)
         self._known: set[ChunkId] | None = set() if fresh else None
         if self._journal is not None and not fresh and self._journal.rows():
@@ -117,7 +119,10 @@ class ChunkStore:
     def finish(self) -> list[SealedRecord]:
         """Everything is uploaded; the pack records that are to be committed with the rest."""
         self._seal(self._compressor.finish())
-        return self._uploads.finish(self._packer.finish())
+        packs = self._packer.finish()
+        for pack in packs[:-1]:
+            self._uploads.send(pack)
+        return self._uploads.finish(packs[-1] if packs else None)
 
     def committed(self) -> None:
         """The records that `finish` gave are in the table: the journal may forget them."""
@@ -127,13 +132,11 @@ class ChunkStore:
     def _seal(self, bodies: Iterator[Body]) -> None:
         for chunk_id, plain_size, parts in bodies:
             sealed_size = sum(map(len, parts)) + SEAL_BYTES
-            if not self._packer.has_room(sealed_size):
-                full = self._packer.finish()
-                assert full is not None, "an empty pack has room for any chunk"
-                self._uploads.send(full)
             with self._packer.add(chunk_id, sealed_size, plain_size) as room:
                 seal_chunk(self._chunk_key, chunk_id, parts, room)
             self._tell("stored", sealed_size)
+            while (full := self._packer.full()) is not None:
+                self._uploads.send(full)
 
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
@@ -161,5 +164,5 @@ class ChunkStore:
             if there is not None and not fault_of(there, record.size, record.md5):
                 adopted.append(row)
                 self._adopted.append((pack_id, record, there.created or there.modified))
-                self._chunks().update(record.chunk_ids())
+                self._chunks().update(split_ids(record.content_ids))
         self._uploads.adopt(adopted)

@@ -57,10 +57,11 @@ class KnownChunks:
                 partition.records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")
 
     def _kept(self, record: PackRecord) -> tuple[int, bytes, bytes, array[int]]:
-        """Size, MD5, ids, and the lengths if they are wanted, in as little memory as they take."""
-        return record.size, record.md5, record.ids, array("I", record.sealed if self._whole else ())
+        """Size, MD5, ids but for the padding, and the lengths if they are wanted, in as little memory as they take."""
+        lengths = array("I", record.content_lengths if self._whole else ())
+        return record.size, record.md5, record.content_ids, lengths
 
     def adopt(self, pack_id: PackId, record: PackRecord, made: float) -> None:
         """Takes a pack, made then, that was found sound though no record tells of it."""
-        sealed = array("I", record.sealed)
-        self.sound.append(SoundPack(pack_id, record.size, record.ids, sealed, record.tier, made))
+        sealed = array("I", record.content_lengths)
+        self.sound.append(SoundPack(pack_id, record.size, record.content_ids, sealed, record.tier, made))

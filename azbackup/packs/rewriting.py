@@ -28,7 +28,7 @@ _GRACE_DAYS = 7.0  # what is condemned is deleted so much later
 
 
 class SoundPack(NamedTuple):
-    """A pack that is there as its record says: bytes, the ids and sealed lengths of its chunks, Unix time."""
+    """A pack that is there as its record says: bytes, the ids and sealed lengths of its chunks but padding, Unix time."""
 
     pack_id: PackId
     size: int
@@ -89,7 +89,7 @@ def due_chunks(packs: Sequence[SoundPack], needs: Needs, terms: Terms) -> set[Ch
     for pack, used in zip(packs, _uses(packs, needs), strict=True):
         if not used.own or used.stuck:
             continue
-        if used.size * 100 < terms.below * pack.size and terms.is_old(pack):
+        if used.size * 100 < terms.below * sum(pack.sealed) and terms.is_old(pack):
             found.update(used.own)
         elif pack.size < SMALL_BYTES and not used.foreign:
             small.setdefault(used.size.bit_length() // 2, []).append(used)

@@ -54,7 +54,7 @@ def free_packs(
         paid = max(made, info.moved if info is not None else 0.0) + days.get(tier, 0) * DAY_SECONDS
         states[pack_id] = PackState(pack_id, record.size, tier, made, paid)
         if pack_id in condemned:
-            doomed.append((pack_id, record.ids))
+            doomed.append((pack_id, record.content_ids))
         elif not fault_of(info, record.size, record.md5):
             total += record.size
             lengths = {each: size for each, size in zip(record.chunk_ids(), record.sealed, strict=True) if each in used}

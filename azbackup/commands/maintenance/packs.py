@@ -91,7 +91,7 @@ class PackCheck:
             return
         self.count += 1
         self.size += record.size
-        self.sound.add(record.ids)
+        self.sound.add(record.content_ids)
         assert info is not None
         if info.tier not in (record.tier, "archive") and not info.pending:  # they age into that one
             text = f"pack {pack_id} is in tier {info.tier}, and was stored in {record.tier}"
@@ -106,7 +106,7 @@ class PackCheck:
         for name, fault, size in faulty:
             pack_id = name.removeprefix(PACK_PREFIX)
             record = self._record(name)
-            if record is None or self.sound.has_all(record.ids):
+            if record is None or self.sound.has_all(record.content_ids):
                 continue  # it was removed meanwhile, or an earlier run stored its chunks again
             if not fault_of(there.get(pack_id), record.size, record.md5):
                 self._judge(PackId(pack_id), record, there[pack_id])
@@ -151,7 +151,7 @@ class PackCheck:
         else:
             self._rowless.append((row.name, record.size))
         if not fault:
-            self._spare.add(record.ids)
+            self._spare.add(record.content_ids)
         self.from_copies.append(row.name)
 
     def finish(self, *, needed: bool) -> None:

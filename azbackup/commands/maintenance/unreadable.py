@@ -37,7 +37,7 @@ def tell_touched(
     lost = {pack.chunk_id(chunk) for pack in packs for chunk in faulty.get(pack.pack_id, [])}
     for pack_id, record in catalog.packs():
         if pack_id not in faulty and states.agrees(pack_id, record):
-            lost.difference_update(split_ids(record.ids))
+            lost.difference_update(split_ids(record.content_ids))
     if not lost:
         return
     layers = LayerCheck(catalog.records, findings, lambda _: None, _AllBut(lost), progress)
