@@ -48,7 +48,7 @@ def test_packs_of_a_first_run(life: Life) -> None:
     """As many packs as the bytes need; the copy of a file adds none, and sealing next to nothing."""
     sizes = life.first.added.packs.values()
     assert len(sizes) == math.ceil((_ONE + _TWO) / _PACK)
-    assert _ONE + _TWO < sum(sizes) < 1.0005 * (_ONE + _TWO)
+    assert _ONE + _TWO < sum(sizes) < 1.03 * (_ONE + _TWO)  # padded
     # All but the last are full, as far as the next chunk leaves them: the first has half the room, which is the least.
     first, _, full = sorted(sizes)
     assert _PACK // 2 - 9 * _MIB < first <= _PACK // 2
