@@ -28,7 +28,7 @@ _GRACE_DAYS = 7.0  # what is condemned is deleted so much later
 
 
 class SoundPack(NamedTuple):
-    """A pack that is there as its record says: bytes, the ids and sealed lengths of its chunks but padding, Unix time."""
+    """A pack that is there as its record says: bytes, ids and sealed lengths of its chunks but padding, Unix time."""
 
     pack_id: PackId
     size: int
