@@ -73,6 +73,17 @@ class _OpenPack:
         """Whether it has such a part of what another one may have."""
         return self.size >= of.limit // part or self.chunks >= PACK_CHUNKS // part
 
+    def grows(self, sealed_size: int) -> bool:
+        """Whether its buffer has to grow for a chunk of this size."""
+        return self.size + sealed_size > self._capacity
+
+    def move(self, buffer: io.BytesIO) -> None:
+        """Goes on in another buffer, which is larger."""
+        with self._data.getbuffer() as data:
+            buffer.write(data[: self.size])
+        self._data = buffer
+        self._capacity = buffer.seek(0, io.SEEK_END)
+
     def add(self, chunk_id: ChunkId, sealed_size: int, plain_size: int) -> memoryview:
         """The place of a chunk."""
         self._ids.append(chunk_id)
@@ -129,7 +140,10 @@ class Packer:
 
     def add(self, chunk_id: ChunkId, sealed_size: int, plain_size: int) -> memoryview:
         """The place of a sealed chunk: to be filled and released before anything else."""
-        return self._place(sealed_size).add(chunk_id, sealed_size, plain_size)
+        pack = self._place(sealed_size)
+        if self._spare and pack.grows(sealed_size):  # it was begun before this one was given back
+            pack.move(self._spare.pop())
+        return pack.add(chunk_id, sealed_size, plain_size)
 
     def _place(self, sealed_size: int) -> _OpenPack:
         if not self._open:
@@ -143,7 +157,7 @@ class Packer:
         return self._open[-1]
 
     def _begin(self) -> None:
-        """Another pack: only now, since the buffer of one that was uploaded meanwhile may be back."""
+        """Another pack, in the buffer of one that was uploaded, if there is one."""
         self._open.append(_OpenPack(self._spare.pop() if self._spare else io.BytesIO(), self._limit))
         self._limit = PACK_BYTES
 

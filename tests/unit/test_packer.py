@@ -126,6 +126,20 @@ def test_a_buffer_that_is_used_again_keeps_nothing() -> None:
     assert kept == PACK_MAGIC + b"\xff" * 10_000_000 + b"p" * (size - 10_000_008)
 
 
+def test_a_buffer_that_is_given_back_late_is_used_all_the_same() -> None:
+    """A pack that was begun before goes on in it, so that none lies idle; its bytes are what they were."""
+    packing = numbered()
+    add(packing, ChunkId(bytes(32)), b"\xff" * (20 * MIB), 1)
+    [uploaded] = packing.finish()
+    add(packing, ChunkId(bytes(32)), b"1" * MIB, 1)
+    packing.recycle(uploaded.buffer)
+    add(packing, ChunkId(bytes(32)), b"2" * (5 * MIB), 1)
+    [pack] = packing.finish()
+    assert pack.buffer is uploaded.buffer
+    assert pack.data.startswith(PACK_MAGIC + b"1" * MIB + b"2" * (5 * MIB) + b"p")
+    assert len(pack.data) == pack.record.size
+
+
 def pack_noise(count: int, length_seed: int, chance_seed: int) -> list[PackRecord]:
     """Return the records of packs of chunks that are as long as those of noise; their bytes are let go."""
     lengths, chance = random.Random(length_seed), random.Random(chance_seed)
