@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from azbackup.format.labels import PACK_BYTES
+from azbackup.format.labels import PACK_BYTES, PACK_MAGIC
 from azbackup.format.model import ChunkId, PackId, split_ids
 from azbackup.packs.choice import Holding, choose, preference
 
@@ -36,6 +36,11 @@ class SoundPack(NamedTuple):
     sealed: array[int]
     tier: str
     made: float
+
+    @property
+    def contents(self) -> int:
+        """Its bytes without the padding: only they can be needed."""
+        return len(PACK_MAGIC) + sum(self.sealed)
 
 
 class Needs(NamedTuple):
@@ -61,7 +66,9 @@ class Terms(NamedTuple):
 
 def may_be_due(packs: Sequence[SoundPack], terms: Terms) -> bool:
     """Whether there can be anything to rewrite, whatever the snapshots need."""
-    return sum(pack.size < SMALL_BYTES for pack in packs) >= SMALL_PACKS or any(terms.is_old(pack) for pack in packs)
+    return sum(pack.contents < SMALL_BYTES for pack in packs) >= SMALL_PACKS or any(
+        terms.is_old(pack) for pack in packs
+    )
 
 
 @dataclass
@@ -89,9 +96,9 @@ def due_chunks(packs: Sequence[SoundPack], needs: Needs, terms: Terms) -> set[Ch
     for pack, used in zip(packs, _uses(packs, needs), strict=True):
         if not used.own or used.stuck:
             continue
-        if used.size * 100 < terms.below * sum(pack.sealed) and terms.is_old(pack):
+        if used.size * 100 < terms.below * pack.contents and terms.is_old(pack):
             found.update(used.own)
-        elif pack.size < SMALL_BYTES and not used.foreign:
+        elif pack.contents < SMALL_BYTES and not used.foreign:
             small.setdefault(used.size.bit_length() // 2, []).append(used)
     for alike in small.values():  # of nearly one size, so that what becomes of them is larger than each of them
         if len(alike) >= SMALL_PACKS:
