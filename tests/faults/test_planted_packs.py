@@ -31,9 +31,9 @@ def plant(world: World, number: int, *, sealed: bool = True, plain: int = 0) -> 
     """Add a pack that comes before all others and claims every chunk, with a record that is rightly sealed."""
     catalog, partition = world.opened()
     records = [record for pack_id, record in catalog.packs() if not pack_id.startswith("2000")]
-    ids = b"".join(record.ids for record in records)
-    sizes = [size for record in records for size in record.sealed]
-    lengths = [plain or length for record in records for length in record.plain]
+    ids = b"".join(record.content_ids for record in records)
+    sizes = [size for record in records for size in record.content_lengths]
+    lengths = [plain or length for record in records for length in record.plain[: len(record.content_lengths)]
     data = PACK_MAGIC + os.urandom(sum(sizes))
     pack_id = PackId(f"20000101T000000Z-{number:016x}")
     record = PackRecord(len(data), md5_of(data), "hot", ids, sizes, lengths)

@@ -28,7 +28,7 @@ from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored
 from azbackup.filesystem.temporaries import is_temporary
-from azbackup.format.model import ChunkId, Snapshot
+from azbackup.format.model import ChunkId, Snapshot, split_ids
 from azbackup.packs.run import Clock, new_run
 from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
@@ -274,7 +274,7 @@ class World:
 
     def packs(self) -> dict[str, set[ChunkId]]:
         """Return the chunks of every pack that has a row."""
-        return {pack_id: set(record.chunk_ids()) for pack_id, record in self.opened()[0].packs()}
+        return {pack_id: set(split_ids(record.content_ids)) for pack_id, record in self.opened()[0].packs()}
 
     def objects(self) -> Iterator[tuple[dict[Any, Any], Any]]:
         """Yield (where it lies, its name) for everything that is stored."""
