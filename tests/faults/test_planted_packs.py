@@ -33,7 +33,7 @@ def plant(world: World, number: int, *, sealed: bool = True, plain: int = 0) -> 
     records = [record for pack_id, record in catalog.packs() if not pack_id.startswith("2000")]
     ids = b"".join(record.content_ids for record in records)
     sizes = [size for record in records for size in record.content_lengths]
-    lengths = [plain or length for record in records for length in record.plain[: len(record.content_lengths)]
+    lengths = [plain or length for record in records for length in record.plain[: len(record.content_lengths)]]
     data = PACK_MAGIC + os.urandom(sum(sizes))
     pack_id = PackId(f"20000101T000000Z-{number:016x}")
     record = PackRecord(len(data), md5_of(data), "hot", ids, sizes, lengths)
