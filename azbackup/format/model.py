@@ -129,7 +129,7 @@ class PackRecord(msgspec.Struct, omit_defaults=True):
         return self.ids[: len(self.ids) - self.padding * CHUNK_ID_BYTES]
 
     @property
-    def content_lengths(self) -> list[int]:
+    def content_lengths(self) -> Sequence[int]:
         """Their sealed lengths."""
         return self.sealed[: len(self.sealed) - self.padding]
 
