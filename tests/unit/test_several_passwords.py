@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azbackup.crypto.kdf import KdfCosts, Stretcher, stretch
-from azbackup.crypto.keywrap import is_successor_salt, wrap_data_key
+from azbackup.crypto.keywrap import is_successor_salt, successor_salt, wrap_data_key
 from azbackup.crypto.secret import Secret
 from azbackup.errors import Changed, Damaged, UsageError, WrongPassword
 from azbackup.format.labels import KEY_SLOTS, RECORD_MAGIC
@@ -428,7 +428,9 @@ def test_slots_of_another_record(account: Account) -> None:
     assert account.keys().open(OLD).damage == ""
 
 
-@pytest.mark.parametrize("kind", ["a slot as format 1", "an older record", "the record of another partition"])
+@pytest.mark.parametrize(
+    "kind", ["a slot as format 1", "an older record", "the record of another partition", "one of an earlier version"]
+)
 def test_planted_copies_of_higher_numbers(account: Account, kind: str) -> None:
     """The row is lost, and what was removed lies there under a higher number: the genuine newest copy counts."""
     older = account.keys().open(NEW).record
@@ -440,6 +442,9 @@ def test_planted_copies_of_higher_numbers(account: Account, kind: str) -> None:
     values: dict[str, Any] = {**to_values(older), "generation": 9}
     if kind == "a slot as format 1":
         values = to_values(KeyRecord(9, (older.slots[1],), NOW, NOW))
+    elif kind == "one of an earlier version":
+        wrapped = wrap_data_key(key, NEW, PARTITION, costs=CHEAP, salt=successor_salt(key))
+        values = to_values(KeyRecord(9, (Slot("main", 0, wrapped),), NOW, NOW))
     elif kind == "the record of another partition":
         values = to_values(following_record(older.slots, NOW, NOW, key, "user2", 9))
     data = RECORD_MAGIC + msgspec.msgpack.encode(values)
