@@ -8,19 +8,22 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.retention import rewrite_below
 from azbackup.cli.output.levels import Level
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.status import print_error, print_traceback
-from azbackup.commands.backup.rewriting import Rewrite
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.stream import Stream
 from azbackup.errors import AzbackupError, OutOfTime, Status, UsageError
 from azbackup.filesystem.scanner import open_source
 from azbackup.format.labels import NAME_CHARACTERS
 from azbackup.storage.prices import Prices
+
+if TYPE_CHECKING:
+    from azbackup.commands.backup.rewriting import Rewrite
 
 # From what is well to what needs somebody soonest. What another run does, or a later one may, weighs little.
 _SEVERITY = (
@@ -123,8 +126,11 @@ def rewrite_of(args: argparse.Namespace, prices: Prices, started: float, *, rule
     """What is to be rewritten, until half of the time is over that the command may take; None for nothing."""
     below = rewrite_below(args, rules=rules)
     half = None if args.max_duration is None else args.max_duration / 2
-    days = prices.early_deletion_days
-    return Rewrite(below, args.rewrite_budget, days, deadline(started, half)) if below else None
+    if not below:
+        return None
+    from azbackup.commands.backup.rewriting import Rewrite  # loads what seals: after the password was stretched
+
+    return Rewrite(below, args.rewrite_budget, prices.early_deletion_days, deadline(started, half))
 
 
 def check_begins(asked: Asked, source: str) -> None:
