@@ -18,6 +18,7 @@ from azbackup.format.decoding import decoded
 from azbackup.format.labels import SETTLED_PREFIX, VERIFIED_PREFIX, check_stamp
 from azbackup.format.model import Name, Size
 
+_Figure = Annotated[float, Meta(ge=-1e15, le=1e15)]  # neither infinite nor no number
 _Text = Annotated[str, Meta(max_length=4096)]
 PROVEN = 20_000  # packs that one record of a drill names
 SUBJECTS = 10_000  # of one settlement
@@ -46,9 +47,9 @@ class Verified(msgspec.Struct, omit_defaults=True):
     read_packs: Size = 0
     read_bytes: Size = 0
     sample_packs: Size = 0
-    thaw_seconds: float = 0.0
-    read_seconds: float = 0.0
-    cost: float = 0.0
+    thaw_seconds: _Figure = 0.0
+    read_seconds: _Figure = 0.0
+    cost: _Figure = 0.0
     currency: Name = ""
     drill: Name = ""
     wish: Name = ""
