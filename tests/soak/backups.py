@@ -41,9 +41,10 @@ def _check(world: World, source: Source, now: Seen, done: Done) -> None:
 
 
 def _healed(world: World) -> None:
-    """A backup puts lost rows back, and stores again what its tree has of lost packs."""
+    """A backup puts lost rows back if it met one, and stores again what its tree has of lost packs."""
     model = world.model
-    model.rows_lost = model.table_lost = False
+    model.rows_gone.difference_update(world.row_names() if model.rows_gone else ())
+    model.table_lost = False
     if model.packs_lost:
         model.packs_lost = bool(read(world).lost)
 

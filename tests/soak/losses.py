@@ -31,13 +31,13 @@ def lose_table(world: World, _: random.Random) -> None:
 
 @step(4)
 def lose_rows(world: World, rng: random.Random) -> None:
-    """Some rows are gone, the key's is there: every run does its work by their copies; the next backup heals."""
+    """Some rows are gone, the key's is there: every run does its work by their copies; a backup that meets it heals."""
     names = [name for name in world.row_names() if name != "key" and not name.startswith("retired-")]
     if names and not world.model.pending:
         lost = rng.sample(names, min(len(names), rng.choice([1, 1, 3])))
         world.log.append(f"lost {lost}")
         world.lose_rows(lost)
-        world.model.rows_lost = True
+        world.model.rows_gone.update(lost)
         model = world.model
         while model.taken and model.taken[-1].number == model.highest and f"snapshot-{model.highest:08}" in lost:
             model.hide_newest()

@@ -65,12 +65,17 @@ class Model:
     taken: list[Taken] = field(default_factory=list)
     pending: list[Taken] = field(default_factory=list)
     before_kill: dict[str, str] | None = None  # the passwords before a change that was killed, and came to be in force
-    rows_lost: bool = False  # and no backup since: every run may say so, with 13
+    rows_gone: set[str] = field(default_factory=set)  # lost, and not put back: every run may say so, with 13
     table_lost: bool = False
     packs_lost: bool = False  # some contents are in no pack: every backup says so
     pack_gone: bool = False  # a pack record tells of a pack that is not there
     retired: dict[int, Taken] = field(default_factory=dict)  # removed, and not deleted yet
     highest_retired: int = 0
+
+    @property
+    def rows_lost(self) -> bool:
+        """Whether a row is missing."""
+        return bool(self.rows_gone)
 
     @property
     def password(self) -> str:

@@ -115,7 +115,8 @@ def repair(world: World, _: random.Random) -> None:
     if not model.taken or model.pack_gone:
         return
     world.expect(world.run("backup.py", "--repair"), {0})
-    model.rows_lost = model.table_lost = False
+    model.rows_gone.clear()
+    model.table_lost = False
     model.before_kill = None
     world.learn()
     if lost := [each.number for each in model.pending if each.certain]:
