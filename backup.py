@@ -1,7 +1,7 @@
 """Back up a directory to Azure's archive tier: see --help, README.md."""
 
 try:
-    from azbackup.cli.main import backup_main
+    from azbackup.cli.start_backup import backup_main
 except ModuleNotFoundError as missing:
     from azbackup.cli.installed import stop
 

@@ -1,7 +1,7 @@
 """Change a partition's password: see --help, README.md."""
 
 try:
-    from azbackup.cli.main import change_password_main
+    from azbackup.cli.start_change_password import change_password_main
 except ModuleNotFoundError as missing:
     from azbackup.cli.installed import stop
 

@@ -1,7 +1,7 @@
 """Restore a directory from Azure's archive tier: see --help, README.md."""
 
 try:
-    from azbackup.cli.main import restore_main
+    from azbackup.cli.start_restore import restore_main
 except ModuleNotFoundError as missing:
     from azbackup.cli.installed import stop
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from azbackup.cli.new_partition import other_partitions, where_text
 from azbackup.cli.output.text import money_text, time_text
 from azbackup.cli.output.totals import rewriting_rows, total_rows
-from azbackup.cli.partitions import other_partitions, where_text
 from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.run import Backup, Job
-from azbackup.commands.maintenance.repair import rebuild_rows, rebuild_table
 from azbackup.errors import Overtaken, Status
 from azbackup.format.labels import stamp
 from azbackup.format.model import RunId, Snapshot
-from azbackup.packs.rewriting import Rewriting
 from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Packed, Prices, backup_cost
+
+if TYPE_CHECKING:
+    from azbackup.packs.rewriting import Rewriting
 
 _MEETING_SECONDS = 0.1
 _DOUBLINGS = 6
@@ -35,6 +38,8 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     vault, show = session.vault, session.show
     partition = open_partition(session)
     if not session.key.in_table:
+        from azbackup.commands.maintenance.repair import rebuild_table
+
         rebuild_table(partition.records, vault.keystore, session.key, show)
     cache = cache_directory(os.environ)
     rules = asked.rules if asked.stream is None else Rules()
@@ -53,12 +58,14 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
         if job.stream is not None:
             raise
         show.note(f"{error.message}; it begins again, and uses what was stored")
-        job = replace(job, fresh=False)
+        job = msgspec.structs.replace(job, fresh=False)
         run = new_run(partition, clock, session.args.tier, _journal(vault, source))
         backup = Backup(job, partition, Catalog(partition.records, seen.number()), run, show)
         snapshot = backup.run()
     seen.note(snapshot.number)
     if partition.records.lost_rows and session.key.in_table:
+        from azbackup.commands.maintenance.repair import rebuild_rows
+
         rebuild_rows(partition.records)
         show.note("rows that were missing were put back from their copies: the next run will have nothing to say")
     if show.damaged and vault.keystore.ensure_copy(session.key):

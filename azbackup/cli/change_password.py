@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+from azbackup.cli.new_partition import nothing_stored
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clock_text, count_text
-from azbackup.cli.partitions import nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
 from azbackup.cli.session import Vault, open_vault, utc_now
 from azbackup.cli.status import outcome_status

@@ -1,59 +1,29 @@
-"""The command line with what a profile adds to it, and --show-config, which says what holds and why."""
+"""The command line of a script: its parser's words, and what a profile adds where one is asked for."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
-from azbackup.cli.options.backup import backup_parser
-from azbackup.cli.options.change_password import change_password_parser
 from azbackup.cli.options.common import Parser
-from azbackup.cli.options.mistakes import Mistake
-from azbackup.cli.options.restore import restore_parser
-from azbackup.cli.output.text import clean, write
-from azbackup.cli.profiles import (
-    SECRETS,
-    VARIABLES,
-    Profile,
-    default_file,
-    given_options,
-    load_profile,
-    option_names,
-    what_counts_more,
-)
-from azbackup.errors import UsageError
-
-_MAKERS: dict[str, Callable[[], Parser]] = {
-    "backup": backup_parser,
-    "restore": restore_parser,
-    "change_password": change_password_parser,
-}
+from azbackup.cli.options.given import given_options
+from azbackup.cli.options.parsers import SCRIPTS, parser_of
+from azbackup.cli.output.text import write
 
 
 def arguments(script: str, words: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespace:
     """What a script was asked to do; `words` are those after its name. SystemExit where that cannot be right."""
-    parser = _MAKERS[script]()
-    given, positional = given_options(parser, words)
+    parser = parser_of(script)
+    given, _ = given_options(parser, words)
     if "print-completion" in given:
         _print_completion(parser, words)
     if not given & {"profile", "config", "show-config"}:
         return _parsed(parser, words)
-    try:
-        profile = _profile(script, words, environ, given)
-        named = positional or script != "backup" or given & {"stdin-name", "stdin-command"}
-        sources = [] if named else profile.sources()
-        whole = [*profile.words(), *words, *sources]
-    except UsageError as error:
-        parser.refuse(Mistake(error.message, error.hint))
-    if "show-config" in given:
-        parser.relax()
-        _show(parser, parser.parse_args(whole), _Origins(profile, given, environ))
-        parser.exit(0)
-    return _parsed(parser, whole)
+    from azbackup.cli.configured import configured
+
+    return _parsed(parser, configured(parser, script, words, environ))
 
 
 def _print_completion(parser: Parser, words: Sequence[str]) -> NoReturn:
@@ -62,7 +32,7 @@ def _print_completion(parser: Parser, words: Sequence[str]) -> NoReturn:
 
     parser.relax()
     found = parser.parse_args(words)
-    write(sys.stdout, completion_text(found.print_completion, [make() for make in _MAKERS.values()]))
+    write(sys.stdout, completion_text(found.print_completion, map(parser_of, SCRIPTS)))
     parser.exit(0)
 
 
@@ -71,79 +41,3 @@ def _parsed(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     if found.progress == "json" and not found.json:
         parser.error("--progress json goes with --json")
     return found
-
-
-def _profile(script: str, words: Sequence[str], environ: Mapping[str, str], given: set[str]) -> Profile:
-    """The profile that is asked for, without what counts less; an empty one where none is. Raises UsageError."""
-    asked = _MAKERS[script]()
-    asked.relax()
-    options = asked.parse_args(words)
-    if options.profile is None:
-        if options.config is not None:
-            raise UsageError("--config is given without --profile", "which profile of that file?")
-        return Profile("", "")
-    path = Path(options.config) if options.config is not None else default_file(environ)
-    known = {each: option_names(make()) | {"sources"} for each, make in _MAKERS.items()}
-    profile = load_profile(options.profile, path, script, known)
-    profile.leave_out(what_counts_more(given, environ))
-    _check(script, profile)
-    return profile
-
-
-def _check(script: str, profile: Profile) -> None:
-    """Refuses values that an option cannot have, naming the profile. Raises UsageError."""
-    checker = _MAKERS[script]()
-    checker.relax()
-    checker.refuses = lambda mistake: UsageError(
-        f"profile {profile.name} of {profile.file}: {mistake.message}", mistake.hint or "mend the file"
-    )
-    checker.parse_args(profile.words())
-
-
-# --- --show-config
-
-
-class _Origins:
-    """Where the value of an option comes from."""
-
-    def __init__(self, profile: Profile, given: set[str], environ: Mapping[str, str]) -> None:
-        self._profile = profile
-        self._given = given
-        self.environ = environ
-
-    def of(self, name: str) -> str:
-        """As in: option; AZURE_STORAGE_KEY; [profile.home] in FILE; default."""
-        profile, given = self._profile, name in self._given
-        if given and not isinstance(profile.values.get(name), list):
-            return "option"
-        if name in profile.values:
-            where = f"[{profile.places[name]}] in {profile.file}"
-            return f"option, and {where}" if given else where
-        return VARIABLES[name] if self.environ.get(VARIABLES.get(name, "")) else "default"
-
-
-def _show(parser: Parser, found: argparse.Namespace, origins: _Origins) -> None:
-    """A line for each option: its value as TOML has it, and where it comes from. Secrets are hidden."""
-    lines = []
-    for name in sorted(option_names(parser)):
-        origin = origins.of(name)
-        value = getattr(found, name.replace("-", "_"))
-        if origin in VARIABLES.values():
-            value = origins.environ[origin]
-        if value is None:
-            continue
-        if name in SECRETS:
-            value = "..."
-        lines.append((f"{name} = {_toml(value)}", origin))
-    if sources := vars(found).get("directories"):
-        lines.append((f"sources = {_toml(sources)}", origins.of("sources").replace("default", "option")))
-    width = min(max(len(text) for text, _ in lines), 50)
-    write(sys.stdout, "".join(clean(f"{text:<{width}}  # {origin}") + "\n" for text, origin in lines))
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return str(value) if isinstance(value, int | float) else '"' + os.fsdecode(value).replace('"', '\\"') + '"'

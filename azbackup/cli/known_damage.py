@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from azbackup.errors import AzbackupError
 from azbackup.records.record_store import RecordStore
-from azbackup.records.settlements import Settled, read_settled
+
+if TYPE_CHECKING:
+    from azbackup.records.settlements import Settled
 
 
 class KnownDamage:
@@ -17,6 +21,8 @@ class KnownDamage:
     def __call__(self, text: str) -> bool:
         """Whether it is; where the settlements cannot be read nothing is settled."""
         if self._settled is None:
+            from azbackup.records.settlements import Settled, read_settled
+
             self._settled = Settled()  # until they are read
             wrong: list[str] = []
             try:

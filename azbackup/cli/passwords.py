@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import IO
+
+import msgspec
 
 from azbackup.cli.asking import question
 from azbackup.cli.interrupts import as_usual
@@ -80,8 +80,7 @@ def _typed(what: str) -> str:
         return getpass.getpass(f"{what}: ")
 
 
-@dataclass(frozen=True)
-class PasswordSources:
+class PasswordSources(msgspec.Struct, frozen=True):
     """Where one password may come from: an option, a file, a command, a variable, a question."""
 
     flag: str
@@ -160,6 +159,8 @@ def _check_file(path: str, status: os.stat_result) -> None:
         return
     handed_over = os.path.dirname(os.path.realpath(path)) == os.environ.get("CREDENTIALS_DIRECTORY")
     if status.st_mode & (0o037 if handed_over else 0o077):
+        import shlex  # for this hint alone
+
         raise UsageError(f"the password file can be read by others: {path}", f"run: chmod 600 {shlex.quote(path)}")
     if status.st_uid not in (0, os.geteuid()):
         raise UsageError(

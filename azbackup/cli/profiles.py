@@ -16,15 +16,15 @@ from __future__ import annotations
 import argparse
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from azbackup.cli.options.parsers import SCRIPTS
 from azbackup.errors import UsageError
 
-SCRIPTS = ("backup", "restore", "change_password")
 SECRETS = ("accesskey", "sas-token", "connection-string", "password", "old-password", "new-password")
 # An option, and the variable that says the same.
 VARIABLES = {
@@ -212,25 +212,6 @@ def default_file(environ: Mapping[str, str]) -> Path:
     config = environ.get("XDG_CONFIG_HOME", "")
     home = Path(config) if os.path.isabs(config) else Path(os.path.expanduser("~")) / ".config"
     return home / "azbackup" / "config.toml"
-
-
-def given_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[set[str], bool]:
-    """(the options that a command line has, whether it has an argument that is none)."""
-    actions = parser._option_string_actions  # noqa: SLF001  argparse knows which options take a value, and tells nobody
-    given: set[str] = set()
-    takes_value = positional = False
-    for place, word in enumerate(words):
-        flag, equals, _ = word.partition("=")
-        if takes_value:
-            takes_value = False
-        elif word == "--":
-            return given, positional or place + 1 < len(words)
-        elif flag in actions:
-            given.update(each.lstrip("-") for each in actions[flag].option_strings)
-            takes_value = actions[flag].nargs is None and not equals
-        elif not (word.startswith("-") and len(word) > 1):
-            positional = True
-    return given, positional
 
 
 def option_names(parser: argparse.ArgumentParser) -> set[str]:

@@ -12,7 +12,8 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import replace
+
+import msgspec
 
 from azbackup.cli.backup import backup_command
 from azbackup.cli.options.exclude import rules_of
@@ -108,7 +109,7 @@ def _mend(session: Session, steps: Steps) -> Session:
     partition = open_partition(session)
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
-        session = replace(session, key=replace(session.key, in_table=True))
+        session = msgspec.structs.replace(session, key=msgspec.structs.replace(session.key, in_table=True))
         steps = Steps(commits=steps.commits, copies=steps.copies, key=steps.key)
     mend = Mend(partition.records, clock().new_stamp, lambda: vault.keystore.mend(session.key))
     partition.records.report = mend.failed.append
@@ -118,7 +119,7 @@ def _mend(session: Session, steps: Steps) -> Session:
     if len(mend.failed) > _NAMED:
         show.note(f"and {len(mend.failed) - _NAMED:,} more could not be mended")
     show.begin_next()
-    return replace(session, key=replace(session.key, damage=""))
+    return msgspec.structs.replace(session, key=msgspec.structs.replace(session.key, damage=""))
 
 
 def _back_up(session: Session, sources: list[bytes], asked: Asked) -> Status:

@@ -9,10 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from azbackup.cli.asking import waited_seconds
 from azbackup.cli.options.common import absolute_path
@@ -22,8 +23,6 @@ from azbackup.cli.passwords import credential_of
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
 from azbackup.format.labels import check_partition
-from azbackup.records.key_upkeep import Opened
-from azbackup.records.keystore import Keystore
 from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
@@ -34,6 +33,8 @@ from azbackup.storage.local.salt import RememberedSalt
 if TYPE_CHECKING:
     from azbackup.format.model import Snapshot
     from azbackup.records.catalog import Catalog
+    from azbackup.records.key_upkeep import Opened
+    from azbackup.records.keystore import Keystore
     from azbackup.records.partition import Partition
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
@@ -169,11 +170,12 @@ class Vault:
     @property
     def keystore(self) -> Keystore:
         """The key record."""
+        from azbackup.records.keystore import Keystore
+
         return Keystore(self.rows, self.blobs, self.partition, self._head)
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """What a command has once the vault is open; `started` is of time.monotonic().
 
     `before` are the requests, by billing class, that were for something else: another directory of the same command.
@@ -184,7 +186,7 @@ class Session:
     vault: Vault
     key: Opened
     started: float
-    before: Counter[str] = field(default_factory=Counter)
+    before: Counter[str] = msgspec.field(default_factory=Counter)
 
     @property
     def seconds(self) -> float:
@@ -193,8 +195,8 @@ class Session:
 
     def next(self, started: float) -> Session:
         """The session of what the same command does next. What was wrong with the key has been said and mended."""
-        key = replace(self.key, in_table=True, damage="")
-        return replace(self, key=key, started=started, before=Counter(self.vault.account.requests))
+        key = msgspec.structs.replace(self.key, in_table=True, damage="")
+        return msgspec.structs.replace(self, key=key, started=started, before=Counter(self.vault.account.requests))
 
     @property
     def billed(self) -> Counter[str]:

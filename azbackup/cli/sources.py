@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from azbackup.cli.options.common import absolute_path
 from azbackup.cli.options.retention import rewrite_below
 from azbackup.cli.output.levels import Level
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.status import print_error, print_traceback
-from azbackup.commands.backup.rules import Rules
-from azbackup.commands.backup.stream import Stream
 from azbackup.errors import AzbackupError, OutOfTime, Status, UsageError
-from azbackup.filesystem.scanner import open_source
+from azbackup.filesystem.source import open_source
 from azbackup.format.labels import NAME_CHARACTERS
 from azbackup.storage.prices import Prices
 
 if TYPE_CHECKING:
     from azbackup.commands.backup.rewriting import Rewrite
+    from azbackup.commands.backup.rules import Rules
+    from azbackup.commands.backup.stream import Stream
 
 # From what is well to what needs somebody soonest. What another run does, or a later one may, weighs little.
 _SEVERITY = (
@@ -41,8 +39,7 @@ _SEVERITY = (
 _QUOTES = "a path or value that has blanks has to be in quotes"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What holds for every directory of a command: what is left out, what storage costs, which tier the packs get.
 
     `stream`: what is read instead of directories. `is_over`: whether the time that all of them may take is over.
@@ -59,6 +56,8 @@ class Asked:
 
 def host_name(args: argparse.Namespace) -> str:
     """The host that a backup is of, as far as a snapshot has room for its name."""
+    import socket  # after the password was stretched: with what it loads it takes half a MiB
+
     name: str = args.host or socket.gethostname()
     return name.encode("utf-8", "backslashreplace").decode()[:NAME_CHARACTERS]
 
@@ -125,12 +124,13 @@ def deadline(started: float, seconds: float | None) -> Callable[[], bool] | None
 def rewrite_of(args: argparse.Namespace, prices: Prices, started: float, *, rules: bool) -> Rewrite | None:
     """What is to be rewritten, until half of the time is over that the command may take; None for nothing."""
     below = rewrite_below(args, rules=rules)
-    half = None if args.max_duration is None else args.max_duration / 2
     if not below:
         return None
     from azbackup.commands.backup.rewriting import Rewrite  # loads what seals: after the password was stretched
 
-    return Rewrite(below, args.rewrite_budget, prices.early_deletion_days, deadline(started, half))
+    half = None if args.max_duration is None else args.max_duration / 2
+    days = prices.early_deletion_days
+    return Rewrite(below, args.rewrite_budget, days, deadline(started, half))
 
 
 def check_begins(asked: Asked, source: str) -> None:

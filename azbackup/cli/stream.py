@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from azbackup.cli.interrupts import as_usual, held
-from azbackup.commands.backup.stream import STREAMS, Stream
+from azbackup.commands.backup.stream import Stream
 from azbackup.errors import AzbackupError, UsageError
 
 if TYPE_CHECKING:
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 _NAME_BYTES = 255
 
 
-def stream_of(args: argparse.Namespace) -> Stream | None:
-    """The stream that the options ask for, None for directories. Raises UsageError for what cannot be right."""
+def stream_of(args: argparse.Namespace) -> Stream:
+    """The stream that the options ask for. Raises UsageError for what cannot be right."""
     name, command = args.stdin_name, args.stdin_command
-    if name is None and command is None:
-        return None
     if name is None:
         raise UsageError("--stdin-command has no --stdin-name", "which name is the output to have, as in: dump.sql")
     if args.directories:
@@ -39,11 +37,6 @@ def stream_of(args: argparse.Namespace) -> Stream | None:
     if sys.stdin.isatty():
         raise UsageError("--stdin-name reads stdin, which is the terminal", "as in: pg_dump | python backup.py ...")
     return Stream(encoded, lambda: 0, lambda: None, lambda: None)
-
-
-def source_of_stream(stream: Stream) -> bytes:
-    """The source's path, which no directory has."""
-    return STREAMS + stream.name
 
 
 def shell_words(command: str) -> list[str]:

@@ -5,29 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from azbackup.cli.asking import is_attended
+from azbackup.cli.new_partition import confirm_new, nothing_stored
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clock_text, write
-from azbackup.cli.partitions import confirm_new, nothing_stored
 from azbackup.cli.passwords import is_asked_for, is_written_out, password_of
-from azbackup.cli.session import Vault, utc_now
+from azbackup.cli.session import Session, Vault, open_vault, utc_now
 from azbackup.crypto.kdf import needs_acceptance
 from azbackup.crypto.secret import Secret
 from azbackup.errors import NothingStored, WrongPassword
 from azbackup.memory import physical_memory
-from azbackup.records.key_changes import slot_called
-from azbackup.records.key_upkeep import Opened
+
+if TYPE_CHECKING:
+    from azbackup.records.key_upkeep import Opened
 
 T = TypeVar("T")
 
 _TRIES = 3
 _VARIABLE = "AZBACKUP_PASSWORD"
-_PID = re.compile(rb"[0-9]{2,7}")
+_PID = rb"[0-9]{2,7}"
 _MOST = 4_194_304  # Linux's highest process number
 _LONG = 4  # digits that are hardly the process number by chance
 
@@ -80,6 +80,12 @@ def key_that_exists(args: argparse.Namespace, show: LineProgress, vault: Vault) 
         raise nothing_stored(vault) from None
 
 
+def opened_session(args: argparse.Namespace, show: LineProgress, started: float) -> Session:
+    """The session of a command that needs a partition that is there; `started` is of time.monotonic()."""
+    vault = open_vault(args, show)
+    return Session(args, show, vault, key_that_exists(args, show, vault), started)
+
+
 def check_there(args: argparse.Namespace, vault: Vault, flag: str) -> None:
     """Raises NothingStored before a password is typed for a partition that is not there."""
     if is_asked_for(args, flag, _VARIABLE) and not vault.keystore.exists():
@@ -110,7 +116,7 @@ def key_of_backup(
     key, fresh = unlocked(args, show, vault, "--password", open_key, creates=True, twice=is_new)
     if fresh:
         tell_of_new(show, vault, vault.password, args.kdf_memory, written=is_written_out(args, "--password", _VARIABLE))
-    elif args.kdf_memory not in (None, _memory_of(key)):
+    elif args.kdf_memory is not None and args.kdf_memory != _memory_of(key):
         show.note("--kdf-memory is for a new password: change_password.py --kdf-memory changes that of this one")
     return key, fresh
 
@@ -126,6 +132,8 @@ def tell_of_new(show: LineProgress, vault: Vault, new: Secret, memory_kib: int |
 
 def _memory_of(key: Opened) -> int:
     """KiB that stretching the password took."""
+    from azbackup.records.key_changes import slot_called
+
     return slot_called(key.record, key.name).wrapped.costs.memory_kib
 
 
@@ -140,6 +148,8 @@ def tell_of_memory(show: LineProgress, memory_kib: int) -> None:
 
 def warn_of_weakness(show: LineProgress, vault: Vault, password: Secret) -> None:
     """A note about a password that was set and is easy to guess."""
+    import socket
+
     from azbackup.cli.strength import weakness  # 40 ms that other runs do without
 
     words = (vault.partition, vault.connection.account, vault.container, socket.gethostname(), "azbackup")
@@ -149,7 +159,7 @@ def warn_of_weakness(show: LineProgress, vault: Vault, password: Secret) -> None
 
 def _pid_hint(password: Secret, *, written: bool) -> str:
     """More of a hint where the password may have had a `$$` that a shell replaced."""
-    if not written or not any(1 < int(digits) <= _MOST for digits in _PID.findall(password.reveal())):
+    if not written or not any(1 < int(digits) <= _MOST for digits in re.findall(_PID, password.reveal())):
         return ""
     return "; it has digits: in double quotes a shell makes another number of each $$, single quotes keep it"
 

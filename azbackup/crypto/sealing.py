@@ -12,8 +12,8 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 from blake3 import blake3
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -33,14 +33,16 @@ SEAL_BYTES = NONCE_BYTES + TAG_BYTES
 _STREAMED_BYTES = 64 * 1024  # sealed part by part from this size on: below, to join the parts costs less
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """What a run needs of the data key: 32 bytes each, `cut_seed` a 63-bit integer, as secret as the others."""
 
     id_key: Secret
     chunk_key: Secret
     record_key: Secret
-    cut_seed: int = field(repr=False)
+    cut_seed: int
+
+    def __repr__(self) -> str:
+        return f"Keys({self.id_key!r}, {self.chunk_key!r}, {self.record_key!r})"
 
 
 def _hkdf(secret: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:

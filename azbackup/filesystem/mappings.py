@@ -7,6 +7,11 @@ page has been written back: some 35 seconds on a disk, never on tmpfs. So no tim
 from __future__ import annotations
 
 import os
+import re
+
+# Of "address permissions offset device inode path": permissions of a shared mapping that may be written, and its inode.
+# All lines at once, there are tens of thousands; a path that looks like that adds a number: a file is read once more.
+_MAPPED = rb"w[-x]s [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ ([0-9]+)"
 
 
 def mapped_for_writing() -> frozenset[int]:
@@ -21,12 +26,6 @@ def mapped_for_writing() -> frozenset[int]:
 def _mapped_by(process: str) -> set[int]:
     try:
         with open(f"/proc/{process}/maps", "rb", buffering=0) as file:
-            lines = file.readall().splitlines()
+            return set(map(int, re.findall(_MAPPED, file.readall())))
     except OSError:
         return set()
-    # address permissions offset device inode path; permissions of a shared mapping that may be written: rw-s
-    return {
-        int(line.split(None, 5)[4])
-        for line in lines
-        if b"w" in (flags := line[:80].split(None, 2)[1]) and b"s" in flags
-    }

@@ -13,8 +13,9 @@ import stat
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.directories import DIRECTORY_FLAGS
@@ -28,8 +29,7 @@ _DOUBTS = 20  # names of one directory that are listed and not there: it is list
 _NO_SNAPSHOT = "no snapshot was made; the earlier ones are as they were"
 
 
-@dataclass(slots=True)
-class ScannedPath:
+class ScannedPath(msgspec.Struct):
     """One path as the scanner met it.
 
     `entry` has no chunks, target or xattrs yet, and is None for a socket or what could not be looked at. `parent` is
@@ -132,26 +132,7 @@ def is_same_directory(descriptor: int, path: bytes) -> bool:
         os.close(again)
 
 
-def open_source(source: bytes) -> int:
-    """A descriptor of the source directory (a symlink to it is followed).
-
-    Raises AzbackupError, which says why it cannot be read.
-    """
-    shown = os.fsdecode(source)
-    try:
-        return os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise AzbackupError(f"no such directory: {shown}", "check the path") from None
-    except NotADirectoryError:
-        raise AzbackupError(f"not a directory: {shown}", "give the directory that holds it") from None
-    except PermissionError:
-        raise AzbackupError(f"cannot read directory: {shown}", "check its permissions, or run as its owner") from None
-    except OSError as error:
-        raise AzbackupError(f"cannot open directory {shown}: {error.strerror}") from None
-
-
-@dataclass(slots=True)
-class _Level:
+class _Level(msgspec.Struct):
     """A directory in hand: its descriptor, its path with a slash (bare for the source) and what is left of it."""
 
     descriptor: int

@@ -16,8 +16,9 @@ import resource
 import stat
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from itertools import count
+
+import msgspec
 
 from azbackup.filesystem.directories import Directories, Unwritable, split
 from azbackup.filesystem.leftovers import Leftovers
@@ -39,8 +40,7 @@ def _new_name() -> bytes:
     return b".azbackup-%016x.part" % ((_FIRST + next(_COUNT)) % (1 << 64))
 
 
-@dataclass(slots=True)
-class Temporary:
+class Temporary(msgspec.Struct):
     """Something on its way: its directory and name, its temporary name, what it is, its descriptor (-1: not open)."""
 
     parent: bytes

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, NewType
 
 import msgspec
@@ -190,8 +189,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     number: int = 0  # from the record's name, not stored: set by the catalog
 
 
-@dataclass(frozen=True, slots=True)
-class SealedRecord:
+class SealedRecord(msgspec.Struct, frozen=True):
     """A record as it travels: its name (RowKey) and its sealed bytes, whatever number of properties held them.
 
     `version` changes whenever the service writes the row, '' where it is not known; rows are equal whatever it is.
@@ -199,4 +197,10 @@ class SealedRecord:
 
     name: str
     sealed: bytes
-    version: str = field(default="", compare=False)
+    version: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SealedRecord) and (self.name, self.sealed) == (other.name, other.sealed)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.sealed))

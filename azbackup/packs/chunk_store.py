@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from azbackup.crypto.sealing import SEAL_BYTES, seal_chunk
 from azbackup.errors import Damaged
@@ -18,16 +19,18 @@ from azbackup.format.model import ChunkId, PackId, PackRecord, SealedRecord, spl
 from azbackup.format.payloads import decode_pack
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
-from azbackup.packs.known import KnownChunks
+from azbackup.packs.known import KnownChunks, SoundPack
 from azbackup.packs.layout import fault_of
 from azbackup.packs.packer import Packer
 from azbackup.packs.padding import seal_padding
-from azbackup.packs.rewriting import Rewriting, SoundPack
 from azbackup.packs.run import Run
 from azbackup.packs.uploader import PackUploader
 from azbackup.progress import Work
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
+
+if TYPE_CHECKING:
+    from azbackup.packs.rewriting import Rewriting
 
 Tell = Callable[[Work, int], None]
 

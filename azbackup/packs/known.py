@@ -10,11 +10,11 @@ without its pack is damage, unless all of its chunks are in other packs, where a
 from __future__ import annotations
 
 from array import array
+from typing import NamedTuple
 
-from azbackup.format.labels import pack_blob
+from azbackup.format.labels import PACK_MAGIC, pack_blob
 from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
 from azbackup.packs.layout import fault_of
-from azbackup.packs.rewriting import SoundPack
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
 from azbackup.storage.protocols import BlobInfo
@@ -23,6 +23,22 @@ from azbackup.storage.protocols import BlobInfo
 def since(info: BlobInfo) -> float:
     """Since when a pack is paid for in its tier, by Unix time."""
     return max(info.created or info.modified, info.moved)
+
+
+class SoundPack(NamedTuple):
+    """A pack that is there as its record says: bytes, ids and sealed lengths of its chunks but padding, Unix time."""
+
+    pack_id: PackId
+    size: int
+    ids: bytes
+    sealed: array[int]
+    tier: str
+    made: float
+
+    @property
+    def contents(self) -> int:
+        """Its bytes without the padding: only they can be needed."""
+        return len(PACK_MAGIC) + sum(self.sealed)
 
 
 class KnownChunks:

@@ -6,7 +6,6 @@ Promises that every wanted chunk is in exactly one span, whole, and that a span 
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -32,8 +31,7 @@ class Span(NamedTuple):
     chunks: list[int]
 
 
-@dataclass(slots=True)
-class PackLayout:
+class PackLayout(msgspec.Struct):
     """A pack, and the byte ranges of its sealed chunks: chunk n is sealed[starts[n] : starts[n] + record.sealed[n]].
 
     `others`: where else a wanted chunk of it is said to be, for the case that it does not open here.
@@ -42,8 +40,8 @@ class PackLayout:
 
     pack_id: PackId
     record: PackRecord
-    starts: array[int] = field(init=False)
-    others: dict[int, list[tuple[PackLayout, int]]] = field(default_factory=dict)
+    others: dict[int, list[tuple[PackLayout, int]]] = {}
+    starts: array[int] = msgspec.field(default_factory=lambda: array(_UINT32))
 
     def __post_init__(self) -> None:
         record = self.record

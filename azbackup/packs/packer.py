@@ -15,7 +15,8 @@ from __future__ import annotations
 import io
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS, PACK_MAGIC
 from azbackup.format.model import ChunkId, PackId, PackRecord
@@ -33,8 +34,7 @@ def _by_chance() -> bool:
     return secrets.randbits(2) > 0
 
 
-@dataclass(slots=True)
-class Pack:
+class Pack(msgspec.Struct):
     """A finished pack: its id, its bytes, and the record to be, whose MD5 and tier the upload fills in."""
 
     pack_id: PackId

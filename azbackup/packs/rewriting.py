@@ -10,37 +10,21 @@ chunks in several packs the one counts that a restore would read. Pure.
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from azbackup.format.labels import PACK_BYTES, PACK_MAGIC
-from azbackup.format.model import ChunkId, PackId, split_ids
+from azbackup.format.labels import PACK_BYTES
+from azbackup.format.model import ChunkId, split_ids
 from azbackup.packs.choice import Holding, choose, preference
+from azbackup.packs.known import SoundPack
 
 DAY_SECONDS = 86_400.0
 SMALL_BYTES = PACK_BYTES // 4  # a smaller pack is merged with others of its size, ...
 SMALL_PACKS = 8  # ... when there are so many of them: each byte is then stored anew a few times in ten years
 _LEAST_DAYS = 30.0  # retention frees no younger pack
 _GRACE_DAYS = 7.0  # what is condemned is deleted so much later
-
-
-class SoundPack(NamedTuple):
-    """A pack that is there as its record says: bytes, ids and sealed lengths of its chunks but padding, Unix time."""
-
-    pack_id: PackId
-    size: int
-    ids: bytes
-    sealed: array[int]
-    tier: str
-    made: float
-
-    @property
-    def contents(self) -> int:
-        """Its bytes without the padding: only they can be needed."""
-        return len(PACK_MAGIC) + sum(self.sealed)
 
 
 class Needs(NamedTuple):

@@ -6,7 +6,8 @@ The clock and fresh ids are arguments, so that tests decide them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from azbackup.format.model import RunId
 from azbackup.records.commit import RunCopies
@@ -14,8 +15,7 @@ from azbackup.records.partition import Partition
 from azbackup.storage.local.journal import Journal
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(msgspec.Struct, frozen=True):
     """Where time and names come from: Unix nanoseconds, and fresh ids of packs and runs.
 
     `pause` lets a moment pass, a longer one the more often it was needed already.
@@ -26,8 +26,7 @@ class Clock:
     pause: Callable[[int], None] = lambda _: None
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """A run: its id, the clock, the tier of its packs, the copies of its records, and its journal.
 
     Without a journal (None) every pack's record follows the pack at once.

@@ -8,8 +8,9 @@ when a row is missing, does not open, or the table is lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
+
+import msgspec
 
 from azbackup.errors import Archived, Damaged, Exists, Missing
 from azbackup.format.checksum import md5_of
@@ -129,7 +130,7 @@ class Copies:
     def listed(self) -> Iterator[BlobInfo]:
         """All copies, of runs, snapshots and keys, by their names below `records/`."""
         for info in self._blobs.listed(self._prefix):
-            yield replace(info, name=info.name.removeprefix(self._prefix))
+            yield msgspec.structs.replace(info, name=info.name.removeprefix(self._prefix))
 
     def contents(self, infos: Iterable[BlobInfo]) -> Iterator[tuple[str, list[SealedRecord]]]:
         """(name, records) of copies of runs as they are listed, one at a time: of a few at once none is kept."""

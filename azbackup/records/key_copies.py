@@ -7,8 +7,9 @@ Which of them is the last genuine one is told by those who can open one: see `la
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import replace
 from typing import Any, NamedTuple
+
+import msgspec
 
 from azbackup.crypto.secret import Secret
 from azbackup.errors import Archived, AzbackupError, Damaged, Exists, Missing
@@ -54,7 +55,9 @@ class KeyCopies:
         for copy in self.read(listing):
             try:
                 there = from_values(copy.values)
-                if (there if record.proof else replace(there, generation=record.generation)) == record:
+                if not record.proof:
+                    there = msgspec.structs.replace(there, generation=record.generation)
+                if there == record:
                     found.append(copy.number)
             except AzbackupError:
                 continue
@@ -78,7 +81,7 @@ class KeyCopies:
             if generation in taken:  # left by a change that was killed before it replaced the row, or planted
                 continue
             try:
-                numbered = replace(record, generation=generation)
+                numbered = msgspec.structs.replace(record, generation=generation)
                 self.put(numbered)
                 return numbered
             except Exists:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import calendar
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -61,8 +60,7 @@ class Slot(NamedTuple):
         return self.wrapped.costs.memory_kib * self.wrapped.costs.passes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
+class KeyRecord(msgspec.Struct, frozen=True):
     """The key record's contents. Times are `YYYY-MM-DDTHH:MM:SSZ`.
 
     `mark` and `proof` are empty in format 1. `mark` is a successor's salt: to versions that know format 1 alone it says
@@ -89,7 +87,7 @@ def following_record(
     if not GENERATIONS[0] <= generation <= GENERATIONS[1]:
         raise Damaged(f"no key record can come after number {generation - 1}")
     record = KeyRecord(generation, slots, created, now, successor_salt(data_key))
-    return replace(record, proof=proof_of(data_key, _body(record, partition)))
+    return msgspec.structs.replace(record, proof=proof_of(data_key, _body(record, partition)))
 
 
 def is_proven(record: KeyRecord, data_key: Secret, partition: str) -> bool:

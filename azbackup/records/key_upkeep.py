@@ -7,7 +7,8 @@ partition must not come back by it. It takes the data key, and no password.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Exists
@@ -18,8 +19,7 @@ from azbackup.records.key_writer import KeyWriter
 from azbackup.storage.protocols import BlobStore, PlainRow, RowStore
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """A data key and where it was found. `damage` says what was wrong on the way, '' if nothing.
 
     `name` is what the password is called that opened it.
@@ -86,7 +86,7 @@ class KeyUpkeep:
         A row that says something else is replaced as it was read: it opens nothing.
         """
         record, wrote = self._put_row(opened)
-        return self.ensure_copy(replace(opened, record=record)) or wrote
+        return self.ensure_copy(msgspec.structs.replace(opened, record=record)) or wrote
 
     def insert_row(self, opened: Opened) -> None:
         """Puts the row back where only copies were left."""
@@ -106,7 +106,7 @@ class KeyUpkeep:
         except Exists:
             return self._put_row(opened)  # somebody else was faster: what they put there counts as any row does
         # A password that was changed meanwhile, while there was no row, has a copy by now.
-        newest, row = self._newest(replace(opened, record=record), None), self._writer.row()
+        newest, row = self._newest(msgspec.structs.replace(opened, record=record), None), self._writer.row()
         if newest != record and row is not None and _says(row, record):
             self._rows.replace_plain(KEY_NAME, to_values(newest), row.etag)
         return newest, True

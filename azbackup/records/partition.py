@@ -5,15 +5,14 @@ Made once the password has opened the data key. Knows nothing of how the account
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from azbackup.crypto.sealing import Keys
 from azbackup.records.record_store import RecordStore
 from azbackup.storage.protocols import BlobStore
 
 
-@dataclass(frozen=True)
-class Partition:
+class Partition(msgspec.Struct, frozen=True):
     """A partition's name, the keys derived from its data key, the container that holds its blobs, and its records."""
 
     name: str

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from azbackup.errors import UsageError
-from azbackup.records.selection import one_line
 
+_LINE_BREAK = "\uf8ff"  # the last character for private use: hardly in a name, and then it matches a line break too
 IGNORE_FILE = b".azbackupignore"  # a file of patterns, for the directory that it is in and all below
 # How pathspec ends an expression, and what that becomes for a whole path (of a directory: with a slash).
 _ENDS = (("(?:(?P<ps_d>/)|$)", "/?"), ("(?P<ps_d>/)", "/"))
 _STAR = "[^/]*"
-_TOKENS = re.compile(r"\[\^/\]\*|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+_TOKENS = r"\[\^/\]\*|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|."
 _ATOMIC = sys.version_info >= (3, 11)
 _MOST_STARS = 3  # before that
 _ANYWHERE = "(?:.+/)?"
@@ -104,6 +104,11 @@ class _Alternatives:
         return self._numbers[group - 1]
 
 
+def one_line(text: str) -> str:
+    """A path or pattern whose line breaks a regular expression takes for any other character, as git does."""
+    return text.replace("\n", _LINE_BREAK)
+
+
 def _together(expressions: list[str]) -> str:
     """One expression that matches what any of some matches. Of those that begin anywhere, anywhere is tried once."""
     begins = f"(?:{_ANYWHERE}"
@@ -177,7 +182,7 @@ def _hardened(regex: str) -> str:
         raise ValueError(f"more than {_MOST_STARS} stars need Python 3.11")
     parts: list[str] = []
     star = -1  # where the last `*` of this component is
-    for token in _TOKENS.findall(regex):
+    for token in re.findall(_TOKENS, regex, re.DOTALL):
         if token == _STAR:
             if star >= 0 and _ATOMIC:
                 parts[star] = f"(?>{_STAR}?"

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from azbackup.errors import UsageError
 from azbackup.format.layers import State
 from azbackup.format.model import Entry, Kind
+from azbackup.records.patterns import one_line
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-
-_LINE_BREAK = "\uf8ff"  # the last character for private use: hardly in a name, and then it matches a line break too
 
 Matcher = Callable[[Entry], bool]  # whether an entry is meant
 
@@ -138,11 +137,6 @@ def matcher(flag: str, patterns: Sequence[str]) -> Matcher:
 
 def _matches(spec: GitIgnoreSpec, entry: Entry) -> bool:
     return spec.match_file(one_line(os.fsdecode(entry.path)) + ("/" if entry.kind == Kind.DIRECTORY else ""))
-
-
-def one_line(text: str) -> str:
-    """A path or pattern whose line breaks a regular expression takes for any other character, as git does."""
-    return text.replace("\n", _LINE_BREAK)
 
 
 def _spec(flag: str, patterns: Sequence[str]) -> GitIgnoreSpec:

@@ -7,7 +7,6 @@ GB are 10^9 bytes and a month has 30 days; where the bill counts 2^30 bytes, the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,6 +160,8 @@ def _of_region(region: str) -> Prices:
         )
     found = known.regions.get(name)
     if found is None:
+        from difflib import get_close_matches  # 3 ms that most runs do without
+
         near = get_close_matches(name, known.regions, n=3) or sorted(known.regions)
         raise UsageError(
             f"--region {region}: no prices are known", f"known are {', '.join(near)}; --prices FILE takes your own"

@@ -7,16 +7,16 @@ repeated after an answer that was lost: creating what is there already with the 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from azbackup.format.model import SealedRecord
 
 RowValue = str | int | bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BlobInfo:
+class BlobInfo(msgspec.Struct, frozen=True):
     """What a listing says about one blob. `md5` is empty where the service keeps none; `pending` while it thaws.
 
     `priority` is the one that a thaw was asked for with, standard or high, '' for no thaw; `failed` marks a copy that
@@ -35,8 +35,7 @@ class BlobInfo:
     moved: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class PlainRow:
+class PlainRow(msgspec.Struct, frozen=True):
     """The key record's row: plain properties, and the ETag under which it may be replaced."""
 
     values: dict[str, RowValue]

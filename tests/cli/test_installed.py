@@ -27,9 +27,9 @@ def test_no_library_at_all(script: str, tmp_path: Path) -> None:
 
 def test_a_library_that_only_some_runs_need() -> None:
     """What is loaded late is told of in the same way, as an error of the run."""
-    program = "import sys; sys.modules['azure.core'] = None; from azbackup.cli.main import restore_main; restore_main()"
+    program = "import sys; sys.modules['azure.core'] = None; from azbackup.cli.start_restore import restore_main as run"
     options = ["--account", "devstoreaccount1", "--partition", "user1", "--password", "horse", "--snapshots"]
-    command = [sys.executable, "-c", program, *options]
+    command = [sys.executable, "-c", f"{program}; run()", *options]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1
     assert f"restore.py: {sys.executable} does not have the library azure" in done.stderr

@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import azbackup
-from azbackup.cli import main
+from azbackup.cli import start_backup, start_change_password, start_restore
 from azbackup.cli.session import Vault
 from azbackup.crypto.kdf import KdfCosts, Stretcher
 from azbackup.records import key_changes, key_recovery
@@ -38,6 +38,11 @@ _CHEAP = KdfCosts(8192, 1, 1)
 _WRITES = {
     *("put_new", "put_first", "insert", "insert_plain", "replace", "replace_plain"),
     *("thaw", "raise_priority", "thaw_in_place", "archive_again", "mark", "delete", "blob", "row"),
+}
+_MAINS = {
+    "backup": start_backup.backup_main,
+    "restore": start_restore.restore_main,
+    "change_password": start_change_password.change_password_main,
 }
 _KEY = "UseDevelopmentStorage=true"
 
@@ -198,7 +203,7 @@ class _Child:
             sys.argv = [f"{script}.py", "--partition", account.partition, "--json", *arguments]
             self._patch()
             prepare()
-            getattr(main, f"{script}_main")()
+            _MAINS[script]()
         except SystemExit as error:
             sys.stderr.flush()
             self._end(error.code if isinstance(error.code, int) else 2)

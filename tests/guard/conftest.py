@@ -46,6 +46,7 @@ class Run:
     requests: list[Entry]
     files: list[str]  # opened, each as often as that happened
     folders: list[str]
+    modules: list[str]  # imported, in this order
     summary: dict[str, Any]
     added: Contents
 
@@ -98,6 +99,7 @@ class Guard:
             requests,
             [name for kind, name in lines if kind == "file"],
             [name for kind, name in lines if kind == "folder"],
+            [name for kind, name in lines if kind == "module"],
             next((event for event in events if event["event"] == "summary"), {}),
             self.contents().without(before),
         )

@@ -12,10 +12,22 @@ from pathlib import Path
 import pytest
 from azure.data.tables import TableClient, UpdateMode
 
-from tests.conftest import Vault
+from tests.conftest import REPOSITORY, Vault
 from tests.guard.conftest import Guard, Run
 
 _FILES = 3_000
+# Of azbackup's own modules: those of a run that finds nothing new, and those of them before the password is stretched.
+# Whoever needs to raise one says why in the same commit.
+_MOST_MODULES, _MOST_BEFORE = 142, 66
+_UNNEEDED = {
+    *("azbackup.commands.browse", "azbackup.commands.maintenance", "azbackup.commands.restore", "azbackup.packs.thaw"),
+    *("azbackup.cli.telling", "azbackup.cli.output.report", "azbackup.cli.output.screen", "azbackup.cli.output.names"),
+    *("azbackup.cli.profiles", "azbackup.cli.configured", "azbackup.cli.partitions", "azbackup.cli.stream"),
+    *("azbackup.cli.options.restore", "azbackup.cli.options.change_password", "azbackup.records.settlements"),
+    *("azbackup.filesystem.destination", "azbackup.storage.azure.login", "azbackup.storage.azure.staging"),
+    *("azure.identity", "rich", "pathspec", "tomli", "tomllib", "shtab", "zxcvbn", "mnemonic", "segno"),
+    *("shamir_mnemonic", "html", "difflib", "getpass"),
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,26 @@ def test_an_unchanged_run_reads_names_only(here: Machine) -> None:
     without = here.guard.run("backup.py", "--tier", "hot", here.source)
     assert queries(without) == ["rows", "rows", "rows"]
     assert queries(here.backup()) == ["names", "rows", "names", "names"]  # the snapshot of the run without
+
+
+def test_an_unchanged_run_loads_what_it_needs(here: Machine) -> None:
+    """Start-up is half of a run that finds nothing new: nothing is loaded for what it does not do (decision 64)."""
+    loaded = here.backup().modules
+    assert "azbackup.commands.backup.run" in loaded
+    assert [name for name in loaded if any(f"{name}.".startswith(f"{other}.") for other in _UNNEEDED)] == []
+    own = [name for name in dict.fromkeys(loaded) if name.startswith("azbackup")]
+    assert len(own) <= _MOST_MODULES, own
+    sources = {name: REPOSITORY / f"{name.replace('.', '/')}.py" for name in own}
+    slow = [name for name, path in sources.items() if path.exists() and "@dataclass" in path.read_text()]
+    assert slow == [], "a dataclass takes some hundred times as long to make as a msgspec.Struct"
+
+
+def test_the_password_is_stretched_before_most_is_loaded(here: Machine) -> None:
+    """Argon2id's 64 MiB come on top of what is loaded by then: that is a quiet run's peak."""
+    loaded = here.backup().modules
+    before = [name for name in dict.fromkeys(loaded[: loaded.index("argon2")]) if name.startswith("azbackup")]
+    assert len(before) <= _MOST_BEFORE, before
+    assert {"azbackup.format.model", "azbackup.records.keystore", "azbackup.storage.protocols"}.isdisjoint(before)
 
 
 def test_a_changed_run_asks_no_more_than_without(here: Machine) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from azbackup.format.model import ChunkId, PackId
 from azbackup.packs import rewriting
-from azbackup.packs.rewriting import Needs, Rewriting, SoundPack, Terms, due_chunks, may_be_due
+from azbackup.packs.known import SoundPack
+from azbackup.packs.rewriting import Needs, Rewriting, Terms, due_chunks, may_be_due
 
 MIB = 1 << 20
 DAY = 86_400.0

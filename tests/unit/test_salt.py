@@ -170,9 +170,12 @@ def test_costs_that_nobody_checked_are_not_begun(tmp_path: Path, begun: list[byt
 @pytest.mark.parametrize(
     ("modules", "absent"),
     [
-        ("azbackup.cli.main", {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc", "pathspec"}),
         (
-            "azbackup.cli.main, azbackup.records.keystore, azbackup.storage.azure.tables",
+            "azbackup.cli.start_backup",
+            {"azure", "requests", "ssl", "sqlite3", "zstandard", "blake3", "pyfastcdc", "pathspec"},
+        ),
+        (
+            "azbackup.cli.start_restore, azbackup.records.keystore, azbackup.storage.azure.tables",
             {"azure.storage", "sqlite3", "zstandard", "blake3"},
         ),
     ],

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.identity import handle_of
-from azbackup.filesystem.scanner import ScannedPath, entry_of, is_same_directory, open_source, scan
+from azbackup.filesystem.scanner import ScannedPath, entry_of, is_same_directory, scan
+from azbackup.filesystem.source import open_source
 from azbackup.format.model import Entry, Kind, order
 from tests.cli.trees import make_deep
 

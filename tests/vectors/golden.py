@@ -41,12 +41,12 @@ CUT_DATA_KEY = bytes(range(32))
 NOISE_BYTES = 24 << 20
 
 _RUN = """
-import socket, sys
-from azbackup.cli import main
+import importlib, socket, sys
 from azbackup.format import entries
 entries.MORE_CHUNKS = 2
 socket.gethostname = lambda: "golden"
-getattr(main, sys.argv.pop(1))()
+script = sys.argv.pop(1)
+getattr(importlib.import_module(f"azbackup.cli.start_{script}"), f"{script}_main")()
 """
 
 
@@ -156,11 +156,11 @@ def write() -> None:
         try:
             _make()
             trees["1"] = describe(SOURCE)
-            run("backup_main", str(SOURCE), password=FIRST_PASSWORD)
-            run("change_password_main", password=FIRST_PASSWORD)
+            run("backup", str(SOURCE), password=FIRST_PASSWORD)
+            run("change_password", password=FIRST_PASSWORD)
             _change()
             trees["2"] = describe(SOURCE)
-            run("backup_main", str(SOURCE), password=PASSWORD)
+            run("backup", str(SOURCE), password=PASSWORD)
         finally:
             shutil.rmtree(SOURCE, ignore_errors=True)
         dump(vault, GOLDEN)

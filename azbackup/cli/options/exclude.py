@@ -18,14 +18,14 @@ from azbackup.format.labels import PATH_BYTES, RULES
 from azbackup.records.patterns import Pattern, PatternList
 
 _PRESETS = Path(__file__).resolve().parent.parent.parent / "presets"
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?"
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _ROOM_BYTES = 128 * 1024  # of rules in a snapshot, so that it always fits its record
 
 
 def size(text: str) -> int:
     """The bytes that a text means, as in: 500M, 1.5G, 4 GiB. Raises ArgumentTypeError for another text."""
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size: give bytes, or a number with K, M, G or T")
     return int(float(found[1]) * _UNITS[found[2].lower()])

@@ -10,15 +10,14 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
-_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-(?:([01]?\d|2[0-3]):([0-5]\d)|24:00)")
+_HOURS = r"([01]?\d|2[0-3]):([0-5]\d)-(?:([01]?\d|2[0-3]):([0-5]\d)|24:00)"
 _DAY = 24 * 60
 _AS_IN = "give KiB a second, as in 2048, or with hours, as in 2048@08:00-20:00,8192"
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """KiB a second from one minute of the day to another, which may be of the next day."""
 
     kib: float
@@ -43,7 +42,7 @@ def limits_of(text: str) -> list[Limit]:
         if not at:
             found.append(Limit(kib))
             continue
-        match = _HOURS.fullmatch(hours)
+        match = re.fullmatch(_HOURS, hours)
         if match is None:
             raise ValueError("hours are like 08:00-20:00")
         begin = int(match[1]) * 60 + int(match[2])

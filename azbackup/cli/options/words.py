@@ -9,9 +9,7 @@ from datetime import datetime, timedelta, timezone
 from azbackup.format.labels import NOTE_CHARACTERS
 
 _TAG_CHARACTERS = 100
-_MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?", re.IGNORECASE | re.ASCII
-)
+_MOMENT = r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?"
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +44,7 @@ def moment(text: str) -> int:
 
     Local time, unless it ends in Z, UTC or an offset. Raises ArgumentTypeError for another text.
     """
-    found = _MOMENT.fullmatch(text.strip())
+    found = re.fullmatch(_MOMENT, text.strip(), re.IGNORECASE | re.ASCII)
     if found is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a time: 2026-03-01 (its end), '2026-03-01 14:30' or '2026-03-01T14:30:00Z'"

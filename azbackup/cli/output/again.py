@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
-
-from azbackup.cli.output.names import Names
 
 _SECRETS = {
     *("--password", "--accesskey", "--sas-token", "--connection-string"),
@@ -80,4 +77,8 @@ def _quoted(argv: Sequence[str]) -> list[str]:
 
 def _word(word: str) -> str:
     """A word as a shell reads it: printable, whatever is in it, and none of its bytes another one."""
+    import shlex  # with Names: for what few runs say
+
+    from azbackup.cli.output.names import Names
+
     return shlex.quote(word) if word.isprintable() else Names(for_terminal=True).shown(os.fsencode(word))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.settled import Mapped, is_settled
@@ -21,7 +21,9 @@ from azbackup.filesystem.scanner import ScannedPath, entry_of, same_moment
 from azbackup.format.labels import PATH_BYTES
 from azbackup.format.model import Entry, Kind
 from azbackup.packs.chunk_store import ChunkStore
-from azbackup.packs.rewriting import Rewriting
+
+if TYPE_CHECKING:
+    from azbackup.packs.rewriting import Rewriting
 
 _UNSIZED = 16 * 1024 * 1024  # what is read of a file that says to be empty, as those of /proc do
 

@@ -13,7 +13,8 @@ from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.rules import Rules
 from azbackup.errors import AzbackupError
-from azbackup.filesystem.scanner import open_source, scan
+from azbackup.filesystem.scanner import scan
+from azbackup.filesystem.source import open_source
 from azbackup.format.model import Entry, Kind
 from azbackup.progress import Forecast
 

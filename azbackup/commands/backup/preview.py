@@ -24,7 +24,8 @@ from azbackup.commands.backup.run import Job, is_read, parent_of
 from azbackup.commands.backup.tally import Tally
 from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.filesystem.reader import read_target
-from azbackup.filesystem.scanner import ScannedPath, open_source, scan
+from azbackup.filesystem.scanner import ScannedPath, scan
+from azbackup.filesystem.source import open_source
 from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS
 from azbackup.format.model import Entry, Kind, Totals, split_ids
 from azbackup.packs.known import KnownChunks

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_BYTES
 from azbackup.format.model import ChunkId, Entry, Kind, Snapshot
-from azbackup.packs.rewriting import Needs, Rewriting, SoundPack, Terms, due_chunks, may_be_due
+from azbackup.packs.known import SoundPack
+from azbackup.packs.rewriting import Needs, Rewriting, Terms, due_chunks, may_be_due
 from azbackup.records.catalog import Catalog
 from azbackup.records.snapshots import latest_by_source, source_of
 from azbackup.records.uses import used_chunks

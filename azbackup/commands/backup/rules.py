@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from azbackup.errors import UsageError
 from azbackup.records.patterns import Pattern, PatternList
@@ -12,8 +13,7 @@ from azbackup.records.patterns import Pattern, PatternList
 _NO_PATTERNS = PatternList(())
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """The rules of one run, the same for each of its sources.
 
     `patterns` are those of the command line, in their order; `preset` those of a list that comes with azbackup, which

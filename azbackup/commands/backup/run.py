@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,7 +28,6 @@ from azbackup.commands.backup.limits import TimeLimit, is_skipped, out_of_time
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.owners import group_names, user_names
-from azbackup.commands.backup.rewriting import Base, Rewrite, planned
 from azbackup.commands.backup.rules import Rules
 from azbackup.commands.backup.settled import Mapped
 from azbackup.commands.backup.stream import Stream, StreamReading
@@ -36,12 +35,12 @@ from azbackup.commands.backup.tally import Tally
 from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.errors import AzbackupError, Damaged, OutOfTime, Overtaken
 from azbackup.filesystem.mappings import mapped_for_writing
-from azbackup.filesystem.scanner import is_same_directory, open_source, scan
+from azbackup.filesystem.scanner import is_same_directory, scan
+from azbackup.filesystem.source import open_source
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
 from azbackup.packs.chunk_store import ChunkStore
-from azbackup.packs.rewriting import Rewriting
 from azbackup.packs.run import Run
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -51,14 +50,17 @@ from azbackup.records.record_store import compressed
 from azbackup.records.snapshots import Source, latest_by_source, source_of
 from azbackup.workers import beside
 
+if TYPE_CHECKING:
+    from azbackup.commands.backup.rewriting import Rewrite
+    from azbackup.packs.rewriting import Rewriting
+
 _TRUSTED_NS = 12 * 3600 * 10**9  # far less than retention's grace period
 
 _NONE = "no snapshot was made; the earlier ones are as they were"
 _AGAIN = "run it again: it uses what was stored"
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run.
 
     `rereads`: every file is read, whatever the last snapshot says of it. `cache` is azbackup's own directory. `rules`
@@ -73,7 +75,7 @@ class Job:
     fresh: bool
     rereads: bool = False
     cache: bytes = b""
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = Rules()
     stream: Stream | None = None
     allow_empty: bool = False
     tags: tuple[str, ...] = ()
@@ -83,8 +85,7 @@ class Job:
     rewrite: Rewrite | None = None
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(msgspec.Struct, frozen=True):
     """What a pass over the whole tree gave: all layers of the snapshot to be, and the records of its own one.
 
     `alone`: nothing that the last snapshot says could be used.
@@ -128,7 +129,7 @@ class Backup:
                 shown = Source(self._job.source, self._job.host)
                 self._progress.note(f"this is the first backup of {shown}; {hint}")
             if stream is None and parent is not None and self._job.rewrite is not None:
-                self._plan_rewriting(self._job.rewrite, Base(parent, snapshots, is_read(root, self._job)))
+                self._plan_rewriting(self._job.rewrite, parent, snapshots, root)
             try:
                 read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
             except OutOfTime:
@@ -191,11 +192,13 @@ class Backup:
         """What was stored anew though it was stored, None where nothing was to be."""
         return self._reader.rewriting
 
-    def _plan_rewriting(self, wish: Rewrite, base: Base) -> None:
+    def _plan_rewriting(self, wish: Rewrite, parent: Snapshot, snapshots: list[Snapshot], root: int) -> None:
         """Decides what of the last snapshot's contents is stored anew in this run."""
+        from azbackup.commands.backup.rewriting import Base, planned  # where a rule of retention asks for it
+
         self._progress.stage("looking for packs to rewrite")
-        now = self._run.clock.now_ns() / 1e9
-        if rewriting := planned(wish, self._catalog, base, self._store.sound(), now):
+        base = Base(parent, snapshots, is_read(root, self._job))
+        if rewriting := planned(wish, self._catalog, base, self._store.sound(), self._run.clock.now_ns() / 1e9):
             self._reader.rewriting = rewriting
             self._store.rewrite(rewriting)
 

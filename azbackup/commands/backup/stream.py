@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from azbackup.commands.backup.tally import Tally
 from azbackup.errors import AzbackupError
@@ -17,8 +18,7 @@ STREAMS = b"/stdin/"  # sources of this kind are below it, by the file's name
 _MODE = 0o600  # whoever made the output knows whom it is for; azbackup does not
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """Where the bytes come from.
 
     `open` gives the descriptor they are read from. `finish`, at their end, raises AzbackupError if they are not all.
@@ -29,6 +29,11 @@ class Stream:
     open: Callable[[], int]
     finish: Callable[[], None]
     close: Callable[[], None]
+
+    @property
+    def source(self) -> bytes:
+        """The source's path, which no directory has."""
+        return STREAMS + self.name
 
 
 class StreamReading:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 _BUSY = {408, 429}  # and 5xx: what a front end says before the service itself could answer
 _ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>)?\s*<([A-Za-z][\w:.-]*)[^>]*>")
@@ -17,8 +18,7 @@ _ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>)?\s*<([A-Za-z][\w:.-]*
 _ROWS = re.compile(rb'"value"\s*:\s*\[')
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What an answer has to fit: the method, the address, and the range that was asked for ('' for none)."""
 
     method: str

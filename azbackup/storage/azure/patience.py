@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 ABSENT_SECONDS = (0.0, 0.3, 1.0)  # nobody has answered yet: four tries, then a mistyped name is said to be one
 OUTAGE_SECONDS = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)  # somebody had answered: half a minute without a network
@@ -13,8 +14,7 @@ _LATER_SECONDS = 5.0
 _SILENT_SECONDS = 240.0  # spent in tries that timed out: the rest of the quick ones is left out
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """What waiting is allowed beyond the quick tries, and whom to tell that a run waits.
 
     `network_seconds`: for a network that is not there. `stays`: whatever passes is waited for, however long it takes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from azbackup.progress import Traffic
 
@@ -48,8 +49,7 @@ class Throttle:
             self._sleep(wait)
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The paces that were allowed; None for as fast as it goes. `traffic` counts what passes, where somebody looks.
 
     `connections`: over how many at once a large body goes; 0 for as many as are faster.

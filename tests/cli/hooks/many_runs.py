@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import azbackup.cli.backup
-import azbackup.cli.main  # noqa: F401
+import azbackup.cli.start_backup  # noqa: F401
 from tests.cli.trees import Tree, describe
 
 

@@ -1,7 +1,8 @@
-"""Loaded by Python at its start: writes to GUARD_OPENED which guarded files and folders the process opened.
+"""Loaded by Python at its start: writes to GUARD_OPENED which guarded files the process opened, and what it imports.
 
 A line for each time that one was opened, `file NAME` or `folder NAME`, whether by open() or os.open(): the audit event
-is the same. Only what is called guarded-... counts; Python's own files are nobody's business here.
+is the same; `module NAME` for each that was looked for, in order. Of files only what is called guarded-... counts;
+Python's own are nobody's business here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ if "GUARD_OPENED" in os.environ:
     _opened = open(os.environ["GUARD_OPENED"], "w", buffering=1)  # noqa: SIM115
 
     def _note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "import":
+            _opened.write(f"module {arguments[0]}\n")
         if event != "open" or not isinstance(arguments[0], str | bytes):
             return
         name = os.path.basename(os.fsdecode(arguments[0]))
