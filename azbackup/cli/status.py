@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from types import TracebackType
 
 from azbackup.cli.asking import leave_question
@@ -39,6 +38,8 @@ def print_error(show: LineProgress, status: Status, message: str, hint: str) -> 
 
 def print_traceback(error: BaseException, mark: str = "") -> None:
     """An error's traceback on stderr, with `mark` before each line. Names in it cannot drive a terminal."""
+    import traceback
+
     lines = clean_lines("".join(traceback.format_exception(error))).splitlines()
     write(sys.stderr, "".join(f"{mark}{line}\n" for line in lines))
 

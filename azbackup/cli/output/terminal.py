@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from json import dumps
 from typing import TYPE_CHECKING, Any, TextIO
 
 from azbackup.cli.output.levels import Level
@@ -216,6 +215,9 @@ class JsonProgress(LineProgress):
 
     def __init__(self, program: str, out: TextIO | None, *, quiet: bool) -> None:
         super().__init__(program, out, quiet=quiet)
+        from json import dumps  # others do without it until the password was stretched
+
+        self._dumps = dumps
         self._lock = threading.Lock()  # the clock's thread writes events, too
 
     def problem(self, path: bytes, message: str) -> None:
@@ -240,4 +242,4 @@ class JsonProgress(LineProgress):
     def event(self, event: str, **values: Any) -> None:
         """Writes {"event": event} with the values."""
         with self._lock:
-            write(self.out, dumps({"event": event, **values}) + "\n")
+            write(self.out, self._dumps({"event": event, **values}) + "\n")
