@@ -3,6 +3,7 @@
     for each size: a new Azurite, a new tree
         first, unchanged, 1 % changed, restore of one folder on a new machine, list of everything, find of one file
     a small tree, and 700,000 chunks in the index: what loading them costs
+    a small tree after ten years of hourly backups, and as one of 500 sources
     a small tree, backed up 120 times: what a backup, a restore and a search cost then (--backups 1100 for years)
 
 Writes scale.csv, SCALE.md and scale.svg. Needs 5 GB of disk for the largest tree, and removes it again.
@@ -35,6 +36,8 @@ _BYTES_A_FILE = 5_000  # of disk: a block, and its part of folders and inodes
 _FEW = 1_000  # files of the tree that the index is loaded for
 _STRAIGHT = 1.25  # a file of the largest tree may cost this much more than one of the tree before
 _UNCHANGED_SECONDS, _UNCHANGED_MB, _INDEX_MB = 25, 300, 250
+_PAST = ((87_600, 1), (17_500, 500))  # snapshots, sources
+_PAST_REQUESTS, _PAST_CHANGED_REQUESTS, _PAST_MB = 7, 11, 10
 _OPERATIONS = ("first", "unchanged", "changed", "restore one folder", "list", "find")
 _INTRODUCTION = """# How azbackup grows
 
@@ -105,6 +108,28 @@ class Scale:
             print(f"{chunks:>9,} chunks put into the index in {time.monotonic() - started:.0f} s", flush=True)
             self._edit(root, "two")
             self._run(tool, _FEW, f"changed, {chunks:,} chunks", tool.backup())
+        shutil.rmtree(root)
+        shutil.rmtree(tool.folder)
+
+    def past(self, snapshots: int, sources: int) -> None:
+        """Backups of a small tree among so many snapshots, in turn of so many sources, and among hardly any."""
+        root = self.scratch / "tree"
+        crowd.make(root, _FEW)
+        what = f"{snapshots:,} snapshots" + (f" of {sources} sources" if sources > 1 else "")
+        with running_azurite() as azurite:
+            tool = self._tool(Stand(azurite, azurite, None), root)
+            measure(tool.backup(), tool.environment, self.scratch, self.scratch)
+            self._run(tool, _FEW, f"unchanged, before {what}", tool.backup())
+            started = time.monotonic()
+            names = {"SCALE_NAME": tool.container, "SCALE_PARTITION": "bench"}
+            command = [sys.executable, "-m", "benchmarks.past", str(snapshots), str(sources)]
+            subprocess.run(command, env={**tool.environment, **names}, cwd=_HERE.parent, check=True)
+            print(f"{what} made in {time.monotonic() - started:.0f} s", flush=True)
+            tool.renew_home()
+            self._run(tool, _FEW, f"unchanged, new machine, {what}", tool.backup())
+            self._run(tool, _FEW, f"unchanged, {what}", tool.backup())
+            self._edit(root, "one")
+            self._run(tool, _FEW, f"changed, {what}", tool.backup())
         shutil.rmtree(root)
         shutil.rmtree(tool.folder)
 
@@ -191,7 +216,20 @@ def verdicts(lines: list[Line]) -> Iterator[tuple[str, str, bool]]:
                 f"{line.peak / 1e6:.0f} of {_INDEX_MB}",
                 (line.peak <= _INDEX_MB * 1e6),
             )
+    yield from _past_verdicts(lines)
     yield from aging.verdicts(lines)
+
+
+def _past_verdicts(lines: list[Line]) -> Iterator[tuple[str, str, bool]]:
+    """Whether backups take what they took before there was a past."""
+    young = {line.operation.partition(", before ")[2]: line for line in lines if ", before " in line.operation}
+    for what, before in young.items():
+        for operation, requests in (("unchanged", _PAST_REQUESTS), ("changed", _PAST_CHANGED_REQUESTS)):
+            for line in lines:
+                if line.operation == f"{operation}, {what}":
+                    yield f"{line.operation}: requests", f"{line.requests} of {requests}", line.requests <= requests
+                    more = (line.peak - before.peak) / 1e6
+                    yield f"{line.operation}: peak MB over none", f"{more:.0f} of {_PAST_MB}", more <= _PAST_MB
 
 
 def _straight(operation: str, runs: list[Line], name: str, unit: float, form: str) -> tuple[str, str, bool]:
@@ -246,7 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it. 0 when everything was measured, whatever came out."""
     options = _parser().parse_args(arguments)
     Azbackup.checkout = options.code.resolve()
-    if options.only_age:
+    if options.only_age or options.only_past:
         options.sizes = []
     wholly = (options.sizes, options.chunks, options.backups) == (list(_SIZES), _CHUNKS, aging.BACKUPS)
     if options.out is None and wholly:
@@ -260,9 +298,12 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             for count in options.sizes:
                 scale.tree(count)
-            if not options.only_age:
+            if not (options.only_age or options.only_past):
                 scale.index(options.chunks)
-            scale.age(options.backups)
+            for snapshots, sources in [options.only_past] if options.only_past else [] if options.only_age else _PAST:
+                scale.past(snapshots, sources)
+            if not options.only_past:
+                scale.age(options.backups)
         except (AzuriteError, ToolFailed) as error:
             print(f"scale: {error}", file=sys.stderr)
             return 1
@@ -289,6 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sizes", type=int, nargs="+", default=list(_SIZES), help="numbers of files")
     add("--chunks", type=int, default=_CHUNKS, help="chunks in the simulated index (700,000: about 1 TB)")
     add("--backups", type=int, default=aging.BACKUPS, help="of a vault that ages (120; 1100 takes half an hour)")
+    add("--only-past", type=int, nargs=2, metavar=("SNAPSHOTS", "SOURCES"), help="measure such a past alone")
     add("--only-age", action="store_true", help="measure the vault that ages alone, and write nothing")
     add("--code", type=Path, default=_HERE.parent, help="the checkout of azbackup to measure (default: this one)")
     add("--out", type=Path, help="where the results go (benchmarks/, when the sizes are the default)")

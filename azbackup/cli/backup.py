@@ -23,8 +23,10 @@ from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.journal import Journal
+from azbackup.storage.local.looks import LookNote
 from azbackup.storage.local.rollback import HighestSnapshot
 from azbackup.storage.prices import Packed, Prices, backup_cost
+from azbackup.storage.protocols import NEVER
 
 if TYPE_CHECKING:
     from azbackup.packs.rewriting import Rewriting
@@ -46,11 +48,15 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     args = session.args
     more = (os.fsencode(cache), rules, asked.stream, args.allow_empty, tuple(dict.fromkeys(args.tag)), args.note or "")
     limits = (asked.is_over, args.skip_if_unchanged, asked.rewrite)
-    job = Job(source, host_name(args), fresh, args.reread, *more, *limits)
-    clock = Clock(time.time_ns, _stamp, _pause)
     seen = HighestSnapshot(cache, partition.keys)
+    own = HighestSnapshot(cache, partition.keys, partition.records.source_hash(source, host_name(args)))
+    job = Job(source, host_name(args), fresh, args.reread, *more, *limits, own.number())
+    clock = Clock(time.time_ns, _stamp, _pause)
     catalog = Catalog(partition.records, seen.number())
-    run = new_run(partition, clock, session.args.tier, _journal(vault, source))
+    looks = LookNote(cache, partition.keys)
+    if args.reread:
+        looks.note(NEVER)
+    run = new_run(partition, clock, session.args.tier, _journal(vault, source), looks)
     backup = Backup(job, partition, catalog, run, show)
     try:
         snapshot = backup.run()
@@ -59,10 +65,11 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
             raise
         show.note(f"{error.message}; it begins again, and uses what was stored")
         job = msgspec.structs.replace(job, fresh=False)
-        run = new_run(partition, clock, session.args.tier, _journal(vault, source))
+        run = new_run(partition, clock, session.args.tier, _journal(vault, source), looks)
         backup = Backup(job, partition, Catalog(partition.records, seen.number()), run, show)
         snapshot = backup.run()
     seen.note(snapshot.number)
+    own.note(snapshot.number)
     if partition.records.lost_rows and session.key.in_table:
         from azbackup.commands.maintenance.repair import rebuild_rows
 

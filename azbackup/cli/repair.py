@@ -83,6 +83,8 @@ def _plan(session: Session, steps: Steps, found: Verification, sources: list[byt
     elif steps.rows:
         lines.append(f"put {count_text(len(steps.rows), 'row')} in place, from the copies")
     lines += [f"finish the commit of snapshot {number}" for number in steps.commits]
+    if steps.heads:
+        lines.append(f"make the heads of {count_text(len(steps.heads), 'snapshot')} anew")
     if steps.copies:
         lines.append(f"write copies of {count_text(len(steps.copies), 'record')}, from the rows")
     if steps.key:
@@ -110,7 +112,7 @@ def _mend(session: Session, steps: Steps) -> Session:
     if not session.key.in_table:
         rebuild_table(partition.records, vault.keystore, session.key, show)
         session = msgspec.structs.replace(session, key=msgspec.structs.replace(session.key, in_table=True))
-        steps = Steps(commits=steps.commits, copies=steps.copies, key=steps.key)
+        steps = Steps(commits=steps.commits, copies=steps.copies, key=steps.key, heads=steps.heads)
     mend = Mend(partition.records, clock().new_stamp, lambda: vault.keystore.mend(session.key))
     partition.records.report = mend.failed.append
     mend.run(steps)

@@ -34,6 +34,9 @@ from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
 from azbackup.records.settlements import read_settled
 from azbackup.records.verified import Newest, keep_result, newest_results
+from azbackup.storage.local.cache_file import cache_directory
+from azbackup.storage.local.looks import LookNote
+from azbackup.storage.protocols import NEVER
 
 if TYPE_CHECKING:
     from azbackup.cli.drill import Drilling
@@ -105,6 +108,8 @@ def verified(session: Session, partition: Partition, catalog: Catalog) -> Verifi
     for message in wrong:
         findings.hear(What.OTHER, message)
     found = Verify(partition, catalog, findings, session.show, clock()).run()
+    if findings.damages and session.vault.remembers:  # the next backup from here is to see for itself
+        LookNote(cache_directory(os.environ), partition.keys).note(NEVER)
     if session.key.damage:
         findings.add(What.KEY, "", session.key.damage)
     if not session.key.in_table:

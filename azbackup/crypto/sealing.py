@@ -68,6 +68,16 @@ def chunk_id(id_key: bytes, plain: bytes | memoryview) -> ChunkId:
     return ChunkId(blake3(plain, key=id_key).digest())
 
 
+def source_hash(keys: Keys, path: bytes, host: str) -> str:
+    """A source in the name of a row, where only the key tells which: 16 bytes as 32 hexadecimal digits.
+
+    HMAC-SHA-256(record key, "azbackup/1 head" || 0 || path || 0 || host); a path has no zero byte. No record has such a
+    name, so no record's key is made of the same.
+    """
+    text = b"\0".join((labels.LABEL_HEAD, path, host.encode()))
+    return hmac.digest(keys.record_key.reveal(), text, "sha256")[:16].hex()
+
+
 # --- the data key under the KEK
 
 

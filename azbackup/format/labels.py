@@ -31,6 +31,7 @@ LABEL_KEY = b"azbackup/1 key"
 LABEL_SUCCESSOR = b"azbackup/1 successor"
 LABEL_PROOF = b"azbackup/2 key"
 LABEL_RECOVERY = b"azbackup/1 recovery"
+LABEL_HEAD = b"azbackup/1 head"
 PACK_MAGIC = b"azbkpak1"
 RECORD_MAGIC = b"azbkrec1"
 
@@ -97,10 +98,13 @@ PACK_PREFIX = "pack-"
 FILES_PREFIX = "files-"
 SNAPSHOT_PREFIX = "snapshot-"
 RETIRED_PREFIX = "retired-"
+HEAD_PREFIX = "head-"
 KEY_COPY_PREFIX = "key-"
 VERIFIED_PREFIX = "verified-"
 SETTLED_PREFIX = "settled-"
 
+_HIGHEST = 9_999_999_999  # number of a snapshot
+_HEAD = re.compile(HEAD_PREFIX + r"([0-9a-f]{32})-([0-9]{10})")
 _STAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z-[0-9a-f]{16}")
 _NUMBER = r"(?:[0-9]{8}|[1-9][0-9]{8,9})"  # up to ten digits: a backup a second would take centuries to get there
 _PARTITION_FORBIDDEN = re.compile(r"[/\\#?%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -167,6 +171,20 @@ def snapshot_name(number: int) -> str:
 def retired_name(number: int) -> str:
     """`retired-NNNNNNNN`; numbers start at 1."""
     return f"{RETIRED_PREFIX}{number:08d}"
+
+
+def head_name(of: str, number: int) -> str:
+    """`head-<hash>-<10 digits>`: what is left to the highest number, so that the newest head is the first by name."""
+    return f"{HEAD_PREFIX}{of}-{_HIGHEST - number:010d}"
+
+
+def number_of_head(name: str) -> int:
+    """The number of the snapshot that a head is of. Raises Damaged if the name is not that of a head."""
+    found = _HEAD.fullmatch(name)
+    number = _HIGHEST - int(found[2]) if found else 0
+    if number == 0:
+        raise Damaged(f"record name {name!r} is not that of a head")
+    return number
 
 
 def key_copy_name(generation: int) -> str:

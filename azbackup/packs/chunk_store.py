@@ -55,6 +55,8 @@ class ChunkStore:
         self._compressor = Compressor()
         self._packer = Packer(lambda: PackId(run.clock.new_stamp()), partial(seal_padding, partition.keys))
         self._uploads = PackUploader(partition, run, self._packer.recycle)
+        self._run = run
+        self._index: KnownChunks | None = None
         self._known: set[ChunkId] | None = set() if fresh else None
         if self._journal is not None and not fresh and self._journal.rows():
             self._chunks()  # before the journal is forgotten, even if this run stores nothing
@@ -80,7 +82,7 @@ class ChunkStore:
         for chunk_id, plain in self._hasher.split(descriptor, size_hint, limit):
             ids.append(chunk_id)
             size += len(plain)
-            if chunk_id not in known:
+            if chunk_id not in known and not self._came_since(chunk_id):
                 known.add(chunk_id)
                 self._seal(self._compressor.add(chunk_id, plain))
             elif self._rewriting is not None and self._rewriting.takes(chunk_id, len(plain)):
@@ -92,11 +94,24 @@ class ChunkStore:
 
     def holds(self, chunks: bytes) -> bool:
         """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
-        return not chunks or self._chunks().issuperset(split_ids(chunks))
+        wanted = list(split_ids(chunks))
+        while wanted and not self._chunks().issuperset(wanted):
+            if self._index is None or not self._index.look_further():
+                return False
+        return True
+
+    def _came_since(self, chunk_id: ChunkId) -> bool:
+        """Whether another run has stored a chunk since this machine looked; if not it is this run's own now."""
+        if self._index is None or not self._index.is_partial:
+            return False
+        if self._index.read_new() and chunk_id in self._index.ids:
+            return True
+        self._index.own.add(chunk_id)
+        return False
 
     def sound(self) -> list[SoundPack]:
         """The packs that this run counts on."""
-        known = KnownChunks(self._partition, self._catalog, whole=True)
+        known = self._read_known(whole=True)
         if self._known is None:
             self._count_on(known)
         for adopted in self._adopted:
@@ -144,11 +159,16 @@ class ChunkStore:
     def _chunks(self) -> set[ChunkId]:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
         if self._known is None:
-            self._known = self._count_on(KnownChunks(self._partition, self._catalog))
+            self._known = self._count_on(self._read_known())
         return self._known
+
+    def _read_known(self, *, whole: bool = False) -> KnownChunks:
+        now = self._run.clock.now_ns() // 10**9
+        return KnownChunks(self._partition, self._catalog, (self._run.looks, now), whole=whole)
 
     def _count_on(self, known: KnownChunks) -> set[ChunkId]:
         """Counts on what is known, and on what a killed run has noted that is not."""
+        self._index = known
         self._known = known.ids
         packs = {PACK_PREFIX + pack_id for pack_id in known.packs}
         self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
@@ -168,4 +188,6 @@ class ChunkStore:
                 adopted.append(row)
                 self._adopted.append((pack_id, record, there.created or there.modified))
                 self._chunks().update(split_ids(record.content_ids))
+                if self._index is not None:
+                    self._index.own.update(split_ids(record.content_ids))
         self._uploads.adopt(adopted)

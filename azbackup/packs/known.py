@@ -5,19 +5,35 @@
 Promises that a chunk counts only where a pack that holds it is there with the size and the MD5 of its record, and is
 not condemned: retention is going to delete that one. "Not there" is never taken for "nothing was ever stored": a record
 without its pack is damage, unless all of its chunks are in other packs, where an earlier run stored them again.
+
+In a large partition a run looks at all of that once a week, and at once where it misses something. In between it goes
+by the records that this machine keeps, and reads those that came since when it meets a chunk that is in none of them.
+Whatever retention condemned since is known to each run, and is kept no more.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from typing import NamedTuple
 
-from azbackup.format.labels import PACK_MAGIC, pack_blob
+from azbackup.errors import Damaged
+from azbackup.format.labels import PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
 from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
+from azbackup.format.payloads import decode_pack
 from azbackup.packs.layout import fault_of
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
-from azbackup.storage.protocols import BlobInfo
+from azbackup.storage.protocols import NEVER, BlobInfo, Look, Looks
+
+_DAY_SECONDS = 86_400
+WEEK_SECONDS = 7 * _DAY_SECONDS
+_MARGIN_SECONDS = 2 * _DAY_SECONDS  # by which the name of a pack may be older than its record
+
+
+def is_due(look: Look | None, now: int) -> bool:
+    """Whether it is a week since this machine looked at everything; where it never did there is nothing to repeat."""
+    return look is not None and not 0 <= now - look.whole < WEEK_SECONDS
 
 
 def since(info: BlobInfo) -> float:
@@ -44,23 +60,64 @@ class SoundPack(NamedTuple):
 class KnownChunks:
     """The ids of all chunks that a sound pack is known to hold; the packs themselves in `sound`, if they are wanted."""
 
-    def __init__(self, partition: Partition, catalog: Catalog, *, whole: bool = False) -> None:
-        """Reads the pack records, then lists the packs: one that another run adds meanwhile precedes its record.
+    def __init__(
+        self,
+        partition: Partition,
+        catalog: Catalog,
+        looks: tuple[Looks | None, int] = (None, 0),
+        *,
+        whole: bool = False,
+    ) -> None:
+        """`looks` remembers when this machine looked at all packs, None where nothing does, with the time in seconds.
 
-        `whole`: the packs are wanted, not the ids alone.
+        `whole`: all packs are wanted, not the ids alone.
         """
+        self._partition = partition
+        self._records = partition.records
+        self._catalog = catalog
+        self._looks, self._now = looks
         self._whole = whole
-        recorded = [(pack_id, *self._kept(record)) for pack_id, record in catalog.packs()]
-        there = {info.name: info for info in partition.blobs.listed(pack_blob(partition.name, ""))}
-        condemned = catalog.retired.condemned
-        self.packs: set[PackId] = {pack_id for pack_id, *_ in recorded} | condemned.keys()
         self.ids: set[ChunkId] = set()
+        self.packs: set[PackId] = set()
+        self.own: set[ChunkId] = set()  # stored by this run while more may have to be looked at
+        self._left: list[Callable[[], None]] = []
         self.sound: list[SoundPack] = []
+        self._look = self._looks.last() if self._looks is not None and catalog.from_head and not whole else None
+        if self._look is not None and self._take_kept(self._look):
+            self._left = [self._read_new, self._read_all]
+        else:
+            self._read_all()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether there may be more than what was looked at."""
+        return bool(self._left)
+
+    def look_further(self) -> bool:
+        """Reads what came since, then everything; whether anything was left to do. `ids` stays the same object."""
+        if not self._left:
+            return False
+        self._left.pop(0)()
+        return True
+
+    def read_new(self) -> bool:
+        """Reads what came since, unless that was done."""
+        return len(self._left) > 1 and self.look_further()
+
+    # --- everything
+
+    def _read_all(self) -> None:
+        """Reads the pack records, then lists the packs: one that another run adds meanwhile precedes its record."""
+        recorded = [(pack_id, *self._kept(record)) for pack_id, record in self._catalog.packs()]
+        there = {info.name: info for info in self._partition.blobs.listed(pack_blob(self._partition.name, ""))}
+        condemned = self._catalog.retired.condemned
+        self.packs = {pack_id for pack_id, *_ in recorded} | condemned.keys()
+        self.ids.clear()
         doubtful: list[tuple[PackId, str, bytes]] = []
         for pack_id, size, md5, ids, sealed in recorded:
             if pack_id in condemned:
                 continue
-            info = there.get(pack_blob(partition.name, pack_id))
+            info = there.get(pack_blob(self._partition.name, pack_id))
             fault = fault_of(info, size, md5)
             if info is None or fault:
                 doubtful.append((pack_id, fault, ids))
@@ -70,7 +127,11 @@ class KnownChunks:
                 self.sound.append(SoundPack(pack_id, size, ids, sealed, info.tier, since(info)))
         for pack_id, fault, ids in doubtful:
             if lost := sum(each not in self.ids for each in set(split_ids(ids))):
-                partition.records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")
+                self._records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")
+        self.ids |= self.own
+        gone = [pack_id for pack_id, *_ in recorded if pack_id in condemned]
+        look = Look(self._now, self._now, self._catalog.retired.last, len(recorded) - len(gone))
+        self._note(NEVER if doubtful else look, gone)  # what is wrong is told by each run
 
     def _kept(self, record: PackRecord) -> tuple[int, bytes, bytes, array[int]]:
         """Size, MD5, ids but for the padding, and the lengths if they are wanted, in as little memory as they take."""
@@ -81,3 +142,53 @@ class KnownChunks:
         """Takes a pack, made then, that was found sound though no record tells of it."""
         sealed = array("I", record.content_lengths)
         self.sound.append(SoundPack(pack_id, record.size, record.content_ids, sealed, record.tier, made))
+
+    # --- what this machine keeps, and what is new
+
+    def _take_kept(self, look: Look) -> bool:
+        """Takes the records that this machine keeps; whether they are all that it had, and may be counted on.
+
+        Each pack that was condemned since is known: no retired record has come and gone again unseen.
+        """
+        retired = self._catalog.retired
+        unseen = set(range(look.retired + 1, retired.last + 1)) - {record.number for record in retired.records}
+        if is_due(look, self._now) or unseen or retired.last < look.retired:
+            return False
+        gone, count = [], 0
+        for row in self._records.kept(PACK_PREFIX, PACK_PREFIX[:-1] + "."):
+            count += 1
+            try:
+                pack_id, record = decode_pack(row.name, self._records.open_sealed(row))
+            except Damaged:
+                return False
+            self.packs.add(pack_id)
+            if pack_id in retired.condemned:
+                gone.append(pack_id)
+            else:
+                self.ids.update(split_ids(record.content_ids))
+        if count < look.rows:
+            return False
+        self.packs |= retired.condemned.keys()
+        self._look = look._replace(retired=retired.last, rows=count - len(gone))
+        if gone or retired.last != look.retired:
+            self._note(self._look, gone)
+        return True
+
+    def _read_new(self) -> None:
+        """Adds the records whose packs are not older than the last such look, by their names, and some days more."""
+        assert self._look is not None, "only what goes on from a look may be read in part"
+        condemned, gone = self._catalog.retired.condemned, []
+        first = stamp(max(0, min(self._look.asked, self._now) - _MARGIN_SECONDS), b"")
+        for pack_id, record in self._catalog.packs(first):
+            self.packs.add(pack_id)
+            if pack_id in condemned:
+                gone.append(pack_id)
+            else:
+                self.ids.update(split_ids(record.content_ids))
+        self._note(self._look._replace(asked=self._now), gone)
+
+    def _note(self, look: Look, gone: list[PackId]) -> None:
+        """Remembers a look, once nothing is kept of packs that are going to be deleted."""
+        if self._looks is not None and self._catalog.is_large:
+            forgotten = self._records.forget([PACK_PREFIX + pack_id for pack_id in gone])
+            self._looks.note(look if forgotten else NEVER)

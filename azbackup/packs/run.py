@@ -13,6 +13,7 @@ from azbackup.format.model import RunId
 from azbackup.records.commit import RunCopies
 from azbackup.records.partition import Partition
 from azbackup.storage.local.journal import Journal
+from azbackup.storage.protocols import Looks
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -29,7 +30,7 @@ class Clock(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True):
     """A run: its id, the clock, the tier of its packs, the copies of its records, and its journal.
 
-    Without a journal (None) every pack's record follows the pack at once.
+    Without a journal (None) every pack's record follows the pack at once. Without `looks` it looks at all packs.
     """
 
     id: RunId
@@ -37,9 +38,10 @@ class Run(msgspec.Struct, frozen=True):
     tier: str
     copies: RunCopies
     journal: Journal | None
+    looks: Looks | None = None
 
 
-def new_run(partition: Partition, clock: Clock, tier: str, journal: Journal | None) -> Run:
+def new_run(partition: Partition, clock: Clock, tier: str, journal: Journal | None, looks: Looks | None = None) -> Run:
     """A run that begins now, under a fresh id."""
     run_id = RunId(clock.new_stamp())
-    return Run(run_id, clock, tier, RunCopies(partition.records, run_id), journal)
+    return Run(run_id, clock, tier, RunCopies(partition.records, run_id), journal, looks)

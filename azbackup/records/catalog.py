@@ -12,14 +12,26 @@ from typing import TypeVar
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX, retired_name, snapshot_name
 from azbackup.format.layers import Item, State, merge, read_entries
-from azbackup.format.model import Layer, PackId, PackRecord, Snapshot
+from azbackup.format.model import Layer, PackId, PackRecord, SealedRecord, Snapshot
 from azbackup.format.payloads import decode_pack, decode_snapshot
 from azbackup.format.retirement import Retired, Retirement, decode_retirement
 from azbackup.records.copies import USELESS_COPIES
+from azbackup.records.heads import LARGE, from_heads
 from azbackup.records.layer_rows import Rows, layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
+from azbackup.records.snapshots import Source
 
 T = TypeVar("T")
+
+_FEW = 32  # rows of snapshots that a machine which knows nothing reads before it asks for heads
+
+
+def _passed_text(passed: list[int]) -> str:
+    """A line for the copies that were passed over: one of them may be genuine."""
+    return (
+        f"{snapshot_name(min(passed))} to {snapshot_name(max(passed))}: {len(passed):,} copies were not looked at, "
+        f"since {USELESS_COPIES} others are of no use: --snapshot NUMBER looks at that one, restore.py --verify at all"
+    )
 
 
 class Catalog:
@@ -30,10 +42,45 @@ class Catalog:
         self.records = records
         self.newest = 0  # the highest snapshot number found
         self._seen = seen
+        self._probed: list[SealedRecord] | None = None  # all rows that `_read` asks for, once they are known to be few
+        self.from_head = False  # whether `newest_of` found what it looked for
         self._retired: Retired | None = None
         self.standing: list[Snapshot] = []  # all that have a record still, retired or not
 
     # --- snapshots
+
+    def newest_of(self, source: Source, own_seen: int = 0) -> Snapshot | None:
+        """The newest snapshot of a source, in a partition too large to read all others for it; else None.
+
+        None says nothing about what there is: `snapshots` does. What heads say is not believed where it is less than
+        this machine has seen, `own_seen` of this source. No gap is noticed here: a rollback is.
+        """
+        if not self._may_be_large():
+            return None
+        found = from_heads(self.records, source, self._seen, own_seen)
+        if found is None:
+            return None
+        snapshot, highest = found
+        retired = Retired(self._decoded(RETIRED_PREFIX, decode_retirement))
+        if retired.has(snapshot.number):
+            return None
+        self.newest = max(highest, retired.highest)
+        self._retired = retired
+        self.from_head = True
+        return snapshot
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are more snapshots than are read by each run."""
+        return self.newest > LARGE
+
+    def _may_be_large(self) -> bool:
+        """Whether there may be more snapshots than a page has; a machine that has seen none reads a few of them."""
+        if self._seen:
+            return self._seen > LARGE
+        rows = self.records.first(RETIRED_PREFIX, SNAPSHOT_PREFIX[:-1] + ".", _FEW)
+        self._probed = rows if 0 < len(rows) < _FEW else None
+        return len(rows) == _FEW
 
     def snapshots(self, wanted: int | None = None, *, every_copy: bool = False) -> list[Snapshot]:
         """All snapshots by number, but those that were retired.
@@ -52,7 +99,8 @@ class Catalog:
             sure = lost if every_copy else lost & {wanted}
             passed = self._recover_snapshots([*sorted(sure), *sorted(lost - sure, reverse=True)], sure, found)
             self._report_gaps(found, {*found, *passed}, expected, retired)
-            self._report_passed(passed)
+            if passed:
+                self.records.report(_passed_text(passed))
         self.newest = max(max(found, default=0), retired.highest)
         self._retired = retired
         self.standing = [found[number] for number in sorted(found)]
@@ -69,7 +117,8 @@ class Catalog:
         """The snapshots that have a row, by number, and all retired records."""
         found: dict[int, Snapshot] = {}
         records: list[Retirement] = []
-        for row in self.records.neighbours(RETIRED_PREFIX, SNAPSHOT_PREFIX):
+        rows, self._probed = self._probed, None
+        for row in self.records.neighbours(RETIRED_PREFIX, SNAPSHOT_PREFIX) if rows is None else rows:
             try:
                 if row.name.startswith(SNAPSHOT_PREFIX):
                     _, snapshot = self.records.decoded(row.name, row, decode_snapshot)
@@ -105,18 +154,9 @@ class Catalog:
                 )
             self.records.report(text)
 
-    def _report_passed(self, passed: list[int]) -> None:
-        """A line for the copies that were passed over: one of them may be genuine."""
-        if passed:
-            first, last = snapshot_name(min(passed)), snapshot_name(max(passed))
-            self.records.report(
-                f"{first} to {last}: {len(passed):,} copies were not looked at, since {USELESS_COPIES} others are "
-                "of no use: --snapshot NUMBER looks at that one, restore.py --verify at all"
-            )
-
-    def _decoded(self, prefix: str, decode: Callable[[str, bytes], T]) -> Iterator[T]:
+    def _decoded(self, prefix: str, decode: Callable[[str, bytes], T], since: str = "") -> Iterator[T]:
         """The records under a prefix; one that does not open, or is not what it should be, is reported as damage."""
-        for row in self.records.rows(prefix, prefix[:-1] + "."):
+        for row in self.records.rows(prefix + since, prefix[:-1] + "."):
             try:
                 _, record = self.records.decoded(row.name, row, decode)
             except Damaged as error:
@@ -169,14 +209,14 @@ class Catalog:
 
     # --- packs
 
-    def packs(self) -> Iterator[tuple[PackId, PackRecord]]:
-        """Every pack record, those of condemned packs last.
+    def packs(self, since: str = "") -> Iterator[tuple[PackId, PackRecord]]:
+        """Every pack record, or those whose ids are not before `since`; those of condemned packs last.
 
         One that cannot be used is reported as damage: its chunks are then unknown.
         """
         condemned = self.retired.condemned
         late: list[tuple[PackId, PackRecord]] = []
-        for pack_id, record in self._decoded(PACK_PREFIX, decode_pack):
+        for pack_id, record in self._decoded(PACK_PREFIX, decode_pack, since):
             if pack_id in condemned:
                 late.append((pack_id, record))
             else:

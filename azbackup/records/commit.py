@@ -1,6 +1,7 @@
 """The commit of a run: its last records and its snapshot, in an order that a kill between two writes cannot spoil.
 
-    copies of packs and file records -> the snapshot's copy, which takes the number -> all rows, the snapshot's last
+    copies of packs and file records -> the snapshot's copy, which takes the number
+        -> all rows, the snapshot's behind what it points to, and behind that its heads
 
 Promises that a snapshot is visible only when everything that it needs is stored, and that numbers have no gap: a run
 that finds its number taken first completes the other run's commit from the stored copies, then tries the next number.
@@ -18,6 +19,7 @@ from azbackup.format.labels import copy_name, snapshot_name
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.payloads import decode_snapshot, encode_snapshot
 from azbackup.records.copies import USELESS_COPIES
+from azbackup.records.heads import head_rows, put_heads
 from azbackup.records.record_store import RecordStore
 
 _TRIES = 4  # numbers that are found taken before a listing says which there are
@@ -52,8 +54,8 @@ def commit(
     """Writes the last records of a run, `before`, and its snapshot; returns the snapshot as it was stored.
 
     It gets the first free number past `after`: creating the copy under that number is what reserves it. Then all rows,
-    in as few transactions as hold them. `pause` is called with how often a number was found taken: whoever took it has
-    its rows soon, and runs that commit at the same moment should not do so again.
+    in as few transactions as hold them, its heads last. `pause` is called with how often a number was found taken:
+    whoever took it has its rows soon, and runs that commit at the same moment should not do so again.
     """
     copies.put(before)
     finished = msgspec.structs.replace(snapshot, copies=copies.count, number=after + 1)
@@ -72,7 +74,7 @@ def commit(
                 committed = records.snapshot_numbers(finished.number)
             following = _finish_commits(records, finished.number, committed, sure=taken > _TRIES)
             finished = msgspec.structs.replace(finished, number=following)
-    _insert(records, before, row)
+    _insert(records, before, row, head_rows(records, finished))
     return finished
 
 
@@ -96,13 +98,21 @@ def _finish_commits(records: RecordStore, first: int, committed: set[int], *, su
     return number
 
 
-def _insert(records: RecordStore, before: list[SealedRecord], row: SealedRecord) -> None:
-    """Inserts the rows of a commit. A planted row under the snapshot's name is damage: the copy holds the number."""
+def _insert(records: RecordStore, before: list[SealedRecord], row: SealedRecord, heads: list[SealedRecord]) -> None:
+    """Inserts the rows of a commit. A planted row under the snapshot's name is damage: the copy holds the number.
+
+    A run that finished this commit meanwhile may have put its heads: they say the same, in other bytes.
+    """
     try:
-        records.insert([*before, row])
+        records.insert([*before, row, *heads])
+        return
     except Exists:
         records.insert(before)
+    try:
+        records.insert([row])
+    except Exists:
         records.report(f"row {row.name} was there already with other bytes: the snapshot is read from its copy")
+    put_heads(records, heads)
 
 
 def finish_commit(records: RecordStore, number: int) -> bool:
@@ -118,6 +128,7 @@ def finish_commit(records: RecordStore, number: int) -> bool:
         for each in rows:
             records.open_sealed(each)
         records.insert([*rows, row])
+        put_heads(records, head_rows(records, snapshot))
     except (Damaged, Missing, Exists) as error:
         records.report(f"snapshot {number} has a copy that cannot be committed: {error.message}")
         return False

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
-from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record
+from azbackup.crypto.sealing import SEAL_BYTES, Keys, open_record, seal_record, source_hash
 from azbackup.errors import Damaged, Missing
 from azbackup.format import compression
 from azbackup.format.labels import (
@@ -72,8 +72,6 @@ class RecordStore:
         """Reports to whoever hears of it by now."""
         self.report(text)
 
-    # --- reading
-
     def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
         return self._table.range(first, last, wanted) if self._table is not None else self.copies.range(first, last)
@@ -83,6 +81,18 @@ class RecordStore:
         if self._table is not None:
             return self._table.ranges(spans)
         return chain.from_iterable(self.copies.range(span.first, span.last) for span in spans)
+
+    def first(self, first: str, last: str, most: int) -> list[SealedRecord]:
+        """The first rows of a range, still sealed; none where there is no table."""
+        return self._table.first(first, last, most) if self._table is not None else []
+
+    def kept(self, first: str, last: str) -> Iterator[SealedRecord]:
+        """The rows of a range as this machine keeps them, still sealed; nobody is asked."""
+        return self._table.kept(first, last) if self._table is not None else iter(())
+
+    def forget(self, names: Sequence[str]) -> bool:
+        """Has this machine keep some rows no more; whether that could be done."""
+        return self._table is None or self._table.forget(names)
 
     def names(self) -> set[str]:
         """The names of all rows, of whatever kind; nothing else of them is read."""
@@ -203,6 +213,10 @@ class RecordStore:
         """The names of the records that the packs which are there have, by one listing."""
         prefix = pack_blob(self._partition, "")
         return {PACK_PREFIX + name.removeprefix(prefix) for name in self._blobs.names(prefix)}
+
+    def source_hash(self, path: bytes, host: str) -> str:
+        """A source as the names of its heads have it; of an empty path the one of all sources."""
+        return source_hash(self._keys, path, host)
 
     # --- writing
 

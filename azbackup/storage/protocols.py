@@ -98,6 +98,31 @@ class Span(NamedTuple):
     rows: int
 
 
+class Look(NamedTuple):
+    """What this machine knows of a partition's packs: when it looked at all of them, when at what was new, in seconds.
+
+    `retired` is the newest retired record that it knew then, `rows` how many pack records it kept.
+    """
+
+    whole: int
+    asked: int
+    retired: int
+    rows: int
+
+
+NEVER = Look(0, 0, 0, 0)
+
+
+class Looks(Protocol):
+    """Remembers the last look."""
+
+    def last(self) -> Look | None:
+        """The last one, None where nothing is known of one."""
+
+    def note(self, look: Look) -> None:
+        """Remembers another one."""
+
+
 class RowStore(Protocol):
     """One table, one partition of it."""
 
@@ -127,14 +152,26 @@ class RowStore(Protocol):
         Raises Changed if it has another one by now. For a repair alone: the old bytes are of no use to anybody.
         """
 
-    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
-        """(name, version) of the rows with first <= name < last, in the order of their names; no contents travel."""
+    def versions(self, first: str, last: str, most: int | None = None) -> Iterator[tuple[str, str]]:
+        """(name, version) of the rows with first <= name < last, in the order of their names; no contents travel.
+
+        `most`: of so many of the first ones, None for all.
+        """
 
     def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, in the order of their names; none where there is no table.
 
         With `wanted` the others of them may be left out, where that spares something.
         """
+
+    def first(self, first: str, last: str, most: int) -> list[SealedRecord]:
+        """The rows with first <= name < last that come first by name, at most so many, by one request if it can be."""
+
+    def kept(self, first: str, last: str) -> Iterator[SealedRecord]:
+        """The rows with first <= name < last that this machine keeps, by name: nobody is asked, some may be missing."""
+
+    def forget(self, names: Sequence[str]) -> bool:
+        """Keeps rows that are kept here no more; whether that could be done."""
 
     def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
         """The rows of some ranges in order, which do not meet. What lies between is read only where it is little."""

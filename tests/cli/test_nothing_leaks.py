@@ -131,13 +131,13 @@ def test_metadata_of_blobs_says_nothing(module_cli: Cli, stored: Stored) -> None
 
 
 def test_names_are_all_of_the_documented_form(module_cli: Cli, stored: Stored) -> None:
-    """A name tells the partition, a kind, a time or a number, and nothing that came from the files."""
+    """A name tells the partition, a kind, a time or a number, a keyed hash, and nothing that came from the files."""
     connection = module_cli.vault.endpoints.connection_string
     with TableServiceClient.from_connection_string(connection) as tables:
         rows = [each["PartitionKey"] for each in tables.get_table_client(module_cli.vault.table).list_entities()]
     assert set(rows) == {module_cli.vault.partition}
     kinds = {name.split("-")[0] for name in stored.rows}
-    assert kinds == {"key", "pack", "files", "snapshot"}
+    assert kinds == {"key", "pack", "files", "snapshot", "head"}
     for name in stored.blobs:
         partition, kind, rest = name.split("/")
         assert (partition, kind in ("packs", "records")) == (module_cli.vault.partition, True)

@@ -222,9 +222,21 @@ class MemoryRows:
             elif there != sealed:
                 raise Changed(f"row {old.name} was changed meanwhile", code="UpdateConditionNotSatisfied")
 
-    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+    def versions(self, first: str, last: str, most: int | None = None) -> Iterator[tuple[str, str]]:
         """(name, version) of the rows with first <= name < last; another one whenever a row has other bytes."""
-        return ((row.name, row.version) for row in self.range(first, last))
+        return ((row.name, row.version) for row in itertools.islice(self.range(first, last), most))
+
+    def first(self, first: str, last: str, most: int) -> list[SealedRecord]:
+        """The first rows of a range."""
+        return list(itertools.islice(self.range(first, last), most))
+
+    def kept(self, first: str, last: str) -> Iterator[SealedRecord]:  # noqa: ARG002
+        """None: nothing is kept on this machine."""
+        return iter(())
+
+    def forget(self, names: Sequence[str]) -> bool:  # noqa: ARG002
+        """Nothing is kept on this machine."""
+        return True
 
     def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
         """The rows of some ranges."""

@@ -159,6 +159,35 @@ def test_ranges_that_lie_apart(stores: Stores, size: int) -> None:
     assert list(rows.ranges([Span("files-x-", "files-x.", 1)])) == []
 
 
+def test_the_first_of_a_range(stores: Stores) -> None:
+    """As many rows as are asked for, by name, or all that there are; none of an empty range, or without a table."""
+    rows = stores.rows("user1")
+    assert rows.first("head-", "head.", 1) == []
+    rows.insert([SealedRecord(f"head-{letter}", letter.encode()) for letter in "cab"] + [SealedRecord("key-", b"x")])
+    assert [row.name for row in rows.first("head-", "head.", 1)] == ["head-a"]
+    assert [(row.name, row.sealed) for row in rows.first("head-b", "head.", 5)] == [("head-b", b"b"), ("head-c", b"c")]
+    assert rows.first("pack-", "pack.", 1) == []
+    assert {row.name: row.version for row in rows.first("head-", "head.", 9)} == dict(rows.versions("head-", "head."))
+
+
+def test_the_first_names_of_a_range(stores: Stores) -> None:
+    """As many as are asked for, or all that there are."""
+    rows = stores.rows("user1")
+    given = rows.insert([SealedRecord(f"files-{number}", b"x") for number in range(5)])
+    assert dict(rows.versions("files-", "files.", 3)) == {f"files-{n}": given[f"files-{n}"] for n in range(3)}
+    assert dict(rows.versions("files-3", "files.", 9)) == {f"files-{n}": given[f"files-{n}"] for n in (3, 4)}
+
+
+def test_what_is_forgotten_is_in_the_table_still(stores: Stores) -> None:
+    """Whether anything is kept on this machine or not: a range has what the table has."""
+    rows = stores.rows("user1")
+    rows.insert([SealedRecord("files-a", b"a"), SealedRecord("files-b", b"b")])
+    assert {row.name for row in rows.kept("files-", "files.")} <= {"files-a", "files-b"}
+    assert rows.forget([row.name for row in rows.kept("files-", "files.")])
+    assert list(rows.kept("files-", "files.")) == []
+    assert names(rows) == ["files-a", "files-b"]
+
+
 def test_versions_tell_rows_apart(stores: Stores) -> None:
     """What was inserted has the versions that insert gave; each row has one of its own; none travel with contents."""
     rows = stores.rows("user1")

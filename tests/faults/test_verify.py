@@ -11,6 +11,7 @@ from azbackup.commands.maintenance.findings import Findings, What
 from azbackup.commands.maintenance.keeping import Rules
 from azbackup.commands.maintenance.mend import Mend, steps_of
 from azbackup.commands.maintenance.verify import Verification, Verify
+from azbackup.format.labels import number_of_head
 from azbackup.format.verdicts import Settlement
 from azbackup.packs.run import Clock
 from azbackup.records.keystore import Keystore
@@ -66,7 +67,8 @@ def test_nothing_is_found_where_nothing_is_wrong(twice: World) -> None:
     assert kinds(found) == {}
     assert (len(found.snapshots), found.packs) == (2, len(twice.packs()))
     assert found.chunks == len({each for ids in twice.packs().values() for each in ids})
-    assert found.records == len(twice.table.rows) - 1  # the key's is no sealed record
+    sealed = [name for _, name in twice.table.rows if name != "key" and not name.startswith("head-")]
+    assert found.records == len(sealed)  # heads have no copies that would have to agree
 
 
 def _names(world: World) -> list[tuple[bool, object]]:
@@ -76,6 +78,10 @@ def _names(world: World) -> list[tuple[bool, object]]:
 
 
 def _expected(*, is_row: bool, name: str, removed: bool) -> set[What]:
+    if "head-" in name:
+        if number_of_head(name) != 2:
+            return set()  # only the newest one is ever asked for
+        return {What.HEAD_MISSING if removed else What.HEAD_ALTERED}
     if is_row:
         return {What.ROW_MISSING if removed else What.ROW_ALTERED}
     if "/packs/" in name:
@@ -96,7 +102,8 @@ def test_each_object(twice: World, removed: bool) -> None:
             assert isinstance(value, Blob)
             where[name] = replace(value, data=_flipped(value.data), md5=md5_of(_flipped(value.data)))
         found = kinds(verify(world))
-        assert set(found) == _expected(is_row=is_row, name=str(name), removed=removed), name
+        own_name = name[1] if isinstance(name, tuple) else str(name)
+        assert set(found) == _expected(is_row=is_row, name=own_name, removed=removed), name
 
 
 def _flipped(data: bytes) -> bytes:
@@ -106,7 +113,7 @@ def _flipped(data: bytes) -> bytes:
 
 def test_each_record_in_both_places(twice: World) -> None:
     """A record whose row and copies are gone is named; what a lost file record hides is told with its snapshots."""
-    for name in [name for _, name in twice.table.rows if name != "key"]:
+    for name in [name for _, name in twice.table.rows if name != "key" and not name.startswith("head-")]:
         world = twice.clone()
         del world.table.rows[PARTITION, name]
         world.blobs.blobs = {
@@ -228,3 +235,22 @@ def test_what_retention_takes_is_no_damage(tmp_path: Path) -> None:
     assert repair(world) == []
     assert lost in world.blobs.blobs
     assert kinds(verify(world)) == {}
+
+
+@pytest.mark.parametrize("removed", [True, False], ids=["removed", "altered"])
+def test_heads_are_made_anew(twice: World, removed: bool) -> None:
+    """All heads are gone: nothing is said, as of a partition that has none. Some, or altered: a repair makes them."""
+    heads = [name for name in twice.table.rows if name[1].startswith("head-")]
+    without = twice.clone()
+    for name in heads:
+        del without.table.rows[name]
+    assert kinds(verify(without)) == {}
+    for name in heads:
+        world = twice.clone()
+        value = world.table.rows.pop(name)
+        if not removed:
+            assert isinstance(value, bytes)
+            world.table.rows[name] = _flipped(value)
+        assert repair(world) == []
+        assert kinds(verify(world)) == {}
+        assert (name in world.table.rows) == (not removed or number_of_head(name[1]) == 2)

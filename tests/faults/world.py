@@ -39,6 +39,9 @@ from azbackup.records.partition import Partition
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection
 from azbackup.storage.local.journal import Journal
+from azbackup.storage.local.looks import LookNote
+from azbackup.storage.local.rollback import HighestSnapshot
+from azbackup.storage.local.row_cache import Cache, CachedRows
 from azbackup.storage.prices import load_prices
 from emulator.trees import differences
 from tests.contract.memory import MemoryBlobs, MemoryRemoval, MemoryRows, MemoryTable, MemoryThaw
@@ -147,7 +150,10 @@ class Restored:
 
 @dataclass
 class World:
-    """An account with one partition, and a source. `journal` is the file of a backup's notes, None for none."""
+    """An account with one partition, and a source. `journal` is the file of a backup's notes, None for none.
+
+    `machine` is the directory in which the machine that backs up remembers what it knows, None for one that forgets.
+    """
 
     source: Path
     tier: str = "hot"
@@ -159,6 +165,7 @@ class World:
     rereads: bool = False
     cache: Path | None = None
     limits: dict[str, Any] = field(default_factory=dict)  # of the job: is_over, skips, rules
+    machine: Path | None = None
 
     def __post_init__(self) -> None:
         self.staging.packs = self.blobs
@@ -188,19 +195,28 @@ class World:
         opened, fresh = keys_of.open_or_create(PASSWORD, "2026-11-22T00:00:00Z")
         keys = derive(opened.data_key)
         show = show or Silent()
-        records = RecordStore(rows, blobs, keys, PARTITION, show.damage)
+        cache = Cache(self.machine / "records", self.now_ns // (86_400 * 10**9)) if self.machine else None
+        records = RecordStore(CachedRows(rows, cache) if cache else rows, blobs, keys, PARTITION, show.damage)
         partition = Partition(PARTITION, keys, blobs, records)
         if not opened.in_table:
             rebuild_table(records, keys_of, opened, show)
         where = os.fsencode(self.cache or "")
+        seen = HighestSnapshot(self.machine, keys) if self.machine else None
         job = Job(os.fsencode(source or self.source), "host", fresh, self.rereads, where, **self.limits)
         clock = Clock(lambda: self.now_ns, lambda: f"20261122T210800Z-{next(_stamps):016x}")
         journal = Journal(self.journal) if self.journal else None
-        run = Backup(job, partition, Catalog(records), new_run(partition, clock, self.tier, journal), show)
+        looks = LookNote(self.machine, keys) if self.machine else None
+        catalog = Catalog(records, seen.number() if seen else 0)
+        run = Backup(job, partition, catalog, new_run(partition, clock, self.tier, journal, looks), show)
         try:
-            return run.run(), [*show.damaged, *([opened.damage] if opened.damage else [])]
+            snapshot = run.run()
+            if seen is not None:
+                seen.note(snapshot.number)
+            return snapshot, [*show.damaged, *([opened.damage] if opened.damage else [])]
         finally:
             run._store._uploads._workers.stop()  # or a killed run's threads would wait for ever
+            if cache is not None:
+                cache.close()
             if journal is not None:
                 os.close(journal._file)
 

@@ -63,17 +63,17 @@ def test_requests_of_a_first_run(life: Life) -> None:
 
 
 def test_rows_of_a_first_run(life: Life) -> None:
-    """A row for each pack, for the files, the snapshot and the key; three copies hold all of it."""
+    """A row for each pack, for the files, the snapshot, its two heads and the key; three copies hold all of it."""
     added = life.first.added
-    assert (len(added.rows), len(added.copies)) == (len(added.packs) + 3, 3), added
+    assert (len(added.rows), len(added.copies)) == (len(added.packs) + 5, 3), added
     assert sum(added.rows.values()) < 20_000
 
 
 def test_unchanged_run(life: Life) -> None:
-    """At most 7 requests, one of them a listing of the packs, no file opened, one row."""
+    """At most 7 requests, one of them a listing of the packs, no file opened, a row and its two heads."""
     assert len(life.unchanged.requests) <= 7, life.unchanged.told
     assert life.unchanged.files == []
-    assert (len(life.unchanged.added.packs), len(life.unchanged.added.rows)) == (0, 1)
+    assert (len(life.unchanged.added.packs), len(life.unchanged.added.rows)) == (0, 3)
 
 
 def test_changed_run(life: Life) -> None:

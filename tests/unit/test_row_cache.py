@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,10 @@ class Counted(MemoryRows):
         super().__init__(table, "user1")
         self.asked: list[tuple[str, str, str]] = []
 
-    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+    def versions(self, first: str, last: str, most: int | None = None) -> Iterator[tuple[str, str]]:
         """Noted."""
         self.asked.append(("names", first, last))
-        return ((row.name, row.version) for row in super().range(first, last))
+        return ((row.name, row.version) for row in islice(super().range(first, last), most))
 
     def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """Noted."""
@@ -384,3 +385,45 @@ def test_only_this_user_can_read_it(rows: Counted, path: Path) -> None:
     """The file and its directory are closed to others."""
     cached(rows, path).insert(some(1))
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+# --- what is kept, and nobody asked
+
+
+def test_kept_rows_are_taken_as_they_are(rows: Counted, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that are here, by name, however few are taken at once; the table is not asked."""
+    monkeypatch.setattr("azbackup.storage.local.row_cache._KEPT_ROWS", 2)
+    cached(rows, path).insert(some(*range(1, 8)))
+    ours = cached(rows, path)
+    assert list(ours.kept(*RANGE)) == some(*range(1, 8))
+    assert list(ours.kept("files-0003", "files-0005")) == some(3, 4)
+    assert list(ours.kept("pack-", "pack.")) == []
+    assert rows.taken() == []
+    with opened(path) as file:
+        file.execute("UPDATE contents SET sealed = 'text' WHERE name = 'files-0002'")
+    assert list(cached(rows, path).kept(*RANGE)) == some(1, *range(3, 8))
+
+
+def test_what_is_forgotten_is_kept_no_more(rows: Counted, path: Path) -> None:
+    """And whoever asks for it is told whether that could be done."""
+    cached(rows, path).insert(some(1, 2, 3))
+    ours = cached(rows, path)
+    assert ours.forget([])
+    assert ours.forget(["files-0001", "files-0003"])
+    assert list(ours.kept(*RANGE)) == some(2)
+    assert not ours.forget(["files-0001"])
+    with opened(path) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert not cached(rows, path).forget(["files-0002"])
+        other.rollback()
+    assert list(cached(rows, path).kept(*RANGE)) == some(2)
+
+
+def test_what_is_kept_of_a_cut_file(rows: Counted, path: Path) -> None:
+    """Rows that were put here or none: it comes to an end."""
+    cached(rows, path).insert(some(*range(1, 400)))
+    whole = path.read_bytes()
+    for end in range(0, len(whole), 3000):
+        path.write_bytes(whole[:end] + bytes(end % 2 * 5000))
+        found = list(cached(rows, path).kept(*RANGE))
+        assert len(found) <= 400

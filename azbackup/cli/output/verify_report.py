@@ -43,6 +43,7 @@ _WORDS = {
     What.ROW_MISSING: _Words("row", "missing; a copy has the record", _REPAIR),
     What.ROW_ALTERED: _Words("row", "altered; a copy has the record", _REPAIR),
     What.COPY_MISSING: _Words("record", "without a copy that is the same", _REPAIR),
+    What.HEAD_ALTERED: _Words("head", "altered; the snapshots have what it said", _REPAIR),
     What.KEY: _Words("line", "about the key record", _REPAIR),
     What.OTHER: _Words("line", "about what lies beside the records", "see docs/operations.md, damaged storage"),
     What.TIER: _Words("pack", "in another tier than it was stored in", ""),
@@ -50,6 +51,7 @@ _WORDS = {
     What.UNFINISHED: _Words(
         "record", "of backups that did not come to their end, or are running", f"{_REPAIR} puts their rows in place"
     ),
+    What.HEAD_MISSING: _Words("head", "missing: backups take longer without, and nothing else", _REPAIR),
 }
 
 
@@ -68,7 +70,7 @@ def group_lines(group: Group) -> list[str]:
     lines += [f"    {clean(finding.text)}" for finding in group.first[:_NAMED]]
     if group.count > _NAMED:
         lines.append(f"    and {group.count - _NAMED:,} more (--json names {_IN_JSON:,})")
-    if group.is_damage or (group.what is What.UNFINISHED and _WORDS[group.what].mend):
+    if group.is_damage or (group.what in (What.UNFINISHED, What.HEAD_MISSING) and _WORDS[group.what].mend):
         lines.append(f"  to mend it: {_WORDS[group.what].mend}")
     return lines
 

@@ -41,6 +41,7 @@ from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
 from azbackup.packs.chunk_store import ChunkStore
+from azbackup.packs.known import is_due
 from azbackup.packs.run import Run
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -68,6 +69,7 @@ class Job(msgspec.Struct, frozen=True):
     `allow_empty`: no files where there were some is meant. `tags`, `note`: words that the snapshot is to have.
     `is_over`: whether the time that it may take is over. `skips`: no snapshot is wanted where nothing has changed.
     `rewrite`: which stored contents are stored anew, None for none.
+    `seen`: the number of the last snapshot that this machine made of it, 0 for none.
     """
 
     source: bytes
@@ -83,6 +85,7 @@ class Job(msgspec.Struct, frozen=True):
     is_over: Callable[[], bool] | None = None
     skips: bool = False
     rewrite: Rewrite | None = None
+    seen: int = 0
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -123,12 +126,10 @@ class Backup:
         stream = self._job.stream
         root = open_source(self._job.source) if stream is None else stream.open()
         try:
-            snapshots = [] if self._job.fresh else self._catalog.snapshots()
-            parent = parent_of(snapshots, self._job)
-            if parent is None and (hint := _same_place(snapshots, self._job)):
-                shown = Source(self._job.source, self._job.host)
-                self._progress.note(f"this is the first backup of {shown}; {hint}")
-            if stream is None and parent is not None and self._job.rewrite is not None:
+            parent, snapshots = (
+                (None, []) if self._job.fresh else _find_parent(self._catalog, self._job, self._run, self._progress)
+            )
+            if stream is None and parent is not None and self._job.rewrite is not None and snapshots:
                 self._plan_rewriting(self._job.rewrite, parent, snapshots, root)
             try:
                 read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
@@ -298,6 +299,19 @@ class Backup:
         totals.read = self._reader.read
         totals.packs, totals.stored = self._store.packs, self._store.size
         return totals
+
+
+def _find_parent(catalog: Catalog, job: Job, run: Run, progress: Progress) -> tuple[Snapshot | None, list[Snapshot]]:
+    """The snapshot to compare with, and all snapshots; none of them in a large partition, but for once a week."""
+    shown = Source(job.source, job.host)
+    due = run.looks is not None and is_due(run.looks.last(), run.clock.now_ns() // 10**9)
+    if not due and (head := catalog.newest_of(shown, job.seen)) is not None:
+        return head, []
+    snapshots = catalog.snapshots()
+    parent = parent_of(snapshots, job)
+    if parent is None and (hint := _same_place(snapshots, job)):
+        progress.note(f"this is the first backup of {shown}; {hint}")
+    return parent, snapshots
 
 
 def parent_of(snapshots: list[Snapshot], job: Job) -> Snapshot | None:

@@ -1,7 +1,8 @@
 """Deleting what retention took away, in the reverse of a backup's order: what points goes before what it points to.
 
     packs:     rows -> blobs
-    snapshots: the pack records in the copies of their runs, copied -> file records -> those copies -> rows -> copies
+    snapshots: the pack records in the copies of their runs, copied -> file records -> those copies
+               -> heads -> rows -> copies
 
 Promises that a kill between any two deletions leaves what a later run finds again: a retired record is deleted when all
 that it says is gone.
@@ -29,6 +30,7 @@ from azbackup.format.payloads import decode_snapshot
 from azbackup.packs.run import Clock
 from azbackup.records.catalog import Catalog
 from azbackup.records.commit import RunCopies
+from azbackup.records.heads import head_names
 from azbackup.records.partition import Partition
 from azbackup.storage.protocols import Removal
 
@@ -63,6 +65,7 @@ class Burial:
         kept = {layer.run for snapshot in others for layer in snapshot.layers} | {each.run for each in others}
         runs = {run: records for run, records in _runs(due).items() if run not in kept}
         self._delete_runs(runs, {PACK_PREFIX + pack for pack in packs})
+        self._removal.rows([name for snapshot in due for name in head_names(self._partition.records, snapshot)])
         self._removal.rows([snapshot_name(snapshot.number) for snapshot in due])
         names = [snapshot_name(number) for number in sorted(numbers & {*made, *(each.number for each in due)})]
         self._removal.blobs([record_blob(self._partition.name, name) for name in names])

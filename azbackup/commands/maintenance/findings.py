@@ -26,14 +26,16 @@ class What(enum.Enum):
     ROW_MISSING = "row_missing"  # a copy has it
     ROW_ALTERED = "row_altered"  # a copy has it
     COPY_MISSING = "copy_missing"  # the row is sound
+    HEAD_ALTERED = "head_altered"  # the snapshots themselves are there
     KEY = "key"
     OTHER = "other"
     TIER = "tier"
     NO_RECORD = "pack_without_record"
     UNFINISHED = "unfinished"
+    HEAD_MISSING = "head_missing"
 
 
-NOTES = (What.TIER, What.NO_RECORD, What.UNFINISHED)
+NOTES = (What.TIER, What.NO_RECORD, What.UNFINISHED, What.HEAD_MISSING)
 REPAIRED = (What.ROW_MISSING, What.ROW_ALTERED, What.COPY_MISSING, What.KEY)
 
 

@@ -1,6 +1,6 @@
 """What a verification found, mended as far as the account itself can: each record in both of its places again.
 
-    rows from copies, then the snapshots' rows, last  ->  copies from rows  ->  the key record's copy
+    rows from copies, then the snapshots' rows, then heads  ->  copies from rows  ->  the key record's copy
 
 Promises that nothing is replaced but a row that does not open, by the record of that name that does; that nothing is
 deleted; and that credentials that can only create do all but that. What is lost in both places is not mended here: a
@@ -26,23 +26,28 @@ from azbackup.format.labels import (
     is_snapshot,
     snapshot_name,
 )
-from azbackup.format.model import SealedRecord
+from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.records.commit import finish_commit
+from azbackup.records.heads import head_rows
 from azbackup.records.record_store import RecordStore
 
 
 @dataclass
 class Steps:
-    """What is to be done: names of records whose row comes from a copy, or whose copy comes from the row; the key."""
+    """What is to be done: names of records whose row comes from a copy, or whose copy comes from the row; the key.
+
+    `heads`: the snapshots whose heads are made anew.
+    """
 
     rows: list[str] = field(default_factory=list)
     commits: list[int] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
     key: bool = False
+    heads: list[Snapshot] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.rows or self.commits or self.copies or self.key)
+        return bool(self.rows or self.commits or self.copies or self.key or self.heads)
 
 
 def steps_of(found: Verification) -> Steps:
@@ -51,7 +56,9 @@ def steps_of(found: Verification) -> Steps:
     unfinished = set(map(snapshot_name, found.unfinished))
     names = {*findings.subjects(What.ROW_MISSING), *findings.subjects(What.ROW_ALTERED), *found.from_copies}
     key = What.KEY in findings.groups
-    return Steps(sorted(filter(None, names - unfinished)), found.unfinished, list(found.without_copy), key)
+    return Steps(
+        sorted(filter(None, names - unfinished)), found.unfinished, list(found.without_copy), key, found.headless
+    )
 
 
 class Mend:
@@ -73,6 +80,8 @@ class Mend:
             self._snapshot_row(name)
         for number in sorted(steps.commits):
             self.done += self._attempt(f"snapshot {number}", partial(self._finish, number))
+        for row in {row.name: row for each in steps.heads for row in head_rows(self._records, each)}.values():
+            self.done += self._attempt(f"row {row.name}", partial(self._records.mend, row))
         self._copies(steps.copies)
         if steps.key:
             self.done += self._attempt("the key record", self._ensure_key)

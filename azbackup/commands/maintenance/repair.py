@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from azbackup.errors import Damaged, Exists
 from azbackup.format.batches import batches
-from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX
-from azbackup.format.model import SealedRecord
+from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX
+from azbackup.format.model import SealedRecord, Snapshot
+from azbackup.format.payloads import decode_snapshot
 from azbackup.progress import Progress
+from azbackup.records.heads import ALL, head_row, newest_head, put_heads
 from azbackup.records.key_upkeep import Opened
 from azbackup.records.keystore import Keystore
 from azbackup.records.record_store import RecordStore
+from azbackup.records.snapshots import Source, source_of
 
 _GROUP_BYTES = 4 * 1024 * 1024  # of rows that are inserted together
 
@@ -29,7 +32,7 @@ def rebuild_rows(records: RecordStore) -> int:
 
     Copies are read once, as they come; of several of a record the first that opens counts. A record of which none opens
     is reported as damage and left out. Where retention was at work it deleted the packs that are not there: a copy of
-    such a pack's record may be left among those of others.
+    such a pack's record may be left among those of others. Heads are made of the snapshots.
     """
     there = records.names()
     packs = records.stored_packs() if records.copies.names(RETIRED_PREFIX) else None
@@ -42,9 +45,26 @@ def rebuild_rows(records: RecordStore) -> int:
         )
         for group in batches(_sound(records, rows, unusable), lambda row: len(row.sealed), _GROUP_BYTES):
             there.update(_insert(records, group))
+    _rebuild_heads(records)
     for name in sorted(unusable - there):
         records.report(f"record {name} has no copy that opens")
     return len(there)
+
+
+def _rebuild_heads(records: RecordStore) -> None:
+    """Inserts the heads of the newest snapshots, which have no copies, where there are none."""
+    newest: dict[Source, Snapshot] = {}
+    for row in records.rows(SNAPSHOT_PREFIX, SNAPSHOT_PREFIX[:-1] + "."):
+        try:
+            snapshot = decode_snapshot(row.name, records.open_sealed(row))
+        except Damaged:
+            continue  # which was reported
+        for source in (source_of(snapshot), ALL):
+            newest[source] = max(newest.get(source, snapshot), snapshot, key=lambda each: each.number)
+    for source, snapshot in newest.items():
+        wanted, there = head_row(records, source, snapshot), newest_head(records, source)
+        if there is None or there.name > wanted.name:
+            put_heads(records, [wanted])
 
 
 def _sound(records: RecordStore, rows: Iterable[SealedRecord], unusable: set[str]) -> Iterator[SealedRecord]:

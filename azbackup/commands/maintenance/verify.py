@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from azbackup.commands.maintenance.findings import Findings, What
+from azbackup.commands.maintenance.head_check import check_heads
 from azbackup.commands.maintenance.layer_check import LayerCheck
 from azbackup.commands.maintenance.packs import PackCheck
 from azbackup.commands.maintenance.sieve import FINGERPRINT_BYTES, Sieve, fingerprint
@@ -63,6 +64,7 @@ class Verification:
     without_copy: list[str] = field(default_factory=list)  # names of rows
     from_copies: list[str] = field(default_factory=list)  # names of records whose row is to be put back
     unfinished: list[int] = field(default_factory=list)  # numbers of snapshots whose copy lies beyond the last row
+    headless: list[Snapshot] = field(default_factory=list)  # whose heads are to be made anew
 
 
 class Verify:
@@ -88,6 +90,7 @@ class Verify:
         self._progress.stage("snapshots")
         self._records.report = partial(self._findings.hear, What.SNAPSHOT)
         found.snapshots = self._catalog.snapshots(every_copy=True)
+        found.headless = check_heads(self._records, found.snapshots, self._findings)
         self._progress.stage("packs and their records")
         self._records.report = partial(self._findings.hear, What.PACK_RECORD)
         self._packs.run(self._progress)

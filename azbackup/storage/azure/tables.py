@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from azure.core import MatchConditions
@@ -162,15 +163,24 @@ class AzureRows:
             if self.get(old.name) != sealed:
                 raise
 
-    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+    def versions(self, first: str, last: str, most: int | None = None) -> Iterator[tuple[str, str]]:
         """(name, ETag) of the rows with first <= name < last; none where there is no table."""
-        for entity in self._entities(first, last, ["RowKey", "Timestamp"]):  # the ETag is made of the timestamp
+        columns = ["RowKey", "Timestamp"]  # the ETag is made of the timestamp
+        for entity in islice(self._entities(first, last, columns, most), most):
             yield entity["RowKey"], _etag(entity)
 
     def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:  # noqa: ARG002
         """The rows with first <= name < last, page by page; none where there is no table. All of them, always."""
         for entity in self._entities(first, last, None):
             yield SealedRecord(entity["RowKey"], from_properties(entity), _etag(entity))
+
+    def kept(self, first: str, last: str) -> Iterator[SealedRecord]:  # noqa: ARG002
+        """None: nothing is kept on this machine."""
+        return iter(())
+
+    def forget(self, names: Sequence[str]) -> bool:  # noqa: ARG002
+        """Nothing is kept on this machine."""
+        return True
 
     def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
         """The rows of some ranges: by one query, by one for each from where much lies between them."""
@@ -187,12 +197,18 @@ class AzureRows:
         for span in rest:
             yield from self.range(span.first, span.last)
 
-    def _entities(self, first: str, last: str, select: list[str] | None) -> Iterator[Any]:
+    def first(self, first: str, last: str, most: int) -> list[SealedRecord]:
+        """The first rows of a range; a page that is short, or empty, is followed by the next one."""
+        found = islice(self._entities(first, last, None, most), most)
+        return [SealedRecord(entity["RowKey"], from_properties(entity), _etag(entity)) for entity in found]
+
+    def _entities(self, first: str, last: str, select: list[str] | None, page: int | None = None) -> Iterator[Any]:
         query = partial(
             self._client.query_entities,
             "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last",
             parameters={"partition": self._partition, "first": first, "last": last},
             select=select,
+            results_per_page=page,
         )
         return self._account.pages(f"table {self._table}", query, table=True)
 

@@ -16,14 +16,15 @@ _DIGITS = 8  # of a snapshot's number in its name
 
 
 class HighestSnapshot:
-    """One partition's number, in one small file named after its keys: a partition made anew is another one.
+    """One partition's number, or one source's, in a small file named after its keys: a partition made anew is another.
 
     file = number [" " || 16 hexadecimal digits that check it]; earlier versions wrote the number alone
     """
 
-    def __init__(self, directory: Path, keys: Keys) -> None:
+    def __init__(self, directory: Path, keys: Keys, source: str = "") -> None:
+        """`source`: of one source alone, by the hash of it."""
         self._keys = keys
-        name = hmac.digest(keys.record_key.reveal(), b"seen", "sha256")[:16].hex()
+        name = hmac.digest(keys.record_key.reveal(), b"seen" + source.encode(), "sha256")[:16].hex()
         self._note = CacheFile(directory / f"{name}.seen", durable=True)
 
     def number(self) -> int:

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +30,8 @@ T = TypeVar("T")
 LIMIT_BYTES = 512 * 1024 * 1024
 _PUT_BYTES = 4 * 1024 * 1024  # of rows that are read, kept together
 _SPANS = 4  # queries for what is missing; more gaps than these are read in one query with all between them
-_LISTED = 1000  # names that may lie between ranges that are read together: a page
+_LISTED = 100  # names that may lie between ranges that are read together
+_KEPT_ROWS = 200  # that are taken from the file at once
 _WAIT_SECONDS = 0.5  # for another run that writes
 _SCHEMA = 1
 _TABLES = """
@@ -143,10 +144,38 @@ class Cache:
         if names and not self.versions(first, last).keys() >= set(names):
             self._suspect()
 
+    def kept(self, first: str, last: str) -> Iterator[SealedRecord]:
+        """The records with first <= name < last, by name; asking counts as use."""
+        query = (
+            "SELECT name, version, sealed FROM records JOIN contents USING (name) WHERE name >= ? AND name < ? "
+            "AND typeof(version) = 'text' AND typeof(sealed) = 'blob' ORDER BY name LIMIT ?"
+        )
+        stale = "UPDATE records SET used = ? WHERE name >= ? AND name < ? AND used < ?"
+        self._do(lambda file: file.execute(stale, (self._today, first, last, self._today)), None)
+        rows: list[tuple[str, str, bytes]] = []
+        while rows := self._do(lambda file: file.execute(query, (first, last, _KEPT_ROWS)).fetchall(), []):  # noqa: B023
+            yield from (SealedRecord(name, sealed, version) for name, version, sealed in rows)
+            if not first <= rows[-1][0] < last:  # a bad page
+                return
+            first = rows[-1][0] + "\0"
+
     def drop(self, names: Sequence[str]) -> None:
         """Forgets some records."""
         if names and self._do(lambda file: _delete(file, names), 0) < len(names):
             self._suspect()
+
+    def forget(self, names: Sequence[str]) -> bool:
+        """The same, so that no power cut brings them back; whether all of them were here, and are no more."""
+        if not names:
+            return True
+
+        def remove(file: sqlite3.Connection) -> int:
+            file.execute("PRAGMA synchronous = FULL")
+            return _delete(file, names)
+
+        gone = self._do(remove, 0) >= len(names)
+        self._do(lambda file: file.execute("PRAGMA synchronous = OFF"), None)
+        return gone
 
     def _suspect(self) -> None:
         """Something was not where it should be: has the library look, once a run, whether the file is sound."""
@@ -238,9 +267,9 @@ class CachedRows:
         self._cache.drop([old.name])
         self._rows.replace(old, sealed)
 
-    def versions(self, first: str, last: str) -> Iterator[tuple[str, str]]:
+    def versions(self, first: str, last: str, most: int | None = None) -> Iterator[tuple[str, str]]:
         """Yields the names and versions that the table has."""
-        return self._rows.versions(first, last)
+        return self._rows.versions(first, last, most)
 
     def range(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows in the order of their names, from here where they are the table's.
@@ -253,6 +282,20 @@ class CachedRows:
         else:
             yield from self._compared(first, last, list(self._rows.versions(first, last)), kept, wanted)
 
+    def first(self, first: str, last: str, most: int) -> list[SealedRecord]:
+        """The first rows of a range, read from the table and kept."""
+        rows = self._rows.first(first, last, most)
+        self._cache.put(rows)
+        return rows
+
+    def kept(self, first: str, last: str) -> Iterator[SealedRecord]:
+        """The rows that are here."""
+        return self._cache.kept(first, last)
+
+    def forget(self, names: Sequence[str]) -> bool:
+        """Drops rows that are here, for good."""
+        return self._cache.forget(names)
+
     def ranges(self, spans: Sequence[Span]) -> Iterator[SealedRecord]:
         """The rows of some ranges. Where much lies between them, those that are here whole are taken as they are.
 
@@ -263,7 +306,7 @@ class CachedRows:
         if not kept:
             yield from self._keeping(self._rows.ranges(spans))
             return
-        listed = list(islice(self._rows.versions(first, last), _LISTED))
+        listed = list(self._rows.versions(first, last, _LISTED))
         if len(listed) < _LISTED:
             yield from self._compared(first, last, listed, kept, _Within(spans))
             return
