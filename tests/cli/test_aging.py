@@ -27,14 +27,14 @@ def test_packs_rest_and_are_moved(cli: Cli, tmp_path: Path) -> None:
     source.mkdir()
     (source / "one").write_bytes(os.urandom(1000))
     first = cli.backup(source, "--archive-after", "30")
-    assert "archive: 1 pack (1.0 KiB) online until 30 days old" in first.stderr
+    assert "archive: 1 pack (64.0 KiB) online until 30 days old" in first.stderr
     assert tiers(cli) == ["Hot"]
     next_second()
     weak = cli.backup(source, "--archive-after", SOON, env=sas(cli.vault.endpoints, "rlac"))
-    assert weak.stderr.count("archive: nothing was moved, 1 pack (1.0 KiB) stays online") == 1
+    assert weak.stderr.count("archive: nothing was moved, 1 pack (64.0 KiB) stays online") == 1
     assert "docs/operations.md" in weak.stderr
     assert tiers(cli) == ["Hot"]
-    assert "archive: 1 pack (1.0 KiB) moved" in cli("backup.py", "--retention-only", "--archive-after", SOON).stderr
+    assert "archive: 1 pack (64.0 KiB) moved" in cli("backup.py", "--retention-only", "--archive-after", SOON).stderr
     assert tiers(cli) == ["Archive"]
     (source / "two").write_bytes(os.urandom(1000))
     assert "online until 30 days old" in cli.backup(source, "--archive-after", "30", "--tier", "cool").stderr
