@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cli, check_error
-from tests.cli.stored import read_stored
 
 _STRONG = "blatt kanne ufer mond sieben"
 
 
-def key_row(cli: Cli) -> dict[str, Any]:
-    """The key record."""
-    return read_stored(cli.vault).rows["key"]
+def memory(cli: Cli, password: str) -> int:
+    """MiB that stretching the one password takes, as --list-passwords says."""
+    result = cli("change_password.py", "--list-passwords", "--json", env={"AZBACKUP_PASSWORD": password})
+    [found] = [each for each in map(json.loads, result.stdout.splitlines()) if each["event"] == "password"]
+    return int(found["memory_mib"])
 
 
 def change(cli: Cli, old: str, new: str, *more: str, expect: int = 0) -> str:
@@ -43,13 +44,13 @@ def test_a_strong_password_is_not(cli: Cli, tmp_path: Path) -> None:
 def test_how_much_memory_stretching_takes(cli: Cli, tmp_path: Path) -> None:
     """It is what was asked for, stays when the password changes again, and opens without a further option."""
     cli.backup(tmp_path, "--allow-empty", env={"AZBACKUP_PASSWORD": _STRONG})
-    assert key_row(cli)["memory"] == 64 * 1024
+    assert memory(cli, _STRONG) == 64
     change(cli, _STRONG, _STRONG + "1", "--kdf-memory", "96")
-    assert key_row(cli)["memory"] == 96 * 1024
+    assert memory(cli, _STRONG + "1") == 96
     change(cli, _STRONG + "1", _STRONG + "2")
-    assert key_row(cli)["memory"] == 96 * 1024
+    assert memory(cli, _STRONG + "2") == 96
     change(cli, _STRONG + "2", _STRONG + "3", "--kdf-memory", "64")
-    assert key_row(cli)["memory"] == 64 * 1024
+    assert memory(cli, _STRONG + "3") == 64
     cli("restore.py", "--snapshots", env={"AZBACKUP_PASSWORD": _STRONG + "3"})
 
 
