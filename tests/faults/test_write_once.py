@@ -29,7 +29,7 @@ from tests.faults.world import make_source
 
 NEW = {"AZBACKUP_NEW_PASSWORD": "another password of some length"}
 _MAY = {
-    *("get", "get_plain", "get_range", "range", "ranges", "versions", "names", "listed"),
+    *("get", "get_plain", "get_range", "range", "ranges", "first", "versions", "names", "listed"),
     *("insert", "insert_plain", "put_new", "put_first", "thaw"),
 }
 
