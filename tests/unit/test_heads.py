@@ -169,6 +169,14 @@ def test_heads_that_are_behind_are_not_believed(large: Partition) -> None:
     assert older.number == 2
 
 
+def test_a_rollback_is_not_begun_from(large: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both newest heads are gone, as after a rollback: a machine that stored a higher number knows."""
+    monkeypatch.setattr("azbackup.records.heads.LARGE", 1)
+    for name in head_names(large.catalog().records, snapshot(3)):
+        del large.rows.table.rows["user1", name]
+    assert begun(large, seen=3, own_seen=2) is None
+
+
 def test_heads_that_do_not_open_are_damage(large: Partition) -> None:
     """Altered, planted, or moved there from another name: it is named, and all snapshots are read."""
     rows = large.rows.table.rows
