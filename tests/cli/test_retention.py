@@ -60,7 +60,7 @@ def test_rules(cli: Cli, tmp_path: Path) -> None:
     marks = {line[1]: line[0] for line in lines if line[0] in ("keep", "remove")}
     assert marks == {"1": "remove", "2": "remove", "4": "keep", "5": "keep"}
     assert "2 snapshots (1, 2) would be removed" in planned.stderr
-    assert "2 packs (2.0 KiB) free, and deleted when they are old enough" in planned.stderr
+    assert "2 packs (128.0 KiB) free, and deleted when they are old enough" in planned.stderr
     assert "hold nothing that is kept" in planned.stdout
     assert numbers(cli) == [1, 2, 4, 5]
     alone = cli("backup.py", "--retention-only", "--keep-last", "1", "--delete-early", "--json")
