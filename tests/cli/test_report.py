@@ -55,7 +55,7 @@ def test_figures(backed_up: Cli, tmp_path: Path) -> None:
     restore = found["restore"]
     assert (restore["files"], restore["size"], restore["packs"]) == (3, 801_000, 3)
     assert restore["thaw"] == restore["whole"]
-    assert 1.0 <= restore["fragmentation"] < 1.1
+    assert 1.0 <= restore["fragmentation"] < 1.3  # small packs, padded to multiples of 64 KiB
     assert restore["hours"]["standard"] == 15.0
     assert found["damage"] == []
     assert figures(backed_up, "--source", str(tmp_path / "second"))["protected"] == 1000

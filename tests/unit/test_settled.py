@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import subprocess
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from azbackup.commands.backup.devices import Devices
 from azbackup.commands.backup.settled import Mapped, is_settled
+from azbackup.filesystem import mappings
 from azbackup.filesystem.identity import handle_of
 from azbackup.filesystem.mappings import mapped_for_writing
 from azbackup.filesystem.ticks import tick
@@ -70,6 +72,44 @@ def test_a_mapped_file_is_known(tmp_path: Path) -> None:
         process.communicate()
     inodes = [(tmp_path / name).stat().st_ino for name in ("written", "read", "no more")]
     assert [inode in found for inode in inodes] == [True, False, False]
+
+
+@pytest.mark.parametrize("number", [errno.ENOTTY, errno.EINVAL, errno.EPERM])
+def test_a_kernel_that_has_to_be_read(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that is not asked but read, before Linux 6.11, tells of the same files."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, "not known")
+
+    (tmp_path / "file").write_bytes(bytes(4096))
+    with (tmp_path / "file").open("r+b") as file, mmap.mmap(file.fileno(), 4096):
+        asked = mapped_for_writing()
+        monkeypatch.setattr(mappings.fcntl, "ioctl", refuse)
+        read = mapped_for_writing()
+        inode = os.fstat(file.fileno()).st_ino
+    assert inode in asked
+    assert inode in read
+
+
+def test_many_mappings_of_one_process(tmp_path: Path) -> None:
+    """All of a process's mappings are gone through, whatever lies between; both ways find the same."""
+    kept = []
+    expected = set()
+    for number in range(20):
+        path = tmp_path / str(number)
+        path.write_bytes(bytes(8192))
+        with path.open("r+b") as file:
+            writable = number % 3 != 0
+            access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+            kept.append(mmap.mmap(file.fileno(), 8192, access=access))
+            expected |= {os.fstat(file.fileno()).st_ino} if writable else set()
+    asked = mapped_for_writing()
+    maps = Path("/proc/self/maps").read_bytes()
+    for mapping in kept:
+        mapping.close()
+    files = {path.stat().st_ino for path in tmp_path.iterdir()}
+    assert asked & files == expected
+    assert set(mappings._listed(maps)) & files == expected
 
 
 def test_what_may_be_mapped() -> None:
