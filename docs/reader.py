@@ -198,11 +198,13 @@ def main(dump: Path, name: str, source: bytes, destination: Path, number: int, p
     records = {name: open_record(rows, name, record_key, partition) for name in rows if name.startswith(READ)}
     # Sections 5.3 and 6.1: the source's latest snapshot, or that of a number; a gap in the numbers was retired.
     snapshots = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
-    retired: set[int] = set()
-    for _, name in sorted((int(name[8:]), name) for name in records if name.startswith("retired-")):
-        for first, last in records[name].get("numbers", ()):
-            retired.update(range(first, last + 1))
-        retired.difference_update(records[name].get("recalled", ()))
+    parts: dict[int, set[int]] = {}
+    for mine, name in sorted((int(name[8:]), name) for name in records if name.startswith("retired-")):
+        seen = records[name].get("seen", ())
+        parts = {each: part for each, part in parts.items() if each not in seen and each >= min(seen, default=0)}
+        parts[mine] = {each for first, last in records[name].get("numbers", ()) for each in range(first, last + 1)}
+        parts = {each: part - set(records[name].get("recalled", ())) for each, part in parts.items()}
+    retired = set().union(*parts.values())
     snapshots = {number: each for number, each in snapshots.items() if number not in retired}
     check(set(range(1, max(snapshots, default=0) + 1)) <= snapshots.keys() | retired, "a snapshot is missing")
     its = [each for each in snapshots if snapshots[each]["source"] == source and number in (0, each)]

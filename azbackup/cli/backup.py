@@ -71,9 +71,10 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     seen.note(snapshot.number)
     own.note(snapshot.number)
     if partition.records.lost_rows and session.key.in_table:
+        from azbackup.commands.maintenance.ledger import Ledger
         from azbackup.commands.maintenance.repair import rebuild_rows
 
-        rebuild_rows(partition.records)
+        rebuild_rows(partition.records, Ledger(partition, Catalog(partition.records)).put_back)
         show.note("rows that were missing were put back from their copies: the next run will have nothing to say")
     if show.damaged and vault.keystore.ensure_copy(session.key):
         show.damage("no copy of the key record was left: it was written again")

@@ -25,11 +25,13 @@ from azbackup.cli.session import Session, open_catalog, open_partition, open_vau
 from azbackup.cli.sources import Asked, each_source, host_name, sources_of, worst
 from azbackup.cli.unlock import key_that_exists
 from azbackup.cli.verify import clock, show_groups, tell_damage, verified
+from azbackup.commands.maintenance.ledger import Ledger
 from azbackup.commands.maintenance.mend import Mend, Steps, steps_of
 from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.commands.maintenance.settling import settlements, unsettled
 from azbackup.commands.maintenance.verify import Verification
 from azbackup.errors import Status
+from azbackup.records.catalog import Catalog
 from azbackup.records.settlements import settle
 from azbackup.storage.local.lock import only_one
 from azbackup.storage.prices import load_prices
@@ -113,7 +115,8 @@ def _mend(session: Session, steps: Steps) -> Session:
         rebuild_table(partition.records, vault.keystore, session.key, show)
         session = msgspec.structs.replace(session, key=msgspec.structs.replace(session.key, in_table=True))
         steps = Steps(commits=steps.commits, copies=steps.copies, key=steps.key, heads=steps.heads)
-    mend = Mend(partition.records, clock().new_stamp, lambda: vault.keystore.mend(session.key))
+    ledger = Ledger(partition, Catalog(partition.records))
+    mend = Mend(partition.records, clock().new_stamp, lambda: vault.keystore.mend(session.key), ledger.put_back)
     partition.records.report = mend.failed.append
     mend.run(steps)
     for text in mend.failed[:_NAMED]:

@@ -39,6 +39,12 @@ class Retirement(msgspec.Struct, omit_defaults=True):
     looked: bool = False
     number: int = 0  # from the record's name, not stored
 
+    def repeated(self, numbers: Iterable[int]) -> set[int]:
+        """Those of some other records that this one repeats: it has seen them, or they were deleted before."""
+        seen = set(self.seen)
+        first = min(seen, default=0)
+        return {number for number in numbers if number < self.number and (number < first or number in seen)}
+
 
 _decoder = msgspec.msgpack.Decoder(Retirement)
 _encoder = msgspec.msgpack.Encoder()
@@ -63,22 +69,38 @@ def decode_retirement(name: str, payload: bytes) -> Retirement:
 
 
 class Retired:
-    """All retired records together."""
+    """All retired records together.
+
+    A record's numbers stand for those of the records that it repeats: one of these that comes back when what took back
+    a part of it was deleted, or is lost, takes nothing away again.
+    """
 
     def __init__(self, records: Iterable[Retirement] = ()) -> None:
         self.records = sorted(records, key=lambda record: record.number)
-        self.numbers: Ranges = []
         self.condemned: dict[PackId, int] = {}  # the record that condemned a pack
+        parts: dict[int, Ranges] = {}  # what counts of each record's numbers
         for record in self.records:
-            self.numbers = without(joined([*self.numbers, *record.numbers]), record.recalled)
+            repeated = record.repeated(parts)
+            parts = {number: ranges for number, ranges in parts.items() if number not in repeated}
+            parts[record.number] = joined(record.numbers)
+            if record.recalled:
+                parts = {number: without(ranges, record.recalled) for number, ranges in parts.items()}
             self.condemned.update((PackId(pack), record.number) for pack in record.condemned)
             for pack in record.spared:
                 self.condemned.pop(PackId(pack), None)
+        self.numbers = joined([each for ranges in parts.values() for each in ranges])
 
     @property
     def last(self) -> int:
         """The number of the newest record, 0 if there is none."""
         return self.records[-1].number if self.records else 0
+
+    @property
+    def lost(self) -> list[int]:
+        """The numbers of records that a later one has seen and that are neither there nor deleted, the oldest first."""
+        there = {record.number for record in self.records}
+        seen = {number for record in self.records for number in record.seen}
+        return sorted(number for number in seen - there if self.records[0].number < number < self.last)
 
     @property
     def highest(self) -> int:

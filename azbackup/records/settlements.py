@@ -8,6 +8,7 @@ settled for a verification; whoever restores or lists that snapshot is told ever
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable
 
@@ -17,12 +18,18 @@ from azbackup.format.verdicts import SUBJECTS, Settlement, decode_settlement, en
 from azbackup.records.record_store import RecordStore
 
 _NAME = r"[0-9A-Za-z-]{1,80}"
+_WHOLE = re.compile(  # what is said of rows and copies whatever their names are: anybody who can create chooses those
+    r"(?:record|row|copy) (.*)(?: does not open: it was altered, cut or swapped| does not open, nor does a copy"
+    r"| is in the archive tier: set its tier to hot or cool, as all of records/ must be"
+    r"| is larger than any copy is: it was not read)",
+    re.DOTALL,
+)
 _RANGE = f"{SNAPSHOT_PREFIX}[0-9]+(?: to {SNAPSHOT_PREFIX}[0-9]+)?"
 _FORMS = [
     re.compile(form)
     for form in (
         rf"({_RANGE}): (?:missing, row and copy|[0-9,]+ copies were not looked at)",
-        rf"(?:the columns of )?(?:record|row|copy) '?({_NAME})'?(?: |$)",
+        rf"(?:the columns of )?(?:record name|record|row|copy) '?({_NAME})'?(?: |$)",
         r"(snapshot [0-9]+) has a copy that cannot be committed",
         rf"(pack {_NAME})(?: |, chunk )",
     )
@@ -30,14 +37,23 @@ _FORMS = [
 _LOST = re.compile(rf"run {_NAME}: .*?(?:records?|row) ({FILES_PREFIX}{_NAME})(?: |$)")
 
 
+def subject(name: str) -> str:
+    """A name as settlements have it: what nobody stores under is a hash, so that it passes for no other name."""
+    if re.fullmatch(_NAME, name):
+        return name
+    return "name-" + hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
 def subject_of(text: str) -> str:
     """The name of what a message about damage is about, '' where it is about nothing that has one."""
+    if found := _WHOLE.fullmatch(text):
+        return subject(found[1])
     for form in _FORMS:
         if found := form.match(text):
-            subject = found[1]
-            if subject.startswith("snapshot "):
-                return f"{SNAPSHOT_PREFIX}{int(subject[9:]):08d}"
-            return subject.replace("pack ", "pack-")
+            name = found[1]
+            if name.startswith("snapshot "):
+                return f"{SNAPSHOT_PREFIX}{int(name[9:]):08d}"
+            return name.replace("pack ", "pack-")
     found = _LOST.match(text)
     return found[1] if found else ""
 
@@ -49,10 +65,10 @@ class Settled:
         self._names: set[str] = set()
         self._ranges: list[tuple[int, int]] = []
         for settlement in settlements:
-            for subject in settlement.subjects:
-                numbers = _numbers(subject)
+            for each in settlement.subjects:
+                numbers = _numbers(each)
                 if numbers is None:
-                    self._names.add(subject)
+                    self._names.add(each)
                 else:
                     self._ranges.append(numbers)
         self._ranges = _joined(self._ranges)
@@ -61,22 +77,22 @@ class Settled:
         """Whether anything was settled."""
         return bool(self._names or self._ranges)
 
-    def has(self, subject: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether a name was settled; of a range of snapshots, all of it."""
-        numbers = _numbers(subject)
+        numbers = _numbers(name)
         if numbers is None:
-            return bool(subject) and subject in self._names
+            return bool(name) and name in self._names
         return any(first <= numbers[0] and numbers[1] <= last for first, last in self._ranges)
 
     def covers(self, text: str) -> bool:
         """Whether a run may pass over a message about damage: it is about nothing that this run would have needed."""
-        subject = subject_of(text)
-        return not text.startswith("run ") and not subject.startswith(FILES_PREFIX) and self.has(subject)
+        name = subject_of(text)
+        return not text.startswith("run ") and not name.startswith(FILES_PREFIX) and self.has(name)
 
 
-def _numbers(subject: str) -> tuple[int, int] | None:
-    """The range of snapshots that a subject is, None where it is something else."""
-    names = subject.split(" to ")
+def _numbers(name: str) -> tuple[int, int] | None:
+    """The range of snapshots that a name is, None where it is something else."""
+    names = name.split(" to ")
     if len(names) > 2 or not all(map(is_snapshot, names)):
         return None
     numbers = [number_of(name, SNAPSHOT_PREFIX) for name in names]

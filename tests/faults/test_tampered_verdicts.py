@@ -71,6 +71,11 @@ def test_each_is_altered_and_removed(name: str, tmp_path: Path) -> None:
                 "removed",
             ):  # runs read rows: what took it away counts alone
                 assert listed == {"3"}
+                account.blobs.blobs["vault/records/" + RECALLING[1]].created -= 7200
+                verified = account.restore("--verify")
+                assert verified.status == 13
+                found = next(event for event in verified.of("finding") if event["kind"] == "row_missing")
+                assert (found["first"][0]["name"], found["mend"]) == (RECALLING[1], "backup.py --repair")
                 assert account.restore("--snapshot", "2", tmp_path / "recalled").status in (0, 13)
                 assert account.backup("--retention-only", "--keep-last", "9").status == 0
                 listed = {str(event["snapshot"]) for event in account.restore("--snapshots").of("snapshot")}

@@ -9,6 +9,7 @@ import pytest
 
 from azbackup.commands.maintenance.findings import Findings, What
 from azbackup.commands.maintenance.keeping import Rules
+from azbackup.commands.maintenance.ledger import Ledger
 from azbackup.commands.maintenance.mend import Mend, steps_of
 from azbackup.commands.maintenance.verify import Verification, Verify
 from azbackup.format.labels import number_of_head
@@ -35,12 +36,14 @@ def verify(world: World, settled: Settled | None = None) -> Verification:
 def repair(world: World, fuse: Fuse | None = None) -> list[str]:
     """Verify and mend, as the command line does; return what could not be mended."""
     found = verify(world)
-    _, partition = world.opened(fuse, Silent())
+    catalog, partition = world.opened(fuse, Silent())
     rows = Fused(MemoryRows(world.table, PARTITION), fuse or Fuse())
     keystore = Keystore(rows, Fused(world.blobs, fuse or Fuse()), PARTITION)
     key = keystore.open(PASSWORD)
     stamps = iter(f"20261124T000000Z-{number:016x}" for number in range(10**6))
-    mend = Mend(partition.records, lambda: next(stamps), lambda: keystore.mend(key))
+    mend = Mend(
+        partition.records, lambda: next(stamps), lambda: keystore.mend(key), Ledger(partition, catalog).put_back
+    )
     mend.run(steps_of(found))
     return mend.failed
 

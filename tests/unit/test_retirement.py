@@ -64,6 +64,21 @@ def test_recalled_numbers() -> None:
     assert without([(1, 5)], [1, 5, 3, 9]) == [(2, 2), (4, 4)]
 
 
+def test_a_record_repeats_what_it_has_seen() -> None:
+    """What a record has seen, and what was deleted before, counts as the record says it; what it has not seen adds."""
+    first = Retirement(numbers=[(1, 5)], number=1)
+    recalling = Retirement(numbers=[(1, 2)], recalled=[3, 4, 5], seen=[1], number=2)
+    third = Retirement(numbers=[(1, 2), (7, 7)], seen=[1, 2], number=3)
+    fourth = Retirement(numbers=[(1, 2), (7, 7)], seen=[3], number=4)
+    assert Retired([first, third]).numbers == [(1, 2), (7, 7)]
+    assert Retired([first, fourth]).numbers == [(1, 2), (7, 7)]
+    assert Retired([recalling, first]).numbers == [(1, 2)]
+    assert Retired([Retirement(numbers=[(9, 9)], number=2), third, first]).numbers == [(1, 2), (7, 7)]
+    assert Retired([Retirement(numbers=[(9, 9)], number=5), fourth]).numbers == [(1, 2), (7, 7), (9, 9)]
+    assert Retired([first, third, Retirement(seen=[1, 2, 3, 4], number=6)]).lost == [2, 4]
+    assert (Retired([fourth]).lost, Retired().lost) == ([], [])
+
+
 def test_records_add_up() -> None:
     """Packs are condemned by the first record that says so, and spared by later ones, in the order of their numbers."""
     first = Retirement(numbers=[(1, 1)], condemned=[ONE, TWO], number=1)

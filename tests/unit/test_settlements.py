@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from azbackup.format.verdicts import Settlement
-from azbackup.records.settlements import Settled, subject_of
+from azbackup.records.settlements import Settled, subject, subject_of
 
 _PACK = "20261122T210800Z-0000000000000002"
 
 
 @pytest.mark.parametrize(
-    ("text", "subject"),
+    ("text", "name"),
     [
         ("snapshot-00000003: missing, row and copy", "snapshot-00000003"),
         ("snapshot-00000003 to snapshot-00000005: missing, row and copy", "snapshot-00000003 to snapshot-00000005"),
@@ -26,15 +26,30 @@ _PACK = "20261122T210800Z-0000000000000002"
         (f"pack {_PACK}, chunk 3: a chunk does not open", f"pack-{_PACK}"),
         (f"the columns of record pack-{_PACK} do not agree", f"pack-{_PACK}"),
         ("record 'pack-x' has no pack id in its name", "pack-x"),
+        ("record name 'retired-x' is not of the form retired-NNNNNNNN", "retired-x"),
+        ("record retired-ü does not open: it was altered, cut or swapped", subject("retired-ü")),
+        (
+            "record snapshot-00000003 does not open: it was altered, cut or swapped does not open, nor does a copy",
+            subject("snapshot-00000003 does not open: it was altered, cut or swapped"),
+        ),
+        ("copy snapshot-00000003 x is larger than any copy is: it was not read", subject("snapshot-00000003 x")),
         (f"run {_PACK}: all paths are not known: record files-{_PACK}-0001 is missing", f"files-{_PACK}-0001"),
         (f"'pack {_PACK} is missing': its chunks hold 3 bytes", ""),
         ("the key record's row was altered", ""),
         ("whether snapshot 3 of / on h has 'x' is not known", ""),
     ],
 )
-def test_what_a_message_is_about(text: str, subject: str) -> None:
+def test_what_a_message_is_about(text: str, name: str) -> None:
     """The name at its beginning; nothing where a path or something else stands there."""
-    assert subject_of(text) == subject
+    assert subject_of(text) == name
+
+
+def test_a_name_that_nobody_stores_under_passes_for_no_other() -> None:
+    """It is a hash: neither a range nor what it begins with."""
+    found = {subject(name) for name in ("snapshot-00000003 x", "snapshot-00000003 to snapshot-00000005", "ü", "\udcff")}
+    assert len(found) == 4
+    assert all(name.startswith("name-") for name in found)
+    assert subject(f"pack-{_PACK}") == f"pack-{_PACK}"
 
 
 def test_what_is_covered() -> None:

@@ -14,6 +14,7 @@ from azbackup.format.labels import number_of_head
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.records.heads import ALL, newest_head, open_head
 from azbackup.records.record_store import RecordStore
+from azbackup.records.settlements import subject_of
 from azbackup.records.snapshots import Source, latest_by_source
 
 
@@ -45,7 +46,7 @@ def _is_right(
     try:
         said = open_head(records, source, head)
     except Damaged as error:
-        findings.add(What.HEAD_ALTERED, head.name, error.message)
+        findings.add(What.HEAD_ALTERED, subject_of(error.message), error.message)
         return False
     if isinstance(said, Snapshot) and said.number == snapshot.number and said != snapshot:
         findings.add(What.HEAD_ALTERED, head.name, f"row {head.name} was altered: it is not what the snapshot says")

@@ -7,12 +7,14 @@ It begins anew where a later one had not: a record whose row was lost, or that s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import count
 
 from azbackup.commands.maintenance.free import DAY_SECONDS
 from azbackup.errors import Damaged, Exists, Unavailable
-from azbackup.format.labels import RETIRED_PREFIX, record_blob, retired_name
-from azbackup.format.retirement import Retired, Retirement, encode_retirement
+from azbackup.format.labels import RETIRED_PREFIX, number_of, record_blob, retired_name
+from azbackup.format.model import SealedRecord
+from azbackup.format.retirement import Retired, Retirement, decode_retirement, encode_retirement
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
 from azbackup.storage.protocols import BlobInfo
@@ -37,11 +39,13 @@ class Ledger:
 
     def read(self) -> None:
         """Reads when each was made."""
-        prefix = record_blob(self._partition.name, RETIRED_PREFIX)
-        for info in self._partition.blobs.listed(prefix):
-            digits = info.name.removeprefix(prefix)
-            if digits.isascii() and digits.isdigit():
-                self._times[int(digits)] = self.see(info)
+        prefix = record_blob(self._partition.name, "")
+        for info in self._partition.blobs.listed(prefix + RETIRED_PREFIX):
+            try:
+                number = number_of(info.name.removeprefix(prefix), RETIRED_PREFIX)
+            except Damaged:
+                continue  # the name of no record: somebody put it there
+            self._times[number] = self.see(info)
 
     def see(self, info: BlobInfo) -> float:
         """When a blob was made; now is not before that."""
@@ -50,19 +54,49 @@ class Ledger:
         return made
 
     def finish(self) -> None:
-        """Inserts the rows of records whose run was killed between copy and row, or that the table lost."""
+        """Inserts the rows of records whose run was killed between copy and row, or that the table lost.
+
+        One that was seen before hid from the backups that began meanwhile: first a further record says that it is not
+        seen any more, so that its days begin anew, whoever is killed when.
+        """
         records = self._partition.records
-        for number in sorted(self._times.keys() - {record.number for record in self.retired.records}):
+        there = self.retired.records
+        lost = self._without_row({record.number for record in there})
+        both = Retired([*there, *(record for _, record in lost.values())])
+        if {number for record in both.records for number in record.seen} & lost.keys():
+            self.write(Retirement(numbers=both.numbers, seen=[record.number for record in there]))
+        for number, (row, _) in lost.items():
             try:
-                records.insert([records.copied(retired_name(number))])
-            except (Damaged, Exists):
-                continue  # somebody put it there
+                records.insert([row])
+            except Exists:
+                continue  # another run put it there, or somebody else something else
             self._hidden.add(number)
+
+    def put_back(self) -> None:
+        """The same for a run that does nothing else with them."""
+        self.read()
+        self.finish()
+
+    def _without_row(self, there: Collection[int]) -> dict[int, tuple[SealedRecord, Retirement]]:
+        """The records that only a copy has, by number: row and what it says. One that opens to none is passed over."""
+        found = {}
+        for number in sorted(self._times.keys() - there):
+            name, records = retired_name(number), self._partition.records
+            try:
+                row = records.copied(name)
+                found[number] = row, decode_retirement(name, records.open_sealed(row))
+            except Damaged:
+                continue  # somebody put it there
+        return found
 
     def write(self, record: Retirement) -> None:
         """Stores a further record. Raises Unavailable if another run takes its number at the same moment."""
-        number = next(each for each in count(self.retired.last + 1) if each not in self._times)
-        name, records = retired_name(number), self._partition.records
+        records = self._partition.records
+        taken = {row.name for row in records.rows(RETIRED_PREFIX, RETIRED_PREFIX[:-1] + ".")}  # whatever is in them
+        number = next(
+            each for each in count(self.retired.last + 1) if each not in self._times and retired_name(each) not in taken
+        )
+        name = retired_name(number)
         row = records.seal(name, encode_retirement(record))
         try:
             records.copies.put(name, [row])

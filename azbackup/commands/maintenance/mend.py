@@ -64,18 +64,29 @@ def steps_of(found: Verification) -> Steps:
 class Mend:
     """One repair. `failed` says what could not be done, and why."""
 
-    def __init__(self, records: RecordStore, new_stamp: Callable[[], str], ensure_key: Callable[[], bool]) -> None:
-        """`ensure_key` writes a copy of the key record if none is left."""
+    def __init__(
+        self,
+        records: RecordStore,
+        new_stamp: Callable[[], str],
+        ensure_key: Callable[[], bool],
+        put_back: Callable[[], object],
+    ) -> None:
+        """`ensure_key` writes a copy of the key record if none is left; `put_back` rows of retired records."""
         self._records = records
         self._new_stamp = new_stamp
         self._ensure_key = ensure_key
+        self._put_back = put_back
         self.failed: list[str] = []
         self.done = 0
 
     def run(self, steps: Steps) -> None:
         """Does all that can be done."""
         snapshots = {name for name in steps.rows if is_snapshot(name)}
-        self._rows_of_runs(set(steps.rows) - snapshots)
+        rows = set(steps.rows) - snapshots
+        retired = {name for name in rows if name.startswith(RETIRED_PREFIX)}
+        if retired and not self._attempt("retired records", self._put_back):
+            rows -= retired  # a row that hid is never simply put back
+        self._rows_of_runs(rows)
         for name in sorted(snapshots):
             self._snapshot_row(name)
         for number in sorted(steps.commits):

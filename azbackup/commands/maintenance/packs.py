@@ -17,6 +17,7 @@ from azbackup.format.payloads import decode_pack
 from azbackup.packs.layout import fault_of
 from azbackup.progress import Progress
 from azbackup.records.partition import Partition
+from azbackup.records.settlements import subject_of
 from azbackup.storage.protocols import BlobInfo
 
 _NAMED = 100_000  # packs without a row of which the copies are asked
@@ -164,7 +165,7 @@ class PackCheck:
                 self._findings.add(What.UNFINISHED, name, text, size)
         for name in sorted(self._unopened):
             text = f"record {name} does not open, nor does a copy"
-            self._findings.add(What.PACK_RECORD, name, text)
+            self._findings.add(What.PACK_RECORD, subject_of(text), text)
         for pack_id, info in self._orphans.items():
             if PACK_PREFIX + pack_id not in self._unopened:
                 new = ", which may belong to a backup that is running" if self._is_recent(info) else ""

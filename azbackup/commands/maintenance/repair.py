@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from azbackup.errors import Damaged, Exists
+from azbackup.errors import Damaged, Exists, Unavailable
 from azbackup.format.batches import batches
 from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX
 from azbackup.format.model import SealedRecord, Snapshot
@@ -27,12 +27,13 @@ def rebuild_table(records: RecordStore, keystore: Keystore, opened: Opened, prog
     return count
 
 
-def rebuild_rows(records: RecordStore) -> int:
+def rebuild_rows(records: RecordStore, put_back: Callable[[], object] | None = None) -> int:
     """Inserts a row for every record that has a copy and no row; how many rows there are then.
 
     Copies are read once, as they come; of several of a record the first that opens counts. A record of which none opens
     is reported as damage and left out. Where retention was at work it deleted the packs that are not there: a copy of
-    such a pack's record may be left among those of others. Heads are made of the snapshots.
+    such a pack's record may be left among those of others. Heads are made of the snapshots. `put_back` sees to the
+    retired records where other runs go on with the table; None where nobody can.
     """
     there = records.names()
     packs = records.stored_packs() if records.copies.names(RETIRED_PREFIX) else None
@@ -41,11 +42,20 @@ def rebuild_rows(records: RecordStore) -> int:
         rows = (
             row
             for row in records.copies.every(snapshots=snapshots)
-            if row.name not in there and (packs is None or not row.name.startswith(PACK_PREFIX) or row.name in packs)
+            if row.name not in there
+            and (packs is None or not row.name.startswith(PACK_PREFIX) or row.name in packs)
+            and (put_back is None or not row.name.startswith(RETIRED_PREFIX))
         )
         for group in batches(_sound(records, rows, unusable), lambda row: len(row.sealed), _GROUP_BYTES):
             there.update(_insert(records, group))
     _rebuild_heads(records)
+    if put_back is not None:
+        try:
+            put_back()
+        except Unavailable as error:
+            if not error.passing:
+                raise
+            # a retention run is at work, which does the same
     for name in sorted(unusable - there):
         records.report(f"record {name} has no copy that opens")
     return len(there)

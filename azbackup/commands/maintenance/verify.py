@@ -22,6 +22,7 @@ from azbackup.commands.maintenance.layer_check import LayerCheck
 from azbackup.commands.maintenance.packs import PackCheck
 from azbackup.commands.maintenance.sieve import FINGERPRINT_BYTES, Sieve, fingerprint
 from azbackup.commands.maintenance.touched import LostEntry, TouchedFile, touched_files
+from azbackup.commands.maintenance.verdict_check import PREFIXES, VerdictCheck
 from azbackup.errors import Damaged
 from azbackup.format.checksum import md5_of
 from azbackup.format.framing import frame
@@ -29,10 +30,7 @@ from azbackup.format.labels import (
     FILES_PREFIX,
     KEY_COPY_PREFIX,
     PACK_PREFIX,
-    RETIRED_PREFIX,
-    SETTLED_PREFIX,
     SNAPSHOT_PREFIX,
-    VERIFIED_PREFIX,
     is_snapshot,
     number_of,
     snapshot_name,
@@ -46,7 +44,6 @@ from azbackup.storage.protocols import BlobInfo
 
 _COMMIT_SECONDS = 3600.0  # within which a backup that has put its snapshot's copy puts the row, by far
 _LOST_ENTRIES = 100_000  # that are named
-_OTHER_PREFIXES = (RETIRED_PREFIX, SETTLED_PREFIX, VERIFIED_PREFIX)
 
 
 @dataclass
@@ -82,6 +79,7 @@ class Verify:
         self._rows = Sieve(FINGERPRINT_BYTES)
         self._now = clock.now_ns() / 1e9
         self._packs = PackCheck(partition, findings, self._seen, self._now)
+        self._verdicts = VerdictCheck(partition.records, findings, self._now)
         self._layers = LayerCheck(self._records, findings, self._seen, self._packs.sound, progress)
 
     def run(self) -> Verification:
@@ -102,7 +100,7 @@ class Verify:
         self._tell_lost()
         found.packs, found.size, found.chunks = self._packs.count, self._packs.size, len(self._packs.sound)
         found.entries = self._layers.entries
-        found.from_copies += self._packs.from_copies
+        found.from_copies += [*self._packs.from_copies, *self._verdicts.from_copies]
         return found
 
     def _seen(self, row: SealedRecord) -> None:
@@ -114,16 +112,17 @@ class Verify:
 
     def _check_copies(self) -> None:
         """Every row of a run's records and of a snapshot has a copy that says the same."""
-        for prefix in _OTHER_PREFIXES:
-            for row in self._records.rows(prefix, prefix[:-1] + "."):
-                self._seen(row)
+        for row in self._verdicts.rows():
+            self._seen(row)
         copies = Sieve(FINGERPRINT_BYTES)
         snapshots: dict[int, BlobInfo] = {}
         for _, rows in self._records.copies.contents(self._run_copies(snapshots)):
             for row in rows:
                 copies.add(fingerprint(row))
                 self._packs.offer(row)
+                self._verdicts.offer(row)
         self._check_snapshot_copies(snapshots)
+        self._verdicts.finish(self._catalog.retired)
         if copies.common(self._rows) < len(self._rows):
             self._name_uncopied(copies)
 
@@ -133,6 +132,7 @@ class Verify:
             if is_snapshot(info.name):
                 snapshots[number_of(info.name, SNAPSHOT_PREFIX)] = info
             elif not info.name.startswith(KEY_COPY_PREFIX):
+                self._verdicts.listed(info)
                 self._progress.advance(os.fsencode(info.name), 0, info.size)
                 yield info
 
@@ -181,7 +181,7 @@ class Verify:
 
     def _name_uncopied(self, copies: Sieve) -> None:
         """Names the rows that open and have no copy like them: one more pass, only where there are some."""
-        for prefix in (PACK_PREFIX, FILES_PREFIX, *_OTHER_PREFIXES):
+        for prefix in (PACK_PREFIX, FILES_PREFIX, *PREFIXES):
             for row in self._records.rows(prefix, prefix[:-1] + "."):
                 if not copies.has_all(fingerprint(row)) and self._opens(row) and not self._is_new(row):
                     self._uncopied(row)
