@@ -1,13 +1,24 @@
-"""The command line of backup.py --archive-after: packs that are old enough go to the archive tier, and that is said."""
+"""The command line of backup.py --archive-after: packs that are old enough go to the archive tier, and that is said.
+
+A dry run says which rule of the account would do the same.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+import shlex
+import sys
 import time
+from typing import Any
 
+from azbackup.cli.output.results import Results
+from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import count_text, money_text, size_text
-from azbackup.cli.session import Session, open_partition
+from azbackup.cli.session import Session, Vault, open_partition
 from azbackup.commands.maintenance.aging import Aged, archive_old
 from azbackup.errors import Status
+from azbackup.format.labels import pack_blob
 from azbackup.storage.prices import Prices
 
 _HINT = (
@@ -25,6 +36,37 @@ def archive_command(session: Session, prices: Prices) -> Status:
     if not show.json and (text := _text(aged, args.archive_after, prices)):
         show.note(text)
     return Status.DONE
+
+
+def tell_rule(vault: Vault, show: LineProgress, days: float) -> None:
+    """Names the lifecycle rule that moves the same packs without anybody's right to write."""
+    policy = {"rules": [_rule(vault, days)]}
+    if show.json:
+        show.event("lifecycle_rule", policy=policy)
+        return
+    show.note("archive: a rule of the account would do the same; this replaces other rules that it has:")
+    command = ["az", "storage", "account", "management-policy", "create", "--account-name", vault.connection.account]
+    results = Results(sys.stdout)
+    results.add(shlex.join([*command, "--resource-group", "GROUP", "--policy", json.dumps(policy)]))
+    results.flush()
+
+
+def _rule(vault: Vault, days: float) -> dict[str, Any]:
+    """For packs alone: records have to stay online. One that was brought back online stays there as long."""
+    after = math.ceil(days)
+    moves = {"daysAfterCreationGreaterThan": after, "daysAfterLastTierChangeGreaterThan": after}
+    return {
+        "enabled": True,
+        "name": "azbackup" + "".join(each for each in vault.partition if each.isascii() and each.isalnum()),
+        "type": "Lifecycle",
+        "definition": {
+            "filters": {
+                "blobTypes": ["blockBlob"],
+                "prefixMatch": [f"{vault.container}/{pack_blob(vault.partition, '')}"],
+            },
+            "actions": {"baseBlob": {"tierToArchive": moves}},
+        },
+    }
 
 
 def _text(aged: Aged, days: float, prices: Prices) -> str:

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from azbackup.cli.options.pace import limits_of, seconds_of
@@ -26,7 +27,7 @@ from azbackup.errors import Status
 from azbackup.format.labels import PACK_BYTES
 from azbackup.packs.thaw.policy import STANDARD_HOURS
 from azbackup.storage.local.cache_file import cache_directory
-from azbackup.storage.prices import Packed, backup_cost, restore_cost
+from azbackup.storage.prices import Packed, Prices, backup_cost, restore_cost
 
 _SPEEDS = (10, 100)  # Mbit/s: what people have to send with
 
@@ -44,7 +45,7 @@ def dry_run_command(
     forecast = preview(job, partition, catalog, show, tell, time.time())
     results.flush()
     show.close()
-    _summary(show, source, forecast, asked, args.limit_upload)
+    _summary(show, source, forecast, asked, args)
     return outcome_status(show, forecast.totals.unreadable)
 
 
@@ -60,7 +61,7 @@ def _tell(results: Results, source: bytes, planned: Planned, *, as_json: bool) -
     results.add(clean(f"{planned.what:<10} {size_text(planned.size):>10}  {path}{why}"))
 
 
-def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked, limit: str) -> None:
+def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked, args: argparse.Namespace) -> None:
     totals, prices = forecast.totals, asked.prices
     size = forecast.to_store + forecast.to_rewrite
     stored = Packed(forecast.packs, size, asked.tier, forecast.records)
@@ -69,7 +70,8 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
     hours = STANDARD_HOURS if asked.tier == "archive" else 0.0
     requests = sum(forecast.requests.values())
     changed = totals.changed - forecast.read_again - forecast.rewritten
-    sending = _sending(limit, size)
+    sending = _sending(args.limit_upload, size)
+    moving = _moving(prices, stored, args.archive_after) if args.archive_after else None
     values = {
         "source": os.fsdecode(source),
         **{name: getattr(totals, name) for name in _COUNTS},
@@ -84,6 +86,8 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         "requests": requests,
         "cost": round(once, 6),
         "cost_month": round(monthly, 6),
+        "cost_moving": round(moving[0], 6) if moving else None,
+        "cost_month_archived": round(moving[1], 6) if moving else None,
         "cost_restore": round(whole, 6),
         "hours_restore": hours,
         "currency": prices.currency,
@@ -98,12 +102,27 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         ("files", f"{counts}, {totals.unchanged:,} unchanged, {totals.removed:,} removed"),
         *rest_rows(totals),
         ("to store", f"at most {size_text(size)} in {packs}{anew}"),
-        *_sending_rows(limit, sending),
+        *_sending_rows(args.limit_upload, sending),
         ("cost", f"{money(once)} for about {requests:,} requests, {money(monthly)} a month"),
+        *_moving_rows(moving, args.archive_after, money),
         ("restoring", f"all of it: {hours_text(hours)}, {money(whole)}"),
         ("prices", f"{prices.region}, {prices.as_of} (--region, --prices)"),
     ]
     show.summary(values, f"dry run of {os.fsdecode(source)}: nothing was written", rows)
+
+
+def _moving(prices: Prices, stored: Packed, days: float) -> tuple[float, float]:
+    """What it costs to move to the archive tier what was stored some days before, and to keep it there for a month."""
+    once = prices.writing(stored.packs, "archive") + prices.leaving_early(stored.size, stored.tier, days)
+    return once, backup_cost(prices, {}, stored._replace(tier="archive"))[1]
+
+
+def _moving_rows(
+    moving: tuple[float, float] | None, days: float, money: Callable[[float], str]
+) -> list[tuple[str, str]]:
+    if moving is None:
+        return []
+    return [("archive", f"{money(moving[0])} for moving it after {days:g} days, then {money(moving[1])} a month")]
 
 
 def _sending(limit: str, size: int) -> dict[int, float | None]:

@@ -95,10 +95,13 @@ def _start(args: argparse.Namespace, show: LineProgress) -> Status:
 def _archive(session: Session, asked: Asked) -> Status:
     """Packs that have rested for long enough go to the archive, where that was asked for."""
     args = session.args
-    if not args.archive_after or args.dry_run or args.recall:
+    if not args.archive_after or args.recall:
         return Status.DONE
-    from azbackup.cli.aging import archive_command
+    from azbackup.cli.aging import archive_command, tell_rule
 
+    if args.dry_run:
+        tell_rule(session.vault, session.show, args.archive_after)
+        return Status.DONE
     return archive_command(session.next(time.monotonic()), asked.prices)
 
 
@@ -133,4 +136,9 @@ def _dry_run(args: argparse.Namespace, show: LineProgress, vault: Vault, sources
         status = dry_run_command(args, show, session, source, asked)
         return worst([status, _retain(session, asked, source)]) if session is not None and keeps(args) else status
 
-    return each_source(sources, look, show, goes_on=lambda: True, verbose=args.verbose >= 2)
+    status = each_source(sources, look, show, goes_on=lambda: True, verbose=args.verbose >= 2)
+    if args.archive_after:
+        from azbackup.cli.aging import tell_rule
+
+        tell_rule(vault, show, args.archive_after)
+    return status

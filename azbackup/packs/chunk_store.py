@@ -39,6 +39,11 @@ def _silent(_work: Work, _size: int) -> None:
     """Nobody wants to know."""
 
 
+def not_condemned(catalog: Catalog, rows: list[SealedRecord]) -> list[SealedRecord]:
+    """Those records of packs that retention has not condemned: what had no record for a month may be."""
+    return [row for row in rows if row.name.removeprefix(PACK_PREFIX) not in catalog.retired.condemned]
+
+
 class ChunkStore:
     """The chunks of one partition, as one run sees and extends them. Not for use by two threads."""
 
@@ -130,7 +135,7 @@ class ChunkStore:
         if self._known is None:
             return 0
         there = KnownChunks(self._partition, catalog).ids
-        for row in rows:
+        for row in not_condemned(catalog, rows):
             there.update(decode_pack(row.name, self._partition.records.open_sealed(row))[1].chunk_ids())
         return len(self._known - there)
 

@@ -15,6 +15,8 @@ from azbackup.records.partition import Partition
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.protocols import Looks
 
+TRUSTED_NS = 12 * 3600 * 10**9  # that a run may take without looking what retention did: far less than its grace period
+
 
 class Clock(msgspec.Struct, frozen=True):
     """Where time and names come from: Unix nanoseconds, and fresh ids of packs and runs.

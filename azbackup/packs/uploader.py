@@ -19,7 +19,7 @@ from azbackup.format.model import SealedRecord
 from azbackup.format.payloads import encode_pack
 from azbackup.memory import give_back_memory
 from azbackup.packs.packer import Pack
-from azbackup.packs.run import Run
+from azbackup.packs.run import TRUSTED_NS, Run
 from azbackup.records.partition import Partition
 from azbackup.workers import Workers
 
@@ -41,6 +41,7 @@ class PackUploader:
         self._lock = threading.Lock()
         self._travelling = 0
         self._unwritten: list[SealedRecord] = []
+        self._doubtful: list[SealedRecord] = []
         self._written_ns = run.clock.now_ns()
         self.packs = 0
         self.size = 0
@@ -70,7 +71,7 @@ class PackUploader:
         self._workers.stop()
         if last is not None and (row := last.result()) is not None:
             self._unwritten.append(row)
-        return self._unwritten
+        return [*self._doubtful, *self._unwritten]
 
     def _count(self, pack: Pack) -> None:
         self.packs += 1
@@ -97,6 +98,11 @@ class PackUploader:
         self._unwritten.append(row)
         waited = self._run.clock.now_ns() - self._written_ns
         if self._in_journal(row) and len(self._unwritten) < _GROUP and waited < _GROUP_NS:
+            return
+        if not 0 <= waited < TRUSTED_NS:  # as of a machine that slept: retention may have condemned what had no record
+            self._doubtful += self._unwritten  # for the commit, which looks before
+            self._unwritten = []
+            self._written_ns = self._run.clock.now_ns()
             return
         self._run.copies.put(self._unwritten)
         self._partition.records.insert(self._unwritten)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from azbackup.commands.maintenance.keeping import Rules
 from azbackup.errors import Damaged, NothingStored, Overtaken
+from azbackup.format.checksum import md5_of
 from azbackup.format.labels import FILES_PREFIX, PACK_PREFIX, RETIRED_PREFIX
 from azbackup.packs.known import KnownChunks
 from tests.faults.world import Fuse, Killed, World, assert_restores, keep, make_small
@@ -389,3 +391,130 @@ def test_a_number_that_was_given_meanwhile(aged: World, tmp_path: Path) -> None:
         except Overtaken:
             snapshot, _ = world.backup(source=other)
         assert snapshot.number in world.numbers(), at
+
+
+# --- packs that no record tells of
+
+
+def put(world: World, name: str) -> None:
+    """Somebody puts a blob there, and the service's clock is seen to go on."""
+    world.blobs.put_new(name, b"", "hot", md5_of(b""))
+
+
+def left_over(world: World, journal: Path | None = None) -> set[str]:
+    """Kill a backup when its first pack is there and nothing tells of it; the pack."""
+    (world.source / "new").write_bytes(os.urandom(50_000))
+    before, world.journal = packs(world), journal
+    for at in count(1):
+        struck = world.clone()
+        struck.journal = journal
+        with pytest.raises(Killed):
+            struck.backup(Fuse(at))
+        if packs(struck) != before:
+            world.blobs.blobs, world.table.rows = struck.blobs.blobs, struck.table.rows
+            return packs(world) - before
+    raise AssertionError
+
+
+def test_a_pack_that_no_record_tells_of_goes(aged: World) -> None:
+    """After 30 days it is condemned, however early the rest may go; then it is deleted as others are."""
+    left = left_over(aged)
+    for days in (0, 29):
+        aged.pass_days(days)
+        assert aged.retain(early=True).condemned == []
+    aged.pass_days(2)
+    aged.backup()  # the service's clock has to have gone on
+    assert {state.pack_id for state in aged.retain().condemned} == left
+    for _ in range(2):
+        assert left <= packs(aged)
+        aged.pass_days(8)
+        aged.retain()
+    assert not left & packs(aged)
+    assert_whole(aged, 1, 2, 3, 4)
+
+
+def test_what_somebody_put_beside_packs_is_left_alone(aged: World) -> None:
+    """A name that is none of a pack could not be written into a record; a blob elsewhere is none of our business."""
+    for name in ("user1/packs/mine", "user1/packs/20261340T000000Z-0123456789abcdef", "user2/packs/x"):
+        put(aged, name)
+    for _ in range(3):
+        aged.pass_days(40)
+        aged.backup()
+        assert aged.retain().condemned == []
+    assert {"mine", "x"} <= packs(aged)
+
+
+def test_a_pack_that_lost_its_record_and_is_needed_stays(aged: World) -> None:
+    """Whatever is not known to be held elsewhere keeps all packs without a record."""
+    left = left_over(aged)
+    [needed, *_] = [name for name, its in aged.packs().items() if its & set(next(iter(chunks_of(aged, 3))))]
+    aged.table.rows = {key: row for key, row in aged.table.rows.items() if key[1] != PACK_PREFIX + needed}
+    for _ in range(4):
+        aged.pass_days(40)
+        put(aged, f"user1/packs/clock{aged.now_ns}")
+        assert aged.retain().deleted == []
+    assert {needed, *left} <= packs(aged)
+
+
+def chunks_of(world: World, number: int) -> list[list[bytes]]:
+    """Return the chunks of each file of a snapshot, of those that have some."""
+    catalog, _ = world.opened()
+    [snapshot] = [each for each in catalog.snapshots() if each.number == number]
+    return [list(entry.chunk_ids()) for entry in catalog.entries(snapshot) if entry.chunks]
+
+
+def test_a_journal_may_still_name_it(aged: World, tmp_path: Path) -> None:
+    """A backup takes it over before it is condemned, and it is spared; afterwards none takes it over."""
+    journal = tmp_path / "journal"
+    left = left_over(aged, journal)
+    aged.pass_days(31)
+    put(aged, "user1/packs/clock")
+    counted = Fuse()
+    aged.clone(tmp_path / "j").backup(counted)
+    for at in range(1, counted.seen + 1):
+        world = aged.clone(tmp_path / "j")
+        world.backup(Fuse(at, strike=lambda world=world: world.retain()))  # type: ignore[misc]
+        for _ in range(4):
+            world.pass_days(8)
+            world.retain()
+        assert_whole(world, 1, 2, 3, 4)
+        assert world.backup()[1] == []
+    world = aged.clone(tmp_path / "j")
+    assert {state.pack_id for state in world.retain().condemned} == left
+    world.backup()
+    assert not left & world.packs().keys()
+
+
+def test_a_backup_that_sleeps_for_months(aged: World, tmp_path: Path) -> None:
+    """At any call: what it uploaded before has no record, and is gone; no snapshot counts on it."""
+    for number in range(3):
+        (aged.source / f"new{number}").write_bytes(os.urandom(50_000))
+
+    def months(world: World) -> None:
+        for _ in range(7):
+            world.pass_days(8)
+            put(world, f"user1/packs/clock{world.now_ns}")
+            world.retain()
+
+    for journal in (None, tmp_path / "j"):
+        counted = Fuse()
+        aged.clone().backup(counted)
+        for at in range(1, counted.seen + 1):
+            world = aged.clone()
+            world.journal = journal
+            if journal is not None:
+                journal.unlink(missing_ok=True)
+            try:
+                world.backup(Fuse(at, strike=lambda world=world: months(world)))  # type: ignore[misc]
+            except Overtaken:
+                assert world.numbers()[-1] == 3
+            world.backup()
+            world.retain()
+            assert_whole(world, *world.numbers())
+            assert world.backup()[1] == []
+            months(world)
+            months(world)  # a record that was written after its pack was deleted
+            assert_whole(world, *world.numbers())
+            there = {pack for pack in packs(world) if not pack.startswith("clock")}
+            assert there == world.packs().keys(), at
+    assert_restores(world, aged.source, tmp_path / "out")

@@ -40,9 +40,9 @@ from azbackup.filesystem.source import open_source
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
-from azbackup.packs.chunk_store import ChunkStore
+from azbackup.packs.chunk_store import ChunkStore, not_condemned
 from azbackup.packs.known import is_due
-from azbackup.packs.run import Run
+from azbackup.packs.run import TRUSTED_NS, Run
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
 from azbackup.records.commit import commit
@@ -54,8 +54,6 @@ from azbackup.workers import beside
 if TYPE_CHECKING:
     from azbackup.commands.backup.rewriting import Rewrite
     from azbackup.packs.rewriting import Rewriting
-
-_TRUSTED_NS = 12 * 3600 * 10**9  # far less than retention's grace period
 
 _NONE = "no snapshot was made; the earlier ones are as they were"
 _AGAIN = "run it again: it uses what was stored"
@@ -164,7 +162,7 @@ class Backup:
         knew may have been given, and be free again: it goes on from the newest there was since.
         """
         before, self._looked_ns = self._looked_ns, self._run.clock.now_ns()
-        if 0 <= self._looked_ns - before < _TRUSTED_NS:
+        if 0 <= self._looked_ns - before < TRUSTED_NS:
             return ""
         catalog = Catalog(self._records)
         there = {snapshot.number for snapshot in catalog.snapshots()}
@@ -178,7 +176,7 @@ class Backup:
 
     def _given_up(self, why: str, pack_rows: list[SealedRecord]) -> Overtaken:
         """The error of a run that was overtaken by retention; what it stored is recorded, for the next run."""
-        self._record(pack_rows)
+        self._record(not_condemned(self._catalog, pack_rows))
         return Overtaken(f"no snapshot was made: while this backup ran {why}", _AGAIN)
 
     def _record(self, pack_rows: list[SealedRecord]) -> None:

@@ -1,4 +1,7 @@
-"""Which packs nothing needs: pack records beside the list of packs and the chunks that snapshots use. Pure."""
+"""Which packs nothing needs: pack records beside the list of packs and the chunks that snapshots use. Pure.
+
+And which packs no record tells of: a killed run left them, and no later one took them over.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from azbackup.errors import Damaged
+from azbackup.format.labels import check_stamp
 from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
 from azbackup.packs.choice import Holding, choose
 from azbackup.packs.layout import fault_of
@@ -40,8 +45,8 @@ def free_packs(
 
     A pack is needed for a used chunk that no other sound pack has, or whose other pack is freed: the emptiest go first,
     so that a chunk that was stored anew frees the pack that it was in (packs/choice). One that is condemned holds
-    nothing for the others; of its own chunks it is asked whether they have another place. `days`: how long a pack of a
-    tier is paid for at least.
+    nothing for the others; of its own chunks it is asked whether they have another place; and so is one that is gone,
+    of which a record tells all the same. `days`: how long a pack of a tier is paid for at least.
     """
     sound: list[_Sound] = []
     doomed: list[tuple[PackId, bytes]] = []
@@ -52,8 +57,9 @@ def free_packs(
         made = 0.0 if info is None else info.created or info.modified
         tier = record.tier if info is None else info.tier
         paid = max(made, info.moved if info is not None else 0.0) + days.get(tier, 0) * DAY_SECONDS
-        states[pack_id] = PackState(pack_id, record.size, tier, made, paid)
-        if pack_id in condemned:
+        size = 0 if info is None else record.size
+        states[pack_id] = PackState(pack_id, size, tier, made, paid)
+        if info is None or pack_id in condemned:
             doomed.append((pack_id, record.content_ids))
         elif not fault_of(info, record.size, record.md5):
             total += record.size
@@ -64,6 +70,35 @@ def free_packs(
         if all(holders[each] > 0 for each in split_ids(ids) if each in used):
             free.append(pack_id)
     return [states[pack_id] for pack_id in sorted(free)], total
+
+
+def unrecorded(
+    there: Mapping[PackId, BlobInfo],
+    recorded: Container[PackId],
+    condemned: Container[PackId],
+    days: Mapping[str, int],
+    made_by: float,
+) -> list[PackState]:
+    """The packs made by some time, Unix seconds, that no record tells of; those that are condemned whatever their age.
+
+    A name that no run gives a pack is passed over: somebody put that blob there.
+    """
+    found = []
+    for pack_id, info in sorted(there.items()):
+        made = info.created or info.modified
+        is_due = pack_id in condemned or made <= made_by
+        if pack_id not in recorded and is_due and _is_pack_id(pack_id):
+            paid = max(made, info.moved) + days.get(info.tier, 0) * DAY_SECONDS
+            found.append(PackState(pack_id, info.size, info.tier, made, paid))
+    return found
+
+
+def _is_pack_id(text: str) -> bool:
+    try:
+        check_stamp(text)
+    except Damaged:
+        return False
+    return True
 
 
 def _spare(sound: Sequence[_Sound]) -> tuple[list[PackId], Counter[ChunkId]]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from azbackup.commands.maintenance.burial import Burial
-from azbackup.commands.maintenance.free import DAY_SECONDS, LEAST_DAYS, PackState, free_packs
+from azbackup.commands.maintenance.free import DAY_SECONDS, LEAST_DAYS, PackState, free_packs, unrecorded
 from azbackup.commands.maintenance.keeping import LocalTime, Rules, Verdict, verdicts
 from azbackup.commands.maintenance.ledger import GRACE_DAYS, Ledger
 from azbackup.errors import Damaged, NothingStored
@@ -203,6 +203,10 @@ class Retention:
             self._ledger.see(info)
         days = wish.prices.early_deletion_days
         free, outcome.total = free_packs(self._recorded(rows), there, used, condemned, days)
+        # Of killed backups, and of retention that was killed between a row and its pack.
+        rowless = unrecorded(there, rows, condemned, days, self._ledger.now - LEAST_DAYS * DAY_SECONDS)
+        if rowless and _is_held(self._catalog, used, there):
+            free += rowless
         # By the clock here, which may be wrong: before anything is deleted the service's counts.
         today = max(self._ledger.now, guess)
         for state in free:
@@ -215,14 +219,6 @@ class Retention:
         del outcome.condemned[_MOST:]
         self._packs = rows | there.keys()
         outcome.spared = sorted((condemned.keys() & rows) - {state.pack_id for state in outcome.waiting})[:_MOST]
-        rowless = condemned.keys() & there.keys() - rows
-        if rowless and not _is_held(self._catalog, used, there):
-            rowless = set()
-        # One whose row went and whose blob did not: a run was killed between the two.
-        for pack in sorted(rowless):
-            outcome.waiting.append(
-                PackState(pack, there[pack].size, there[pack].tier, self._ledger.see(there[pack]), 0)
-            )
 
     def _recorded(self, rows: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """The pack records, their packs noted in `rows` as they come."""
