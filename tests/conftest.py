@@ -26,6 +26,7 @@ from emulator.azurite import Azurite, Endpoints, running_azurite
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
+STRETCHED = Path(__file__).parent / "stretched"  # for scripts
 AS_USER = REPOSITORY / "tests" / "cli" / "hooks" / "as_user.py"
 _ROOM_BYTES = 2 << 30  # in the temporary directory; a whole run takes a fraction of it
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
@@ -192,6 +193,8 @@ class ScriptRunner:
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "LC_ALL": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(STRETCHED),
+            "STRETCHED": str(self.home.parent / "stretched"),
         }
 
 
