@@ -104,6 +104,12 @@ class Vault:
 
         return AzureRows(self.account, self.table, self.partition)
 
+    def rows_before(self, before: float) -> AzureRows:
+        """Those that were not written since a Unix time."""
+        from azbackup.storage.azure.tables import AzureRows
+
+        return AzureRows(self.account, self.table, self.partition, before)
+
     @cached_property
     def blobs(self) -> AzureBlobs:
         """The container of packs and copies."""
@@ -229,7 +235,12 @@ def open_partition(session: Session, *, rows: bool = True) -> Partition:
 
 
 def open_catalog(session: Session) -> tuple[Partition, Catalog]:
-    """The partition and its catalog; read from the records' copies when the table has lost the partition."""
+    """The partition and its catalog; read from the records' copies when the table has lost the partition.
+
+    With --before of what was there then.
+    """
+    if getattr(session.args, "before", None) is not None:
+        return _open_past(session)
     from azbackup.records.catalog import Catalog
     from azbackup.storage.local.rollback import HighestSnapshot
 
@@ -238,6 +249,29 @@ def open_catalog(session: Session) -> tuple[Partition, Catalog]:
     partition = open_partition(session, rows=session.key.in_table)
     seen = HighestSnapshot(cache_directory(os.environ), partition.keys).number()
     return partition, Catalog(partition.records, seen)
+
+
+def _open_past(session: Session) -> tuple[Partition, Catalog]:
+    """The partition and its catalog, of older records alone; its packs are all that there are."""
+    from azbackup.cli.before import note_past
+    from azbackup.cli.known_damage import KnownDamage
+    from azbackup.records.older import OlderBlobs
+    from azbackup.records.past import PastCatalog
+    from azbackup.records.record_store import RecordStore
+
+    vault, show, before_ns = session.vault, session.show, session.args.before
+    partition = open_partition(session, rows=session.key.in_table)
+    partition.records.report = lambda _: None  # what is wrong with what came later is no news
+    rows = vault.rows_before(before_ns / 1e9) if session.key.in_table else None
+    blobs = OlderBlobs(vault.blobs, before_ns / 1e9)
+    records = RecordStore(rows, blobs, partition.keys, vault.partition, show.damage)
+    records.misses_rows = False  # those that were put back since are later than what they say
+    show.is_known = KnownDamage(records)
+    catalog = PastCatalog(records, partition.records)
+    if not session.args.verify:  # which hears for itself what is wrong with them
+        catalog.snapshots(session.args.snapshot)
+        note_past(show, catalog, before_ns)
+    return msgspec.structs.replace(partition, records=records), catalog
 
 
 def chosen_snapshots(args: argparse.Namespace, catalog: Catalog, partition: str) -> list[Snapshot]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from azbackup.cli.before import note_past
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.text import clean, count_text, time_text
 from azbackup.cli.output.verify_report import (
@@ -24,7 +25,7 @@ from azbackup.cli.output.verify_report import (
 )
 from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.status import outcome_status
-from azbackup.commands.maintenance.findings import Findings, Group, What
+from azbackup.commands.maintenance.findings import OF_PLACES, Findings, Group, What
 from azbackup.commands.maintenance.verify import Verification, Verify
 from azbackup.errors import AzbackupError, Exists, Status, Unavailable
 from azbackup.format.labels import stamp
@@ -32,6 +33,7 @@ from azbackup.format.verdicts import Verified
 from azbackup.packs.run import Clock
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
+from azbackup.records.past import PastCatalog
 from azbackup.records.settlements import read_settled
 from azbackup.records.verified import Newest, keep_result, newest_results
 from azbackup.storage.local.cache_file import cache_directory
@@ -56,8 +58,10 @@ def verify_command(session: Session) -> Status:
     drilling = _drill(session, partition, catalog, found)
     show.close()
     show_groups(session, found.findings.ordered())
-    result = _result(found, started_ns)
-    _keep(session, partition, result)
+    if isinstance(catalog, PastCatalog):
+        note_past(show, catalog, session.args.before)
+    else:
+        _keep(session, partition, _result(found, started_ns))
     figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
     line = f"{verification_text(found)}; {session.requests:,} requests, {time_text(session.seconds)}"
     if drilling is None:
@@ -104,7 +108,9 @@ def clock() -> Clock:
 def verified(session: Session, partition: Partition, catalog: Catalog) -> Verification:
     """One verification of an open partition, with its key record."""
     wrong: list[str] = []
-    findings = Findings(read_settled(partition.records, wrong.append))
+    findings = Findings(
+        read_settled(partition.records, wrong.append), OF_PLACES if isinstance(catalog, PastCatalog) else ()
+    )
     for message in wrong:
         findings.hear(What.OTHER, message)
     found = Verify(partition, catalog, findings, session.show, clock()).run()

@@ -6,7 +6,7 @@ records, an entry's chunks have a pack. What a row no longer tells is read from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeVar
 
 from azbackup.errors import Damaged
@@ -223,7 +223,7 @@ class Catalog:
                 yield pack_id, record
         yield from late
 
-    def packs_without_row(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
+    def packs_without_row(self, known: Collection[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
         """Pack records that only their copies still tell of; asked for when a chunk has no pack."""
         for name in self.records.copies.names(PACK_PREFIX):
             if PackId(name.removeprefix(PACK_PREFIX)) not in known:

@@ -57,7 +57,7 @@ class RecordStore:
 
         `report` hears of everything in this partition that is damaged; also of what its users find.
         """
-        self.copies = Copies(blobs, partition, self._tell)
+        self.copies = Copies(blobs, partition, lambda text: self.report(text))  # noqa: PLW0108  that of then
         self._table = rows
         self._blobs = blobs
         self._keys = keys
@@ -65,12 +65,9 @@ class RecordStore:
         self.report = report
         self._asked_again = 0
         self._useless = 0
+        self.misses_rows = True  # whether a row that is missing is damage
         self.lost_rows = 0  # rows that a copy had to stand in for, since they are not there
         self.written = 0  # bytes of rows
-
-    def _tell(self, text: str) -> None:
-        """Reports to whoever hears of it by now."""
-        self.report(text)
 
     def rows(self, first: str, last: str, wanted: Container[str] | None = None) -> Iterator[SealedRecord]:
         """The rows with first <= name < last, still sealed; with `wanted` those, and perhaps others of them."""
@@ -101,7 +98,8 @@ class RecordStore:
 
     def snapshot_numbers(self, first: int) -> set[int]:
         """The numbers from `first` on that a snapshot's row has, genuine or not; nothing but names is read."""
-        assert self._table is not None, "a lost table is rebuilt before anything is written"
+        if self._table is None:
+            return set()
         names = self._table.versions(snapshot_name(first), SNAPSHOT_PREFIX[:-1] + ".")
         return {number_of(name, SNAPSHOT_PREFIX) for name, _ in names if is_snapshot(name)}
 
@@ -134,8 +132,9 @@ class RecordStore:
         if row is None:
             missing = Damaged(f"record {name} is missing", "see docs/operations.md, damaged storage")
             found = self._from_copy(name, decode, missing, sure=sure)
-            self.lost_rows += 1
-            self.report(f"row {name} is missing; its copy was used")
+            if self.misses_rows:
+                self.lost_rows += 1
+                self.report(f"row {name} is missing; its copy was used")
             return found
         try:
             return row, decode(name, self.open_sealed(row))

@@ -257,11 +257,15 @@ class World:
         paths: Sequence[bytes] = (),
         exclude: Sequence[str] = (),
         every: bool = False,
+        past: tuple[Catalog, Partition] | None = None,
         **options: Any,
     ) -> Restored:
-        """Restore a snapshot, the newest for 0, or the newest of `every` source; `options` are the request's."""
+        """Restore a snapshot, the newest for 0, or the newest of `every` source; `options` are the request's.
+
+        `past`: the catalog and partition as they were.
+        """
         show = show or Silent()
-        catalog, partition = self.opened(fuse, show)
+        catalog, partition = past or self.opened(fuse, show)
         snapshots = [each for each in catalog.snapshots() if number in (0, each.number)]
         if not snapshots:
             raise NothingStored("no snapshot")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from azbackup.cli.options.before import add_before, check_before
 from azbackup.cli.options.common import (
     Parser,
     add_password,
@@ -177,6 +178,7 @@ def _selecting(parser: argparse.ArgumentParser) -> None:
         help="the last snapshot that was finished by then: 2026-03-01 (its end), '2026-03-01 14:30', in local time "
         "unless it ends in Z or an offset",
     )
+    add_before(what)
     what.add_argument(
         "--tag", metavar="NAME", action="append", default=[], type=tag, help="only snapshots that have this tag"
     )
@@ -362,6 +364,7 @@ def looks(args: argparse.Namespace) -> str:
     }
     look = next((flag for flag, value in given.items() if value), "")
     _check_companions(args)
+    check_before(args, look)
     if not look:
         _check_restoring(args)
         return ""

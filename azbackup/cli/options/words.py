@@ -44,10 +44,20 @@ def moment(text: str) -> int:
 
     Local time, unless it ends in Z, UTC or an offset. Raises ArgumentTypeError for another text.
     """
+    return _span(text)[1]
+
+
+def beginning(text: str) -> int:
+    """Its first nanosecond."""
+    return _span(text)[0]
+
+
+def _span(text: str) -> tuple[int, int]:
+    """The first and the last nanosecond."""
     found = re.fullmatch(_MOMENT, text.strip(), re.IGNORECASE | re.ASCII)
     if found is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time: 2026-03-01 (its end), '2026-03-01 14:30' or '2026-03-01T14:30:00Z'"
+            f"{text!r} is not a time: 2026-03-01, '2026-03-01 14:30' or '2026-03-01T14:30:00Z'"
         )
     *numbers, zone = found.groups()
     year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
@@ -56,7 +66,7 @@ def moment(text: str) -> int:
         length = timedelta(seconds=1)
     try:
         begin = datetime(year, month, day, hour, minute, second, tzinfo=_zone(zone))
-        return int((begin + length).replace(fold=1).timestamp()) * 10**9 - 1
+        return int(begin.timestamp()) * 10**9, int((begin + length).replace(fold=1).timestamp()) * 10**9 - 1
     except (ValueError, OverflowError, OSError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time: {error}") from None
 

@@ -6,6 +6,7 @@ A finding of `DAMAGE` ends the run with 13 unless it was settled; the others are
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from azbackup.records.settlements import Settled, subject_of
@@ -35,6 +36,9 @@ class What(enum.Enum):
     HEAD_MISSING = "head_missing"
 
 
+OF_PLACES = frozenset(  # what says that a record has lost one of its places, or a shortcut to it
+    (What.ROW_MISSING, What.COPY_MISSING, What.NO_RECORD, What.UNFINISHED, What.HEAD_MISSING, What.HEAD_ALTERED)
+)
 NOTES = (What.TIER, What.NO_RECORD, What.UNFINISHED, What.HEAD_MISSING)
 REPAIRED = (What.ROW_MISSING, What.ROW_ALTERED, What.COPY_MISSING, What.KEY)
 
@@ -70,14 +74,16 @@ class Group:
 class Findings:
     """What was found so far."""
 
-    def __init__(self, settled: Settled) -> None:
+    def __init__(self, settled: Settled, passed: Collection[What] = ()) -> None:
+        """`passed`: kinds that are passed over."""
         self.settled = settled
+        self._passed = passed
         self._texts: set[tuple[What, str]] = set()
         self.groups: dict[What, Group] = {}
 
     def add(self, what: What, subject: str, text: str, size: int = 0) -> None:
         """Adds one; what was said already is not said twice."""
-        if (what, text) in self._texts:
+        if what in self._passed or (what, text) in self._texts:
             return
         group = self.groups.setdefault(what, Group(what))
         group.count += 1

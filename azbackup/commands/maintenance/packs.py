@@ -66,7 +66,6 @@ class PackCheck:
             progress.advance(pack_id.encode(), 1, record.size)
         while self._next is not None:
             self._step()
-        self._tell_faulty()
 
     def _step(self) -> None:
         """The next pack of the listing has no row that opens."""
@@ -100,14 +99,14 @@ class PackCheck:
 
     # --- packs that are not what they should be
 
-    def _tell_faulty(self) -> None:
+    def tell_faulty(self) -> None:
         """Names them, unless they came while this went on, or all of their chunks are in other packs."""
         faulty, self._faulty = self._faulty, []
         there = self._looked_for([name for name, _, _ in faulty])
         for name, fault, size in faulty:
             pack_id = name.removeprefix(PACK_PREFIX)
             record = self._record(name)
-            if record is None or self.sound.has_all(record.content_ids):
+            if record is None or self.has_spare(record.content_ids):
                 continue  # it was removed meanwhile, or an earlier run stored its chunks again
             if not fault_of(there.get(pack_id), record.size, record.md5):
                 self._judge(PackId(pack_id), record, there[pack_id])

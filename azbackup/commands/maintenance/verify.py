@@ -40,6 +40,7 @@ from azbackup.packs.run import Clock
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
+from azbackup.records.past import PastCatalog
 from azbackup.storage.protocols import BlobInfo
 
 _COMMIT_SECONDS = 3600.0  # within which a backup that has put its snapshot's copy puts the row, by far
@@ -92,11 +93,16 @@ class Verify:
         self._progress.stage("packs and their records")
         self._records.report = partial(self._findings.hear, What.PACK_RECORD)
         self._packs.run(self._progress)
+        if not isinstance(self._catalog, PastCatalog):
+            self._packs.tell_faulty()
         self._progress.stage("file records", files=sum(snapshot.totals.files for snapshot in found.snapshots[-1:]))
         self._layers.run(found.snapshots)
         self._progress.stage("copies of records")
         self._records.report = partial(self._findings.hear, What.OTHER)
-        self._check_copies()
+        if isinstance(self._catalog, PastCatalog):
+            self._look_elsewhere(self._catalog)
+        else:
+            self._check_copies()
         self._tell_lost()
         found.packs, found.size, found.chunks = self._packs.count, self._packs.size, len(self._packs.sound)
         found.entries = self._layers.entries
@@ -193,6 +199,15 @@ class Verify:
     def _uncopied(self, row: SealedRecord) -> None:
         self._found.without_copy.append(row.name)
         self._findings.add(What.COPY_MISSING, row.name, f"record {row.name} has no copy that is the same")
+
+    def _look_elsewhere(self, past: PastCatalog) -> None:
+        """Of a past rows and copies may be later, each by itself: what either has, or later packs, is not lost."""
+        for _, rows in self._records.copies.contents(self._run_copies({})):
+            for row in rows:
+                self._packs.offer(row)
+        for row in past.later_rows():
+            self._packs.offer(row)
+        self._packs.tell_faulty()
 
     # --- what is missing
 

@@ -22,10 +22,11 @@ from azbackup.packs.layout import PackLayout, spans
 from azbackup.packs.thaw.policy import State
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
+from azbackup.records.past import PastCatalog
 from azbackup.records.snapshots import latest_by_source
 
 _SOON = {State.PENDING: 1, State.ARCHIVED: 2}
-_CONDEMNED, _DOUBTFUL, _COPIED = 4, 8, 9
+_CONDEMNED, _LATER, _DOUBTFUL, _COPIED, _LATER_DOUBTFUL = 4, 7, 8, 9, 10
 
 
 class Needs:
@@ -45,15 +46,23 @@ class Needs:
             self._tell_unfinished(self._states.list_packs())
             if self.index.missing:
                 self._states.list_copies()
-            self.index.add(self._noted(known), self._rank)
+            self.index.add(_noted(self._catalog.packs(), known), self._rank)
+        past = self._catalog if isinstance(self._catalog, PastCatalog) else None
         if self.index.missing:
-            self.index.add(self._catalog.packs_without_row(known), lambda *_: _COPIED)
+            rank = self._rank if past else lambda *_: _COPIED
+            self.index.add(_noted(self._catalog.packs_without_row(frozenset(known)), known), rank)
+        if past and len(files):
+            self.index.add(past.later_packs(known), self._later_rank)
         self.index.choose()
+        if later := sum(pack.pack_id not in known for pack in self.index.packs):
+            packs = f"{later:,} pack{'s' * (later > 1)}"
+            self._recorder.note(
+                f"{packs} stored later: read where no older one has what is needed, which older records prove"
+            )
 
-    def _noted(self, known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
-        for pack_id, record in self._catalog.packs():
-            known.add(pack_id)
-            yield pack_id, record
+    def _later_rank(self, pack_id: PackId, record: PackRecord) -> int:
+        """Behind all older ones that are sound: what these hold is proven by ids, and is still a stranger's."""
+        return _LATER if self._states.agrees(pack_id, record) else _LATER_DOUBTFUL
 
     def _rank(self, pack_id: PackId, record: PackRecord) -> int:
         """Sound packs first, of these the ones that stay, of these the ones that can be read now or soon."""
@@ -64,7 +73,7 @@ class Needs:
 
     def _tell_unfinished(self, copy: int) -> None:
         """Says when a snapshot's copy lies beyond the last row: a commit was killed, or a row was removed."""
-        if copy > self._catalog.newest:
+        if copy > self._catalog.newest and not isinstance(self._catalog, PastCatalog):
             self._recorder.note(
                 f"snapshot {copy} has a copy but no row: its backup was killed at its very end, or its row removed; "
                 "the next backup of this partition brings it back"
@@ -125,3 +134,10 @@ class Needs:
         reads = [] if missing else [(span.start, span.end) for span in spans(pack, chunks)]
         wanted = 0 if missing else sum(pack.record.sealed[chunk] for chunk in chunks)
         return PackUse(pack, state, tier, reads, self._states.priority(pack), wanted)
+
+
+def _noted(packs: Iterator[tuple[PackId, PackRecord]], known: set[PackId]) -> Iterator[tuple[PackId, PackRecord]]:
+    """The same, their ids added to the known ones as they come."""
+    for pack_id, record in packs:
+        known.add(pack_id)
+        yield pack_id, record

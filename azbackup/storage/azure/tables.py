@@ -58,9 +58,10 @@ def _encoded_size(row: SealedRecord) -> int:
 
 
 class AzureRows:
-    """One partition of one table."""
+    """One partition of one table; with `before` only the rows that were not written since that Unix time."""
 
-    def __init__(self, account: Account, table: str, partition: str) -> None:
+    def __init__(self, account: Account, table: str, partition: str, before: float | None = None) -> None:
+        self._before = before
         self._account = account
         self._table = table
         self._partition = partition
@@ -210,12 +211,21 @@ class AzureRows:
             select=select,
             results_per_page=page,
         )
-        return self._account.pages(f"table {self._table}", query, table=True)
+        found = self._account.pages(f"table {self._table}", query, table=True)
+        return found if self._before is None else filter(self._is_older, found)
+
+    def _is_older(self, entity: Any) -> bool:
+        """Whether the service wrote a row before that time: nobody else can set its timestamp."""
+        written = entity.metadata.get("timestamp")
+        return written is not None and self._before is not None and written.timestamp() < self._before
 
     # ---
 
     def _entity(self, name: str) -> Any:
-        return self._call(f"row {name}", lambda: self._client.get_entity(self._partition, name))
+        entity = self._call(f"row {name}", lambda: self._client.get_entity(self._partition, name))
+        if self._before is not None and not self._is_older(entity):
+            raise Missing(f"row {name} was not there before that time")
+        return entity
 
     def _keyed(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         return {"PartitionKey": self._partition, "RowKey": name, **values}
