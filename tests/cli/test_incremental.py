@@ -15,7 +15,7 @@ import pytest
 from emulator.archive import ArchiveSimulator
 from tests.cli.conftest import HOOKS, Cli, check_error, hook, summary
 from tests.cli.trees import Tree, describe, differences
-from tests.conftest import REPOSITORY, ScriptResult, until
+from tests.conftest import REPOSITORY, STRETCHED, ScriptResult, until
 
 MIB = 1024 * 1024
 
@@ -182,7 +182,8 @@ def test_snapshot_that_there_is_not(cli: Cli, tmp_path: Path) -> None:
 def test_many_snapshots(cli: Cli, tmp_path: Path) -> None:
     """After 60 runs with changes each, layer over layer, every one of them can be restored."""
     source, states_file = small_files(tmp_path / "source", 200), tmp_path / "states"
-    environment = {**os.environ, **cli.environment, "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, **cli.environment, "HOME": str(tmp_path), "STRETCHED": str(tmp_path / "stretched")}
+    environment["PYTHONPATH"] = f"{STRETCHED}{os.pathsep}{REPOSITORY}"
     many = [sys.executable, str(HOOKS / "many_runs.py"), "60", str(states_file), str(REPOSITORY / "backup.py")]
     arguments = [*cli.vault.arguments, "--quiet", str(source)]
     subprocess.run([*many, *arguments], env=environment, check=True)
