@@ -142,5 +142,5 @@ def _summary(
 def _rewritten(rewriting: Rewriting | None) -> dict[str, int]:
     """What was stored anew though it was stored, as JSON values: bytes, files, and chunks that are left."""
     names = ("rewritten", "rewritten_read", "rewritten_files", "rewriting_left")
-    values = (rewriting.stored, rewriting.read, rewriting.files, len(rewriting.due)) if rewriting else (0, 0, 0, 0)
+    values = (rewriting.stored, rewriting.read, rewriting.files, rewriting.left) if rewriting else (0, 0, 0, 0)
     return dict(zip(names, values, strict=True))

@@ -128,6 +128,11 @@ class PackRecord(msgspec.Struct, omit_defaults=True):
         return self.ids[: len(self.ids) - self.padding * CHUNK_ID_BYTES]
 
     @property
+    def content_size(self) -> int:
+        """Its bytes without the padding: only they can be needed."""
+        return self.size - sum(self.sealed[len(self.sealed) - self.padding :])
+
+    @property
     def content_lengths(self) -> Sequence[int]:
         """Their sealed lengths."""
         return self.sealed[: len(self.sealed) - self.padding]

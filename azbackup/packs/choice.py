@@ -20,8 +20,8 @@ _PARTS = 4  # in which a pack's fullness is told: what is a little fuller is not
 class Holding(NamedTuple):
     """A pack that holds something wanted. `rank`: packs of a lower one are preferred, whatever they hold.
 
-    `wanted` are the bytes of its `size` that are. `shared` are the wanted chunks that other packs hold, too; `alone`:
-    it holds one that none of them does.
+    `size` are its bytes without padding, `wanted` those of them that are. `shared` are the wanted chunks that other
+    packs hold, too; `alone`: it holds one that none of them does.
     """
 
     pack_id: PackId

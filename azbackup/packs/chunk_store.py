@@ -97,6 +97,15 @@ class ChunkStore:
             self._tell("read", len(plain))
         return b"".join(ids), size
 
+    def store_again(self, chunk_id: ChunkId, plain: bytes) -> bool:
+        """Stores a chunk anew that is stored, if that is still to be done; whether these are its bytes."""
+        if self._hasher.name(plain) != chunk_id:
+            return False
+        if self._rewriting is not None and self._rewriting.takes(chunk_id, len(plain)):
+            self._seal(self._compressor.add(chunk_id, plain))
+        self._tell("read", len(plain))
+        return True
+
     def holds(self, chunks: bytes) -> bool:
         """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
         wanted = list(split_ids(chunks))

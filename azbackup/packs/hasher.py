@@ -29,6 +29,10 @@ class Hasher:
         self._cutter = FastCDC(CHUNK_NORMAL, min_size=CHUNK_MIN, max_size=CHUNK_MAX, seed=keys.cut_seed)
         self._window = bytearray()
 
+    def name(self, plain: bytes) -> ChunkId:
+        """The id of a chunk."""
+        return chunk_id(self._id_key, plain)
+
     def split(
         self, descriptor: int, size_hint: int, limit: int | None = None
     ) -> Iterator[tuple[ChunkId, bytes | memoryview]]:

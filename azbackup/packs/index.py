@@ -95,7 +95,9 @@ class ChunkIndex:
             for place in places:
                 shared[place >> _PACK_SHIFT].add(slot)
         holdings = [
-            Holding(held.pack.pack_id, held.rank, held.pack.record.size, held.wanted, held.chunks > len(its), its)
+            Holding(
+                held.pack.pack_id, held.rank, held.pack.record.content_size, held.wanted, held.chunks > len(its), its
+            )
             for held, its in zip(self._held, shared, strict=True)
         ]
         chosen, others = choose(holdings)

@@ -42,12 +42,13 @@ def since(info: BlobInfo) -> float:
 
 
 class SoundPack(NamedTuple):
-    """A pack that is there as its record says: bytes, ids and sealed lengths of its chunks but padding, Unix time."""
+    """A pack that is there as its record says: bytes, ids and both lengths of its chunks but padding, Unix time."""
 
     pack_id: PackId
     size: int
     ids: bytes
     sealed: array[int]
+    plain: array[int]
     tier: str
     made: float
 
@@ -114,7 +115,7 @@ class KnownChunks:
         self.packs = {pack_id for pack_id, *_ in recorded} | condemned.keys()
         self.ids.clear()
         doubtful: list[tuple[PackId, str, bytes]] = []
-        for pack_id, size, md5, ids, sealed in recorded:
+        for pack_id, size, md5, ids, sealed, plain in recorded:
             if pack_id in condemned:
                 continue
             info = there.get(pack_blob(self._partition.name, pack_id))
@@ -124,7 +125,7 @@ class KnownChunks:
                 continue
             self.ids.update(split_ids(ids))
             if self._whole:
-                self.sound.append(SoundPack(pack_id, size, ids, sealed, info.tier, since(info)))
+                self.sound.append(SoundPack(pack_id, size, ids, sealed, plain, info.tier, since(info)))
         for pack_id, fault, ids in doubtful:
             if lost := sum(each not in self.ids for each in set(split_ids(ids))):
                 self._records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")
@@ -133,15 +134,16 @@ class KnownChunks:
         look = Look(self._now, self._now, self._catalog.retired.last, len(recorded) - len(gone))
         self._note(NEVER if doubtful else look, gone)  # what is wrong is told by each run
 
-    def _kept(self, record: PackRecord) -> tuple[int, bytes, bytes, array[int]]:
+    def _kept(self, record: PackRecord) -> tuple[int, bytes, bytes, array[int], array[int]]:
         """Size, MD5, ids but for the padding, and the lengths if they are wanted, in as little memory as they take."""
-        lengths = array("I", record.content_lengths if self._whole else ())
-        return record.size, record.md5, record.content_ids, lengths
+        sealed = array("I", record.content_lengths if self._whole else ())
+        return record.size, record.md5, record.content_ids, sealed, array("I", record.plain[: len(sealed)])
 
     def adopt(self, pack_id: PackId, record: PackRecord, made: float) -> None:
         """Takes a pack, made then, that was found sound though no record tells of it."""
         sealed = array("I", record.content_lengths)
-        self.sound.append(SoundPack(pack_id, record.size, record.content_ids, sealed, record.tier, made))
+        plain = array("I", record.plain[: len(sealed)])
+        self.sound.append(SoundPack(pack_id, record.size, record.content_ids, sealed, plain, record.tier, made))
 
     # --- what this machine keeps, and what is new
 

@@ -1,23 +1,26 @@
 """Which chunks are stored anew though they are stored, from the files that have them, so that packs become free.
 
     sound packs, the chunks that the newest snapshots need -> packs that are hardly needed, small packs by the dozen
-      -> their chunks -> asked by the run, file by file and chunk by chunk, as long as the budget lasts
+      -> as many packs as the budget lasts for -> their chunks -> asked by the run, file by file: which parts of it?
 
 Promises that each chunk is stored anew once at most, that no more is read and stored for it than the budget has, and
-that nothing is stored anew whose pack this run could not free: one with a file that is too large, or unreadable. Of
-chunks in several packs the one counts that a restore would read. Pure.
+that nothing is stored anew whose pack this run could not free: one with a file that is unreadable. Of chunks in several
+packs the one counts that a restore would read. Pure.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
+from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_BYTES
-from azbackup.format.model import ChunkId, split_ids
+from azbackup.format.model import ChunkId, Entry, PackId, split_ids
 from azbackup.packs.choice import Holding, choose, preference
+from azbackup.packs.index import ChunkIndex, lengths
 from azbackup.packs.known import SoundPack
 
 DAY_SECONDS = 86_400.0
@@ -73,21 +76,47 @@ class _Used:
             self.stuck |= chunk_id in needs.stuck
 
 
-def due_chunks(packs: Sequence[SoundPack], needs: Needs, terms: Terms) -> set[ChunkId]:
-    """The chunks of this source that are to be stored anew."""
-    found: set[ChunkId] = set()
-    small: dict[int, list[_Used]] = {}
+class Due(NamedTuple):
+    """What is to be stored anew of one pack: chunks of this source, and how many bytes of files they are."""
+
+    chunks: list[ChunkId]
+    size: int
+
+
+def due_packs(packs: Sequence[SoundPack], needs: Needs, terms: Terms) -> list[Due]:
+    """The packs that are to be rewritten: small ones, then those by whose rewriting most is freed for each byte."""
+    sparse: list[tuple[float, PackId, Due]] = []
+    small: dict[int, list[Due]] = {}
     for pack, used in zip(packs, _uses(packs, needs), strict=True):
         if not used.own or used.stuck:
             continue
         if used.size * 100 < terms.below * pack.contents and terms.is_old(pack):
-            found.update(used.own)
+            sparse.append((used.size / pack.contents, pack.pack_id, _due(pack, used)))
         elif pack.contents < SMALL_BYTES and not used.foreign:
-            small.setdefault(used.size.bit_length() // 2, []).append(used)
-    for alike in small.values():  # of nearly one size, so that what becomes of them is larger than each of them
-        if len(alike) >= SMALL_PACKS:
-            found.update(each for used in alike for each in used.own)
-    return found
+            small.setdefault(used.size.bit_length() // 2, []).append(_due(pack, used))
+    # Of nearly one size, so that what becomes of them is larger than each of them.
+    merged = [due for alike in small.values() if len(alike) >= SMALL_PACKS for due in alike]
+    return [*merged, *(due for *_, due in sorted(sparse))]
+
+
+def _due(pack: SoundPack, used: _Used) -> Due:
+    own = set(used.own)
+    return Due(used.own, sum(size for each, size in zip(split_ids(pack.ids), pack.plain, strict=True) if each in own))
+
+
+def within(due: Sequence[Due], budget: int) -> tuple[set[ChunkId], int]:
+    """(the chunks of the first packs, as many as a budget of bytes lasts for, how many chunks there are beyond).
+
+    Whole packs: a part of one frees nothing, and is stored twice meanwhile.
+    """
+    found: set[ChunkId] = set()
+    size = 0
+    for number, each in enumerate(due):
+        if found and size + each.size > budget:
+            return found, sum(len(other.chunks) for other in due[number:])
+        found.update(each.chunks)
+        size += each.size
+    return found, 0
 
 
 def _uses(packs: Sequence[SoundPack], needs: Needs) -> list[_Used]:
@@ -96,7 +125,7 @@ def _uses(packs: Sequence[SoundPack], needs: Needs) -> list[_Used]:
     holders: Counter[ChunkId] = Counter(each for its in wanted for each in its)
     several = [[each for each in its if holders[each] > 1] for its in wanted]
     holdings = [
-        Holding(pack.pack_id, 0, pack.size, sum(its.values()), len(shared) < len(its), shared)
+        Holding(pack.pack_id, 0, pack.contents, sum(its.values()), len(shared) < len(its), shared)
         for pack, its, shared in zip(packs, wanted, several, strict=True)
     ]
     del holders
@@ -123,29 +152,67 @@ def _wanted(pack: SoundPack, needs: Needs) -> dict[ChunkId, int]:
     return {each: size for each, size in pairs if each in own or each in others}
 
 
-class Rewriting:
-    """What one run stores anew. `files` were read again for it, of `read` bytes; `stored` bytes of contents were.
+class Part(NamedTuple):
+    """A chunk of a file that is to be stored anew, and where in the file it is. Bytes."""
 
-    `due` are the chunks that are left, `budget` the bytes that may be read for it, and be stored. `is_over`: whether
-    there is no time left.
+    chunk_id: ChunkId
+    offset: int
+    size: int
+
+
+class Rewriting:
+    """What one run stores anew. Of `files` parts were read again for it, `read` bytes; `stored` were new contents.
+
+    `due` are the chunks that are not stored yet, `left` those of later runs, `budget` the bytes that may be read for
+    it, and be stored. `places` knows where chunks are in files that have several. `is_over`: whether there is no time
+    left.
     """
 
-    def __init__(self, due: set[ChunkId], budget: int, is_over: Callable[[], bool] | None = None) -> None:
-        self._is_over = is_over
+    def __init__(
+        self,
+        due: set[ChunkId],
+        budget: int,
+        places: ChunkIndex | None = None,
+        is_over: Callable[[], bool] | None = None,
+        left: int = 0,
+    ) -> None:
         self.due = due
-        self.chunks = len(due)
+        self.later = left
         self.files = self.read = self.stored = 0
+        self._places = places
+        self._is_over = is_over
         self._budget = budget
 
-    def takes_file(self, chunks: bytes, size: int) -> bool:
-        """Whether an unchanged file of some chunks is to be read again: it has one that is due, and there is room."""
-        if not self.due or self.due.isdisjoint(split_ids(chunks)):
-            return False
-        if self.read + size > self._budget or self.stored >= self._budget or (self._is_over and self._is_over()):
-            return False
-        self.files += 1
-        self.read += size
-        return True
+    @property
+    def left(self) -> int:
+        """How many chunks are left for later runs."""
+        return len(self.due) + self.later
+
+    def parts(self, old: Entry) -> list[Part]:
+        """The parts of an unchanged file that are to be read again, as far as there is room and time."""
+        if not self.due or self.due.isdisjoint(split_ids(old.chunks)) or (self._is_over and self._is_over()):
+            return []
+        found: dict[ChunkId, Part] = {}
+        for part in self._placed(old):
+            if part.chunk_id not in self.due or part.chunk_id in found:
+                continue
+            if self.read + part.size <= self._budget and self.stored < self._budget:
+                self.read += part.size
+                found[part.chunk_id] = part
+        self.files += bool(found)
+        return list(found.values())
+
+    def _placed(self, old: Entry) -> Iterator[Part]:
+        """All chunks of a file; none if nobody knows how long each one is."""
+        ids = old.chunk_ids()
+        if len(ids) == 1:
+            yield Part(ids[0], 0, old.size)
+        elif self._places is not None:
+            try:
+                sizes = list(lengths(self._places.places(old), self._places.packs))
+            except Damaged:
+                return
+            yield from map(Part, ids, accumulate(sizes, initial=0), sizes)
 
     def takes(self, chunk_id: ChunkId, size: int) -> bool:
         """Whether a chunk that was read, of some bytes, is to be stored anew. Once for each."""

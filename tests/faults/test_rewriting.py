@@ -18,6 +18,7 @@ from tests.listener import Silent
 LAST = Rules(last=1)
 PACK = 200_000
 UNIT = 20_000
+MIB = 1 << 20
 WISH = Rewrite(25.0, 100.0, {"hot": 0, "archive": 180})
 
 
@@ -129,21 +130,61 @@ def test_a_budget_is_held_and_the_next_run_goes_on(sparse: World, tmp_path: Path
     assert read(sparse, sparse.source, tmp_path / "out") == 2
 
 
-def test_nothing_is_rewritten_of_a_pack_that_would_not_become_free(tmp_path: Path) -> None:
-    """A file beside it is larger than the budget: it waits until that one is read, since it has changed."""
+def test_a_pack_is_rewritten_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Where the budget does not last for all of them, the emptiest goes first."""
     world = World(tmp_path / "source")
     world.source.mkdir()
-    for name, size in (("a", 4_000), ("fill", 70_000), ("large", 10_000)):
-        (world.source / name).write_bytes(os.urandom(size))
-    world.backup()
-    (world.source / "fill").unlink()
+    for sizes in ({"a": 15_000, "fill1": 80_000}, {"b": 5_000, "c": 5_000, "fill2": 85_000}):
+        for name, size in sizes.items():
+            (world.source / name).write_bytes(os.urandom(size))
+        world.backup()
+    (world.source / "fill1").unlink()
+    (world.source / "fill2").unlink()
     world.backup()
     world.pass_days(60)
-    world.limits = {"rewrite": WISH._replace(budget=50.0)}
+    world.limits = {"rewrite": WISH._replace(budget=60.0)}
+    assert [world.backup()[0].totals.read for _ in range(3)] == [10_000, 15_000, 0]
+    assert read(world, world.source, tmp_path / "out") == 2
+
+
+def test_of_a_large_file_only_what_is_due_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is larger than the budget, and its packs have other things that nobody needs."""
+    monkeypatch.setattr("azbackup.packs.packer.PACK_BYTES", 12 * MIB)
+    monkeypatch.setattr(rewriting, "SMALL_BYTES", 1)
+    world = World(tmp_path / "source")
+    world.source.mkdir()
+    (world.source / "a").write_bytes(os.urandom(15 * MIB))
+    (world.source / "large").write_bytes(os.urandom(40 * MIB))
+    world.backup()
+    (world.source / "a").unlink()
+    world.backup()
+    world.pass_days(60)
+    before, there = copies(world), packs(world)
+    world.limits = {"rewrite": WISH._replace(below=50.0, budget=25.0)}
+    snapshot, told = world.backup()
+    again = sum(count - 1 for count in copies(world).values())
+    assert told == []
+    assert 0 < snapshot.totals.read <= 8 * MIB
+    assert 0 < again < len(before) // 3
+    assert packs(world) > there
     assert world.backup()[0].totals.read == 0
-    (world.source / "large").write_bytes(os.urandom(11_000))
-    assert world.backup()[0].totals.read == 15_000
+    for _ in range(3):
+        world.retain(rules=LAST)
+        world.pass_days(8)
+    assert not there <= packs(world)
     assert_restores(world, world.source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("length", [UNIT, 100, 2 * UNIT])
+def test_a_file_that_is_not_what_it_seems(
+    sparse: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    """What is read is what counts: another file is read whole, and stored as it is."""
+    monkeypatch.setattr("azbackup.commands.backup.changes.same_moment", lambda *_: True)
+    (sparse.source / "a").write_bytes(os.urandom(length))
+    sparse.backup()
+    assert_restores(sparse, sparse.source, tmp_path / "out")
+    assert sparse.backup()[0].totals.read == 0
 
 
 def test_nothing_is_rewritten_beside_a_file_that_could_not_be_read(tmp_path: Path) -> None:
@@ -160,7 +201,7 @@ def test_nothing_is_rewritten_beside_a_file_that_could_not_be_read(tmp_path: Pat
     catalog, _ = world.opened()
     [_, parent] = catalog.snapshots()
     parent.unreadable = [b"d"]
-    needs = wishes._own(catalog, wishes.Base(parent, [parent], lambda _: False), 10**9)
+    needs = wishes._own(catalog, parent, [])
     entries = {entry.path: entry for entry in catalog.entries(parent)}
     assert set(needs.stuck) == set(entries[b"d/b"].chunk_ids())
     assert set(needs.own) == {*entries[b"a"].chunk_ids(), *entries[b"d/b"].chunk_ids()}

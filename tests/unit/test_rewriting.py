@@ -8,10 +8,11 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azbackup.format.model import ChunkId, PackId
+from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
 from azbackup.packs import rewriting
+from azbackup.packs.index import ChunkIndex
 from azbackup.packs.known import SoundPack
-from azbackup.packs.rewriting import Needs, Rewriting, Terms, due_chunks, may_be_due
+from azbackup.packs.rewriting import Due, Needs, Part, Rewriting, Terms, due_packs, may_be_due, within
 
 MIB = 1 << 20
 DAY = 86_400.0
@@ -26,14 +27,18 @@ def chunk_id(number: int) -> ChunkId:
 def pack(name: str, chunks: dict[int, int], age: float = 200.0) -> SoundPack:
     """Return a pack of chunks of so many bytes, so many days old."""
     ids = b"".join(map(chunk_id, chunks))
-    return SoundPack(
-        PackId(name), 8 + sum(chunks.values()), ids, array("I", chunks.values()), "archive", (1000 - age) * DAY
-    )
+    lengths = array("I", chunks.values())
+    return SoundPack(PackId(name), 8 + sum(chunks.values()), ids, lengths, lengths, "archive", (1000 - age) * DAY)
 
 
 def ids(*numbers: int) -> set[ChunkId]:
     """Return the ids of numbered chunks."""
     return set(map(chunk_id, numbers))
+
+
+def due_chunks(packs: list[SoundPack], needs: Needs, terms: Terms) -> set[ChunkId]:
+    """Return what is due, of all packs."""
+    return {each for due in due_packs(packs, needs, terms) for each in due.chunks}
 
 
 def test_a_pack_that_is_hardly_needed() -> None:
@@ -99,12 +104,50 @@ def test_rewriting_comes_to_an_end(packs: list[dict[int, int]], own: set[int], o
             raise AssertionError("it goes on for ever")
 
 
-def test_files_are_taken_while_the_budget_lasts() -> None:
-    """Each has something that is due, and fits; not when there is no time."""
+def test_the_emptiest_packs_are_rewritten_first_and_whole() -> None:
+    """Small ones before them; as many as the budget lasts for, and one in any case: a part of a pack frees nothing."""
+    packs = [
+        pack("half", {1: 10 * MIB, 2: 50 * MIB}),
+        pack("empty", {3: MIB, 4: 2 * MIB, 5: 57 * MIB}),
+        *(pack(str(number), {number: MIB}, age=1) for number in range(10, 18)),
+    ]
+    due = due_packs(packs, Needs(ids(1, 3, 4, *range(10, 18))), TERMS)
+    assert [set(each.chunks) for each in due] == [*(ids(number) for number in range(10, 18)), ids(3, 4), ids(1)]
+    assert [each.size for each in due] == [MIB] * 8 + [3 * MIB, 10 * MIB]
+    assert within(due, 100 * MIB) == (ids(1, 3, 4, *range(10, 18)), 0)
+    assert within(due, 20 * MIB) == (ids(3, 4, *range(10, 18)), 1)
+    assert within(due[8:], 12 * MIB) == (ids(3, 4), 1)
+    assert within(due[8:], 1) == (ids(3, 4), 1)
+    assert within([], 1) == (set(), 0)
+    assert within([Due([chunk_id(1)], 5), Due([chunk_id(2)], 5)], 10) == (ids(1, 2), 0)
+
+
+def file(size: int, *numbers: int) -> Entry:
+    """Return a file of numbered chunks."""
+    return Entry(b"f", int(Kind.FILE), size, chunks=b"".join(map(chunk_id, numbers)))
+
+
+def test_parts_are_taken_while_the_budget_lasts() -> None:
+    """Each is due, and fits; not when there is no time."""
     run = Rewriting(ids(1, 2, 3), 100)
-    assert not run.takes_file(chunk_id(9), 1)
-    assert run.takes_file(chunk_id(1) + chunk_id(9), 60)
-    assert not run.takes_file(chunk_id(2), 41)
-    assert run.takes_file(chunk_id(3), 40)
+    assert run.parts(file(1, 9)) == []
+    assert run.parts(file(60, 1)) == [Part(chunk_id(1), 0, 60)]
+    assert run.parts(file(41, 2)) == []
+    assert run.parts(file(40, 3)) == [Part(chunk_id(3), 0, 40)]
     assert (run.files, run.read) == (2, 100)
-    assert not Rewriting(ids(1), 100, lambda: True).takes_file(chunk_id(1), 1)
+    assert Rewriting(ids(1), 100, is_over=lambda: True).parts(file(1, 1)) == []
+
+
+def test_of_a_large_file_the_parts_are_taken_that_are_due() -> None:
+    """Where they are the lengths of all of its chunks say; where one is not known, or they do not add up, none is."""
+    index = ChunkIndex([b"".join(map(chunk_id, (1, 2, 3, 4)))])
+    record = PackRecord(118, b"", "hot", b"".join(map(chunk_id, (1, 2, 3))), [30, 40, 48], [10, 20, 30])
+    index.add([(PackId("p"), record)], lambda *_: 0)
+    index.choose()
+    run = Rewriting(ids(2, 3), 100, index)
+    assert run.parts(file(70, 1, 2, 3)) == []
+    assert run.parts(file(60, 1, 2, 4)) == []
+    assert run.parts(file(80, 1, 2, 3, 2)) == [Part(chunk_id(2), 10, 20), Part(chunk_id(3), 30, 30)]
+    assert (run.files, run.read) == (1, 50)
+    assert Rewriting(ids(2, 3), 49, index).parts(file(60, 1, 2, 3)) == [Part(chunk_id(2), 10, 20)]
+    assert Rewriting(ids(2), 100).parts(file(60, 1, 2, 3)) == []

@@ -99,8 +99,8 @@ class Reader(Protocol):
     def lost(self, old: Entry, /) -> bool:
         """Whether some of a stored file's contents are in no pack any more."""
 
-    def rewrites(self, old: Entry, /) -> bool:
-        """Whether an unchanged file is to be read again, so that some of its contents are stored anew."""
+    def rewrites(self, found: ScannedPath, now: Entry, old: Entry, /) -> bool:
+        """Stores parts of an unchanged file anew, where that is wanted; whether it has to be read whole instead."""
 
     def entry(self, found: ScannedPath, now: Entry, /) -> Reading:
         """Reads the entry. Raises OSError or Unreadable if it cannot."""
@@ -230,7 +230,7 @@ class Comparison:
         seems_same = old is not None and unchanged(now, old)
         again = self._reader.rereads and seems_same
         if old is not None and seems_same and not self._reader.doubts(now) and not self._reader.lost(old):
-            again = self._reader.rewrites(old)
+            again = self._reader.rewrites(found, now, old)
             if not again:
                 return old if now.links == 1 or now.device == old.device else renumbered(old, now.device), True
         return self._read(found, now, old, again=again)

@@ -23,7 +23,7 @@ from azbackup.format.model import Entry, Kind
 from azbackup.packs.chunk_store import ChunkStore
 
 if TYPE_CHECKING:
-    from azbackup.packs.rewriting import Rewriting
+    from azbackup.packs.rewriting import Part, Rewriting
 
 _UNSIZED = 16 * 1024 * 1024  # what is read of a file that says to be empty, as those of /proc do
 
@@ -63,9 +63,32 @@ class EntryReader:
         """Whether some of a stored file's contents are in no pack any more: the file is to be stored again."""
         return not self._store.holds(old.chunks)
 
-    def rewrites(self, old: Entry) -> bool:
-        """Whether an unchanged file is to be read again, so that some of its contents are stored anew."""
-        return self.rewriting is not None and self.rewriting.takes_file(old.chunks, old.size)
+    def rewrites(self, found: ScannedPath, now: Entry, old: Entry) -> bool:
+        """Stores parts of an unchanged file anew, where that is wanted; whether it has to be read whole instead.
+
+        So it has if it has other contents than were stored, or a part cannot be read.
+        """
+        parts = self.rewriting.parts(old) if self.rewriting is not None else []
+        return bool(parts) and not self._read_parts(found, now, parts)
+
+    def _read_parts(self, found: ScannedPath, now: Entry, parts: list[Part]) -> bool:
+        """Whether all of them are what they were: a chunk's id says so, whatever becomes of the file meanwhile."""
+        try:
+            descriptor, _ = open_file(found.name, found.parent, now)
+        except OSError:
+            return False
+        try:
+            self._notices.hold(found.path, now.size)
+            for part in parts:
+                plain = os.pread(descriptor, part.size, part.offset)
+                self.read += len(plain)
+                if not self._store.store_again(part.chunk_id, plain):
+                    return False
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
 
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
         """Reads the entry's chunks, target and attributes. Raises OSError or Unreadable if it cannot."""

@@ -20,7 +20,7 @@ from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.notices import Notices
 from azbackup.commands.backup.own_files import OwnFiles
 from azbackup.commands.backup.rewriting import Base, planned
-from azbackup.commands.backup.run import Job, is_read, parent_of
+from azbackup.commands.backup.run import Job, parent_of
 from azbackup.commands.backup.tally import Tally
 from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.filesystem.reader import read_target
@@ -107,6 +107,7 @@ class _Told(Notices):
             forecast.read_again += 1
             forecast.to_reread += size
         elif what == "rewritten":
+            size = self._looking.rewritten_size
             forecast.rewritten += 1
             forecast.to_rewrite += size
         else:
@@ -142,6 +143,7 @@ class _Looking:
         self.rereads = rereads
         self.rewriting: Rewriting | None = None
         self.rewritten = b"\0"  # the path that was to be read last for that; no path is so called
+        self.rewritten_size = 0  # bytes of it
         self._partition = partition
         self._catalog = catalog
         self._known: KnownChunks | None = None
@@ -162,12 +164,13 @@ class _Looking:
             self._known = KnownChunks(partition, catalog, whole=True)
         return self._known
 
-    def rewrites(self, old: Entry) -> bool:
-        """Whether an unchanged file would be read again, so that some of its contents are stored anew."""
-        if self.rewriting is None or not self.rewriting.takes_file(old.chunks, old.size):
+    def rewrites(self, _found: ScannedPath, _now: Entry, old: Entry) -> bool:
+        """Whether parts of an unchanged file would be stored anew."""
+        parts = self.rewriting.parts(old) if self.rewriting is not None else []
+        if self.rewriting is None or not parts:
             return False
-        self.rewriting.due.difference_update(split_ids(old.chunks))
-        self.rewritten = old.path
+        self.rewriting.due.difference_update(part.chunk_id for part in parts)
+        self.rewritten, self.rewritten_size = old.path, sum(part.size for part in parts)
         return True
 
     def entry(self, found: ScannedPath, now: Entry) -> Reading:
@@ -196,7 +199,7 @@ def preview(
         looking = _Looking(partition, catalog, rereads=job.rereads)
         told = _Told(show, tell, looking)
         if job.rewrite is not None and partition is not None and catalog is not None and parent is not None:
-            last, packs = Base(parent, snapshots, is_read(root, job)), looking.known(partition, catalog).sound
+            last, packs = Base(parent, snapshots), looking.known(partition, catalog).sound
             looking.rewriting = planned(job.rewrite, catalog, last, packs, time)
         base = iter(catalog.entries(parent)) if catalog is not None and parent is not None else iter(())
         tally = _pass(root, job, looking, told, base)  # what is lost of it would be stored as new

@@ -1,6 +1,6 @@
 """What a backup rewrites: which chunks of the last snapshot lie in packs that are hardly needed, or are small.
 
-    entries of the last snapshot -> its chunks, and those of files too large for the budget, or unreadable
+    entries of the last snapshot -> its chunks, and those of files that were unreadable
       -> anything due? -> what the newest snapshots of the other sources need -> packs.rewriting.Rewriting
 
 Reads records only. Where a record is lost nothing is rewritten: nobody knows what is needed.
@@ -8,14 +8,15 @@ Reads records only. Where a record is lost nothing is rewritten: nobody knows wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
-from azbackup.format.labels import PACK_BYTES
-from azbackup.format.model import ChunkId, Entry, Kind, Snapshot
+from azbackup.format.labels import CHUNK_ID_BYTES, PACK_BYTES
+from azbackup.format.model import ChunkId, Kind, PackRecord, Snapshot, split_ids
+from azbackup.packs.index import ChunkIndex
 from azbackup.packs.known import SoundPack
-from azbackup.packs.rewriting import Needs, Rewriting, Terms, due_chunks, may_be_due
+from azbackup.packs.rewriting import Needs, Rewriting, Terms, due_packs, may_be_due, within
 from azbackup.records.catalog import Catalog
 from azbackup.records.snapshots import latest_by_source, source_of
 from azbackup.records.uses import used_chunks
@@ -36,11 +37,10 @@ class Rewrite(NamedTuple):
 
 
 class Base(NamedTuple):
-    """The last snapshot of the source, all snapshots, and whether a file of it is read anyway."""
+    """The last snapshot of the source, and all snapshots."""
 
     parent: Snapshot
     snapshots: Sequence[Snapshot]
-    is_read: Callable[[Entry], bool]
 
 
 def planned(wish: Rewrite, catalog: Catalog, base: Base, packs: Sequence[SoundPack], now: float) -> Rewriting | None:
@@ -49,31 +49,51 @@ def planned(wish: Rewrite, catalog: Catalog, base: Base, packs: Sequence[SoundPa
     if not may_be_due(packs, terms):
         return None
     budget = max(LEAST_BUDGET, int(base.parent.totals.size * wish.budget / 100))
+    files: list[bytes] = []
     try:
-        needs = _own(catalog, base, budget)
-        if not due_chunks(packs, needs, terms):
+        needs = _own(catalog, base.parent, files)
+        if not due_packs(packs, needs, terms):
             return None
         latest = latest_by_source(base.snapshots)
         latest.pop(source_of(base.parent), None)
-        due = due_chunks(packs, needs._replace(others=used_chunks(catalog, latest.values())), terms)
+        due = due_packs(packs, needs._replace(others=used_chunks(catalog, latest.values())), terms)
     except Damaged:
         return None
-    return Rewriting(due, budget, wish.is_over) if due else None
+    chunks, left = within(due, budget)
+    return Rewriting(chunks, budget, _places(files, chunks, packs), wish.is_over, left) if chunks else None
 
 
-def _own(catalog: Catalog, base: Base, budget: int) -> Needs:
-    """What the last snapshot needs; stuck is what only files have that are not read, whatever is due."""
+def _own(catalog: Catalog, parent: Snapshot, files: list[bytes]) -> Needs:
+    """What the last snapshot needs; stuck is what only files have that could not be read. `files` gets the large ones.
+
+    They are those of several chunks, of each the ids.
+    """
     movable: set[ChunkId] = set()
-    heavy: set[ChunkId] = set()
-    unreadable = frozenset(base.parent.unreadable)
+    stuck: set[ChunkId] = set()
+    unreadable = frozenset(parent.unreadable)
     below = tuple(path + b"/" if path else b"" for path in unreadable)
-    for entry in catalog.entries(base.parent, whole=True):
+    for entry in catalog.entries(parent, whole=True):
         if entry.kind != Kind.FILE or not entry.chunks:
             continue
-        stays = entry.path in unreadable or entry.path.startswith(below)
-        if stays or (entry.size > budget and not base.is_read(entry)):
-            heavy.update(entry.chunk_ids())
-        else:
-            movable.update(entry.chunk_ids())
-    heavy -= movable
-    return Needs(movable | heavy if heavy else movable, heavy)
+        if entry.path in unreadable or entry.path.startswith(below):
+            stuck.update(entry.chunk_ids())
+            continue
+        movable.update(entry.chunk_ids())
+        if len(entry.chunks) > CHUNK_ID_BYTES:
+            files.append(entry.chunks)
+    stuck -= movable
+    return Needs(movable | stuck if stuck else movable, stuck)
+
+
+def _places(files: Sequence[bytes], due: Set[ChunkId], packs: Sequence[SoundPack]) -> ChunkIndex:
+    """Knows how long each chunk is of the large files that have one which is due."""
+    index = ChunkIndex(chunks for chunks in files if not due.isdisjoint(split_ids(chunks)))
+    index.add(
+        (
+            (pack.pack_id, PackRecord(pack.size, b"", pack.tier, pack.ids, list(pack.sealed), list(pack.plain)))
+            for pack in packs
+        ),
+        lambda *_: 0,
+    )
+    index.choose()
+    return index

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from azbackup.commands.backup.changes import Comparison, Tree, unchanged
+from azbackup.commands.backup.changes import Comparison, Tree
 from azbackup.commands.backup.compaction import compacted
 from azbackup.commands.backup.emptied import check_not_emptied
 from azbackup.commands.backup.entry_reader import EntryReader
@@ -128,7 +128,7 @@ class Backup:
                 (None, []) if self._job.fresh else _find_parent(self._catalog, self._job, self._run, self._progress)
             )
             if stream is None and parent is not None and self._job.rewrite is not None and snapshots:
-                self._plan_rewriting(self._job.rewrite, parent, snapshots, root)
+                self._plan_rewriting(self._job.rewrite, parent, snapshots)
             try:
                 read = self._read_source(root, parent) if stream is None else self._read_stream(root, parent, stream)
             except OutOfTime:
@@ -191,12 +191,12 @@ class Backup:
         """What was stored anew though it was stored, None where nothing was to be."""
         return self._reader.rewriting
 
-    def _plan_rewriting(self, wish: Rewrite, parent: Snapshot, snapshots: list[Snapshot], root: int) -> None:
+    def _plan_rewriting(self, wish: Rewrite, parent: Snapshot, snapshots: list[Snapshot]) -> None:
         """Decides what of the last snapshot's contents is stored anew in this run."""
         from azbackup.commands.backup.rewriting import Base, planned  # where a rule of retention asks for it
 
         self._progress.stage("looking for packs to rewrite")
-        base = Base(parent, snapshots, is_read(root, self._job))
+        base = Base(parent, snapshots)
         if rewriting := planned(wish, self._catalog, base, self._store.sound(), self._run.clock.now_ns() / 1e9):
             self._reader.rewriting = rewriting
             self._store.rewrite(rewriting)
@@ -321,17 +321,6 @@ def parent_of(snapshots: list[Snapshot], job: Job) -> Snapshot | None:
 def _is_skipped(job: Job, parent: Snapshot, read: _Read, now_ns: int) -> bool:
     wanted = not job.skips or bool(job.tags or job.note)
     return not read.alone and not wanted and is_skipped(parent, read.tally, list(job.rules.lines), now_ns)
-
-
-def is_read(root: int, job: Job) -> Callable[[Entry], bool]:
-    """Whether a file of the last snapshot is read whatever is rewritten: it has changed, or all are."""
-    own_files = OwnFiles(job.cache)
-
-    def changed(old: Entry) -> bool:
-        with own_files.look_for(root, old.path) as found:
-            return found is not None and found.entry is not None and not unchanged(found.entry, old)
-
-    return lambda old: job.rereads or changed(old)
 
 
 def _check_still_there(root: int, source: bytes) -> None:

@@ -64,7 +64,7 @@ def free_packs(
         elif not fault_of(info, record.size, record.md5):
             total += record.size
             lengths = {each: size for each, size in zip(record.chunk_ids(), record.sealed, strict=True) if each in used}
-            sound.append(_Sound(pack_id, record.size, sum(lengths.values()), b"".join(lengths)))
+            sound.append(_Sound(pack_id, record.content_size, sum(lengths.values()), b"".join(lengths)))
     free, holders = _spare(sound)
     for pack_id, ids in doomed:
         if all(holders[each] > 0 for each in split_ids(ids) if each in used):
@@ -113,7 +113,7 @@ def _spare(sound: Sequence[_Sound]) -> tuple[list[PackId], Counter[ChunkId]]:
 
 
 class _Sound(NamedTuple):
-    """A pack, how many of its bytes are used, and by which chunks."""
+    """A pack, its bytes without the padding, how many of them are used, and by which chunks."""
 
     pack_id: PackId
     size: int
