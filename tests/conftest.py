@@ -7,6 +7,7 @@ everybody: what only root can play is skipped for others, with the reason.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import argon2.low_level
 import pytest
 
 from emulator.archive import ArchiveSimulator, archive_simulator
@@ -196,6 +198,12 @@ class ScriptRunner:
             "PYTHONPATH": str(STRETCHED),
             "STRETCHED": str(self.home.parent / "stretched"),
         }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stretched_once() -> None:
+    """Compute what Argon2id gives for the same arguments once in this process."""
+    argon2.low_level.hash_secret_raw = functools.lru_cache(maxsize=None)(argon2.low_level.hash_secret_raw)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from unittest import mock
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
@@ -77,6 +77,7 @@ NUMBERS = st.integers(0, 30)  # and no sealed chunk is smaller than 18 bytes
 PACKS = st.lists(st.dictionaries(NUMBERS, st.integers(18, 20 * MIB), min_size=1, max_size=4), max_size=12)
 
 
+@settings(max_examples=30)
 @given(PACKS, st.sets(NUMBERS), st.sets(NUMBERS), st.integers(0, 100 * MIB))
 def test_rewriting_comes_to_an_end(packs: list[dict[int, int]], own: set[int], others: set[int], budget: int) -> None:
     """The budget is held, what is due is needed, and once all is rewritten nothing of it is due again."""
