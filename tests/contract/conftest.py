@@ -12,6 +12,7 @@ import pytest
 from azbackup.storage.azure.account import Account
 from azbackup.storage.azure.blobs import AzureBlobs
 from azbackup.storage.azure.credentials import connection
+from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.removal import AzureRemoval
 from azbackup.storage.azure.staging import AzureStaging
 from azbackup.storage.azure.tables import AzureRows
@@ -61,7 +62,8 @@ def _stores(request: pytest.FixtureRequest, kind: str) -> Stores:
             lambda partition: MemoryRemoval(blobs, MemoryRows(table, partition)),
         )
     vault = request.getfixturevalue("vault")
-    account = Account(connection({"connection_string": vault.endpoints.connection_string}, {}))
+    place = connection({"connection_string": vault.endpoints.connection_string}, {})
+    account = Account(place, patience=Patience(sleep=lambda _: None))  # a retry does not wait
     return Stores(
         AzureBlobs(account, vault.container),
         lambda partition: AzureRows(account, vault.table, partition),
