@@ -14,6 +14,7 @@ In the order of their imports `bench` consists of
     picture   the SVG
     bench     all of them in turn
 
-and `scale` of `crowd` (trees of up to a million files), `index` (a terabyte's worth of pack records), `curve` (its SVG)
-and `scale`. Nothing in azbackup imports any of this.
+and `scale` of `crowd` (trees of up to a million files), `index` (a terabyte's worth of pack records), `past` (years of
+snapshots), `straight` (snapshots of any size), `aging` (a vault of many small backups), `simulated` and `decade` (ten
+years as numbers), `curve` and `chart` (SVGs) and `scale`. Nothing in azbackup imports any of this.
 """

@@ -4,9 +4,12 @@
         first, unchanged, 1 % changed, restore of one folder on a new machine, list of everything, find of one file
     a small tree, and 700,000 chunks in the index: what loading them costs
     a small tree after ten years of hourly backups, and as one of 500 sources
+    snapshots of a million small files, and of one file of a terabyte: what planning their restore takes
     a small tree, backed up 120 times: what a backup, a restore and a search cost then (--backups 1100 for years)
+    ten years of backups, simulated (decade)
 
-Writes scale.csv, SCALE.md and scale.svg. Needs 5 GB of disk for the largest tree, and removes it again.
+Writes scale.csv, SCALE.md and scale.svg, and what decade writes. Needs 5 GB of disk for the largest tree, and removes
+it again.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks import aging, crowd, curve, report
+from benchmarks import aging, crowd, curve, decade, report
 from benchmarks.meter import ToolFailed, measure
 from benchmarks.stand import Stand
 from benchmarks.tools import Azbackup
@@ -38,6 +41,8 @@ _STRAIGHT = 1.25  # a file of the largest tree may cost this much more than one 
 _UNCHANGED_SECONDS, _UNCHANGED_MB, _INDEX_MB = 25, 300, 250
 _PAST = ((87_600, 1), (17_500, 500))  # snapshots, sources
 _PAST_REQUESTS, _PAST_CHANGED_REQUESTS, _PAST_MB = 7, 11, 10
+_STRAIGHT_FORMS = ((1_000_000, 1), (1, 700_000))  # files, chunks of each
+_PLAN_MB = {"plan, 1,000,000 files": 250, "plan, 700,000 chunks": 200}
 _OPERATIONS = ("first", "unchanged", "changed", "restore one folder", "list", "find")
 _INTRODUCTION = """# How azbackup grows
 
@@ -133,6 +138,24 @@ class Scale:
         shutil.rmtree(root)
         shutil.rmtree(tool.folder)
 
+    def straight(self, files: int, chunks: int) -> None:
+        """What planning the restore of a snapshot takes that was never backed up, on a new machine."""
+        root = self.scratch / "tree"
+        crowd.make(root, _FEW)
+        with running_azurite() as azurite:
+            tool = self._tool(Stand(azurite, azurite, None), root)
+            measure(tool.backup(), tool.environment, self.scratch, self.scratch)
+            started = time.monotonic()
+            names = {"SCALE_NAME": tool.container, "SCALE_PARTITION": "bench"}
+            command = [sys.executable, "-m", "benchmarks.straight", str(files), str(chunks)]
+            subprocess.run(command, env={**tool.environment, **names}, cwd=_HERE.parent, check=True)
+            what = f"{files:,} files" if chunks == 1 else f"{files * chunks:,} chunks"
+            print(f"{what} put there in {time.monotonic() - started:.0f} s", flush=True)
+            tool.renew_home()
+            self._run(tool, files, f"plan, {what}", tool.look("--plan", "--snapshot", "2"))
+        shutil.rmtree(root)
+        shutil.rmtree(tool.folder)
+
     def age(self, backups: int) -> None:
         """What a vault costs that is young, and after so many backups with few changes each."""
         root = self.scratch / "tree"
@@ -216,6 +239,9 @@ def verdicts(lines: list[Line]) -> Iterator[tuple[str, str, bool]]:
                 f"{line.peak / 1e6:.0f} of {_INDEX_MB}",
                 (line.peak <= _INDEX_MB * 1e6),
             )
+        if line.operation in _PLAN_MB:
+            most = _PLAN_MB[line.operation]
+            yield f"{line.operation}, peak MB", f"{line.peak / 1e6:.0f} of {most}", line.peak <= most * 1e6
     yield from _past_verdicts(lines)
     yield from aging.verdicts(lines)
 
@@ -284,7 +310,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it. 0 when everything was measured, whatever came out."""
     options = _parser().parse_args(arguments)
     Azbackup.checkout = options.code.resolve()
-    if options.only_age or options.only_past:
+    only = bool(options.only_age or options.only_past or options.only_straight)
+    if only:
         options.sizes = []
     wholly = (options.sizes, options.chunks, options.backups) == (list(_SIZES), _CHUNKS, aging.BACKUPS)
     if options.out is None and wholly:
@@ -296,21 +323,28 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         scale = Scale(Path(name))
         try:
-            for count in options.sizes:
-                scale.tree(count)
-            if not (options.only_age or options.only_past):
-                scale.index(options.chunks)
-            for snapshots, sources in [options.only_past] if options.only_past else [] if options.only_age else _PAST:
-                scale.past(snapshots, sources)
-            if not options.only_past:
-                scale.age(options.backups)
+            _measure(scale, options, only=only)
         except (AzuriteError, ToolFailed) as error:
             print(f"scale: {error}", file=sys.stderr)
             return 1
     print("\n".join(table(scale.lines)))
     if options.out is not None:
         _write(scale.lines, options.out)
-    return 0
+    return decade.main([]) if wholly and not only else 0
+
+
+def _measure(scale: Scale, options: argparse.Namespace, *, only: bool) -> None:
+    """Everything, or `only` what is asked for."""
+    for count in options.sizes:
+        scale.tree(count)
+    if not only:
+        scale.index(options.chunks)
+    for snapshots, sources in [options.only_past] if options.only_past else [] if only else _PAST:
+        scale.past(snapshots, sources)
+    for files, chunks in [options.only_straight] if options.only_straight else [] if only else _STRAIGHT_FORMS:
+        scale.straight(files, chunks)
+    if options.only_age or not only:
+        scale.age(options.backups)
 
 
 def _write(lines: list[Line], folder: Path) -> None:
@@ -331,6 +365,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--chunks", type=int, default=_CHUNKS, help="chunks in the simulated index (700,000: about 1 TB)")
     add("--backups", type=int, default=aging.BACKUPS, help="of a vault that ages (120; 1100 takes half an hour)")
     add("--only-past", type=int, nargs=2, metavar=("SNAPSHOTS", "SOURCES"), help="measure such a past alone")
+    add("--only-straight", type=int, nargs=2, metavar=("FILES", "CHUNKS"), help="measure planning such a restore alone")
     add("--only-age", action="store_true", help="measure the vault that ages alone, and write nothing")
     add("--code", type=Path, default=_HERE.parent, help="the checkout of azbackup to measure (default: this one)")
     add("--out", type=Path, help="where the results go (benchmarks/, when the sizes are the default)")

@@ -13,7 +13,7 @@ from azbackup.errors import UsageError
 if TYPE_CHECKING:
     from azbackup.commands.maintenance.keeping import Rules
 
-_BELOW = 25.0
+_BELOW = 50.0
 _PERIODS = {"hourly": "hours", "daily": "days", "weekly": "weeks", "monthly": "months", "yearly": "years"}
 
 
@@ -85,7 +85,7 @@ def add_retention(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         type=percent(50),
         help="store anew, from the files, what is needed of packs of which the newest snapshots need less than this, "
-        "and of many small ones (default 25 with a rule, else 0: nothing)",
+        "and of many small ones (default 50 with a rule, else 0: nothing)",
     )
     group.add_argument(
         "--rewrite-budget",

@@ -13,7 +13,7 @@ from azbackup.format.labels import PACK_BYTES
 from azbackup.packs.rewriting import SMALL_BYTES, SMALL_PACKS
 from azbackup.storage.prices import STAGING_DAYS, Prices
 
-_BELOW = 0.25  # of a pack
+_BELOW = 0.5  # of a pack: what --rewrite-below is by default
 
 
 @dataclass(frozen=True)
