@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -52,10 +53,17 @@ def _colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
 
 
+def _step(most: float) -> float:
+    """A round number, five of which are at least so much."""
+    power: float = 10.0 ** math.floor(math.log10(most / 5))
+    return next(each * power for each in (1, 2, 2.5, 5, 10) if 5 * each * power >= most)
+
+
 def _chart(chart: Chart, left: float) -> Iterator[str]:
     points = [point for line in chart.lines.values() for point in line]
-    years = max(x for x, _ in points)
-    most = 1.05 * max(chart.goal, *(y for _, y in points))
+    years = math.ceil(max(x for x, _ in points))
+    step = _step(max(chart.goal, *(y for _, y in points)))
+    most = 5 * step
     bottom = _TOP + _HEIGHT
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -65,8 +73,8 @@ def _chart(chart: Chart, left: float) -> Iterator[str]:
     for mark in range(6):
         y = bottom - _HEIGHT * mark / 5
         yield f'<line x1="{left}" y1="{y:.1f}" x2="{left + _WIDTH}" y2="{y:.1f}" stroke="#ddd"/>'
-        yield f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{most * mark / 5:.3g}</text>'
-        yield f'<text x="{place(years * mark / 5, 0)[0]:.1f}" y="{bottom + 16}">{years * mark / 5:.3g}</text>'
+        yield f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{step * mark:g}</text>'
+        yield f'<text x="{place(years * mark / 5, 0)[0]:.1f}" y="{bottom + 16}">{years * mark / 5:g}</text>'
     yield f'<text x="{left + _WIDTH / 2}" y="{bottom + 30}" text-anchor="middle">years</text>'
     if chart.goal:
         y = place(0, chart.goal)[1]
