@@ -180,16 +180,16 @@ def test_snapshot_that_there_is_not(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(3600)
 def test_many_snapshots(cli: Cli, tmp_path: Path) -> None:
-    """After 60 runs with changes each, layer over layer, every one of them can be restored."""
+    """After 40 runs with changes each, layer over layer, every one of them can be restored."""
     source, states_file = small_files(tmp_path / "source", 200), tmp_path / "states"
     environment = {**os.environ, **cli.environment, "HOME": str(tmp_path), "STRETCHED": str(tmp_path / "stretched")}
     environment["PYTHONPATH"] = f"{STRETCHED}{os.pathsep}{REPOSITORY}"
-    many = [sys.executable, str(HOOKS / "many_runs.py"), "60", str(states_file), str(REPOSITORY / "backup.py")]
+    many = [sys.executable, str(HOOKS / "many_runs.py"), "40", str(states_file), str(REPOSITORY / "backup.py")]
     arguments = [*cli.vault.arguments, "--quiet", str(source)]
     subprocess.run([*many, *arguments], env=environment, check=True)
     states: dict[int, Tree] = pickle.loads(states_file.read_bytes())  # noqa: S301 - written by the line above
-    assert len(states) == 60
-    for number in (31, 32, 60):
+    assert len(states) == 40
+    for number in (31, 32, 40):
         destination = tmp_path / f"restored-{number}"
         cli.restore(destination, "--snapshot", f"{number}")
         assert differences(states[number], destination) == [], f"snapshot {number}"

@@ -22,10 +22,8 @@ from tests.cli.test_incremental import small_files
 from tests.cli.trees import differences
 
 NEW_PASSWORD = "another correct horse"
-BREAKS: list[tuple[Kind, bool]] = [
-    *(("cut", False), ("cut", True), ("reset", True), ("cut head", False), ("unsized", False)),
-    *(("rangeless", False), ("portal", False)),
-]
+# All others: tests/network.
+BREAKS: list[tuple[Kind, bool]] = [("cut", True), ("reset", True), ("cut head", False), ("portal", False)]
 
 
 @pytest.mark.parametrize(("kind", "chunked"), BREAKS)
