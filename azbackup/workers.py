@@ -74,6 +74,12 @@ class Workers(Generic[T]):
         for _ in self._threads:
             self._jobs.put(None)
 
+    def end(self) -> None:
+        """Waits until the threads have ended, after the jobs that are queued; raises nothing that these raised."""
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+
 
 def beside(call: Callable[[], T]) -> Future[T]:
     """The result of a call that is worked on from now on, by a thread of its own."""

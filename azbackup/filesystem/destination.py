@@ -1,9 +1,9 @@
 """The last step of a restore: entries become files below one directory, and nowhere else.
 
 Promises: a file gets its name only when all of its bytes and its metadata are right and on the disk, by rename from a
-temporary name; directories get their metadata last. Files are synced in batches beside the run: `prepare` what is
-complete; `settle` lets appear what is on the disk. Whatever is made or changed is acted on by descriptor. Refuses to
-remove what is there, but by `remove`.
+temporary name; directories get their metadata last. Files are synced in batches beside the run: `put` what is whole,
+or `write` and `prepare`; `settle` lets appear what is on the disk. Whatever is made or changed is acted on by
+descriptor. Refuses to remove what is there, but by `remove`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,15 @@ from functools import partial
 
 from azbackup.errors import AzbackupError
 from azbackup.filesystem.aside import Aside, remove
-from azbackup.filesystem.batches import Batches
 from azbackup.filesystem.directories import Directories, Unwritable, split
 from azbackup.filesystem.existing import Existing
 from azbackup.filesystem.metadata import TYPES, MetadataWriter
 from azbackup.filesystem.places import Place, at_name
 from azbackup.filesystem.resuming import Resuming
 from azbackup.filesystem.scanner import scan
-from azbackup.filesystem.syncing import sync_file_system
 from azbackup.filesystem.temporaries import Temporaries, is_temporary
+from azbackup.filesystem.underway import Underway
 from azbackup.format.model import Entry, Kind
-
-_HOLE = 4096
-_ZEROS = bytes(_HOLE)
-_NOBODY = (0, 0)  # the device and inode of what has not appeared
 
 
 def open_destination(path: bytes | None, *, privileges: bool = True, owners: bool = True) -> Destination:
@@ -92,29 +87,15 @@ class Destination:
         self.resuming = Resuming(self._temporaries)
         self.replaced: set[bytes] = set()  # what is there of another kind, and makes room
         self.aside: Aside | None = None  # where what makes room is kept
-        self._leaders: dict[bytes, tuple[int, int]] = {}  # files that appeared and may get more names
         self._privileges = privileges
-        self._batches = Batches(self.sync)
-        # A descriptor on each file system that was written to, open all the time: it hears of all failures there.
-        self._devices = {os.fstat(self._directories.root).st_dev: os.dup(self._directories.root)}
+        self._files = Underway(self._directories, self._temporaries, self._metadata, self._make_room, self._is_plain)
 
     def close(self) -> None:
         """Lets what is complete appear, removes other temporary files, and lets go of the directory.
 
         What was written of large files stays for the next run, unless the disk has failed.
         """
-        try:
-            for _ in self.settle():
-                pass
-        except OSError:
-            pass  # a disk that is full or broken: what is not on it does not appear
-        for path in list(self._temporaries.all):
-            if self._batches.failed:
-                self._temporaries.discard(path)
-            else:
-                self._temporaries.leave(path)
-        for descriptor in self._devices.values():
-            os.close(descriptor)
+        self._files.close()
         self._directories.close()
 
     @property
@@ -145,55 +126,37 @@ class Destination:
 
     # --- files
 
+    def put(self, entry: Entry, data: bytes | memoryview) -> None:
+        """Writes a file of which this is all; what has become of it `settle` says."""
+        self._files.put(entry, data)
+
     def write(self, entry: Entry, offset: int, data: bytes | memoryview) -> None:
         """Writes a piece of a file into its temporary, which the first piece makes."""
-        temporary = self._temporaries.file(entry.path)
-        (_write_sparse if entry.sparse else _write_all)(temporary.descriptor, data, offset)
+        self._files.write(entry, offset, data)
 
     @property
     def is_due(self) -> bool:
         """Whether it is time to settle, without waiting."""
-        return self._batches.is_due
+        return self._files.is_due
 
     def prepare(self, entry: Entry) -> None:
         """Size and metadata of a file whose pieces are all written."""
-        temporary = self._temporaries.file(entry.path)
-        if entry.sparse:
-            os.ftruncate(temporary.descriptor, entry.size)
-        # Nothing is inherited from a directory that this run has made.
-        self._metadata.describe(entry, temporary.descriptor, bare=self._directories.is_bare(temporary.parent))
-        device = self._temporaries.seal(entry.path)
-        if device not in self._devices:
-            self._devices[device] = os.dup(self._directories.at(temporary.parent))
-        self._batches.add(entry.path, entry.size)
-        if entry.links > 1:
-            self._leaders[entry.path] = _NOBODY
+        self._files.prepare(entry)
 
     def settle(self, *, wait: bool = True) -> Iterator[tuple[bytes, Exception | None]]:
-        """Files that are prepared and on the disk get their names; each path, with the error if it could not.
+        """Files that are complete and on the disk get their names; each path, with the error if it could not.
 
         All of them, unless it does not `wait`. Raises OSError when they could not be brought to the disk.
         """
-        for path in self._batches.landed(wait=wait):
-            try:
-                self._make_room(path)
-                identity = self._temporaries.appear(path)
-            except (OSError, Unwritable) as error:
-                yield path, error
-            else:
-                if path in self._leaders:
-                    self._leaders[path] = identity
-                yield path, None
+        return self._files.settle(wait=wait)
 
     def sync(self) -> None:
         """Brings to the disk everything that was written so far. Raises OSError."""
-        for descriptor in list(self._devices.values()):
-            sync_file_system(descriptor)
+        self._files.file_systems.sync()
 
     def discard(self, path: bytes) -> None:
         """Removes the temporary of a file that will not be finished."""
-        self._batches.remove(path)
-        self._temporaries.discard(path)
+        self._files.discard(path)
 
     # --- everything else
 
@@ -223,8 +186,8 @@ class Destination:
 
     def make_link(self, path: bytes, leader: bytes, identity: tuple[int, int] | None) -> None:
         """A hard link to a file that was restored before, or was there, with this device and inode."""
-        identity = self._leaders.get(leader, identity)
-        if identity is None or identity == _NOBODY:
+        identity = self._files.identity(leader, identity)
+        if identity is None:
             raise Unwritable(f"it is a hard link to {os.fsdecode(leader)}, which could not be restored")
         above, leader_name = split(leader)
         # Two descriptors at once: the second call may let go of the first one's, so that one is held apart.
@@ -260,6 +223,10 @@ class Destination:
         """From now on what makes room is kept."""
         self.aside = Aside(self._directories)
 
+    def _is_plain(self, path: bytes) -> bool:
+        """Whether a file takes its name and nothing makes room for it."""
+        return self.aside is None and path not in self.replaced
+
     def _make_room(self, path: bytes) -> None:
         """Removes what is of another kind than what is going to be there, or sets aside whatever differs from it."""
         if self.aside is not None:
@@ -293,28 +260,3 @@ def _make_special(entry: Entry, name: bytes, directory: int) -> None:
         if error.errno == errno.EPERM and entry.kind != Kind.FIFO:
             raise Unwritable("only root can make a device") from None
         raise
-
-
-def _write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, offset)
-        view, offset = view[count:], offset + count
-
-
-def _write_sparse(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """Writes what is not zero; blocks of zeros, aligned in the file, stay holes."""
-    data = bytes(data)  # whose parts are compared at once, those of a view byte by byte
-    start: int | None = None
-    at = 0
-    while at < len(data):
-        end = min(len(data), at + _HOLE - (offset + at) % _HOLE)
-        hollow = data[at:end] == _ZEROS[: end - at]
-        if hollow and start is not None:
-            _write_all(descriptor, data[start:at], offset + start)
-            start = None
-        elif not hollow and start is None:
-            start = at
-        at = end
-    if start is not None:
-        _write_all(descriptor, data[start:], offset + start)

@@ -181,9 +181,13 @@ class Directories:
         """A name is in the directory now."""
         self._listings.add(path, name)
 
-    def check_name(self, path: bytes, name: bytes) -> None:
-        """Raises Unwritable when what stands at this name of the directory has another one."""
-        directory = self.at(path, make=False)
+    def check_name(self, path: bytes, name: bytes, directory: int | None = None) -> None:
+        """Raises Unwritable when what stands at this name of the directory has another one.
+
+        `directory` is its descriptor, where that is known.
+        """
+        if directory is None:
+            directory = self.at(path, make=False)
         if not os.access(name, os.F_OK, dir_fd=directory, follow_symlinks=False):
             return  # most of the time: cheaper than a stat that fails
         try:
@@ -205,7 +209,7 @@ class Directories:
 
     def is_exposed(self, path: bytes) -> bool:
         """Whether somebody else could exchange names in a directory: another user who owns it or may write to it."""
-        return _is_exposed(os.fstat(self.at(path)))
+        return is_exposed(self.at(path))
 
     # --- one step
 
@@ -286,7 +290,9 @@ class Directories:
         return True
 
 
-def _is_exposed(status: os.stat_result) -> bool:
+def is_exposed(directory: int) -> bool:
+    """Whether somebody else could exchange names in a directory, by its descriptor."""
+    status = os.fstat(directory)
     if status.st_uid not in (0, os.geteuid()):
         return True
     return bool(status.st_mode & 0o022) and not status.st_mode & stat.S_ISVTX

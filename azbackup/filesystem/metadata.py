@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 import struct
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -92,17 +93,19 @@ def _lost(names: list[str]) -> str:
 
 
 class Notes:
-    """What could not be set here, by cause, each with the paths that it befell."""
+    """What could not be set here, by cause, each with the paths that it befell. For several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._paths: dict[str, list[bytes]] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, what: str, path: bytes) -> None:
         """Something could not be set at a path."""
-        count = self._counts[what] = self._counts.get(what, 0) + 1
-        if count <= _NAMED:
-            self._paths.setdefault(what, []).append(path)
+        with self._lock:
+            count = self._counts[what] = self._counts.get(what, 0) + 1
+            if count <= _NAMED:
+                self._paths.setdefault(what, []).append(path)
 
     def lines(self) -> list[str]:
         """A line for each cause, which names the first paths and counts the others."""

@@ -20,7 +20,7 @@ from itertools import count
 
 import msgspec
 
-from azbackup.filesystem.directories import Directories, Unwritable, split
+from azbackup.filesystem.directories import Directories, Unwritable, is_exposed, split
 from azbackup.filesystem.leftovers import Leftovers
 
 _TEMPORARY = re.compile(rb"\.azbackup-[0-9a-f]{16}\.part")
@@ -49,6 +49,7 @@ class Temporary(msgspec.Struct):
     identity: tuple[int, int] = (0, 0)  # device and inode
     descriptor: int = -1
     sealed: tuple[int, int] | None = None  # owner and ctime, once it is complete: a freed inode is soon another's
+    named: bool = False  # it has its name already
 
 
 class Hold:
@@ -130,11 +131,16 @@ class Temporaries:
             return known
         temporary = self.all.get(path)
         if temporary is None:
-            temporary = self._new(path, _create, self.leftovers.name(path))
+            temporary = self._new(path, create, self.leftovers.name(path))
         else:
             self._open_again(temporary)
         self._keep_open(path, temporary)
         return temporary
+
+    def begin(self, path: bytes, known: bytes | None = None) -> Temporary:
+        """A temporary that is going to be made, under the `known` name where nobody has that, else one of its own."""
+        self._hold.share()
+        return Temporary(*split(path), known or _new_name())
 
     def adopt(self, path: bytes) -> int | None:
         """What a run that has ended left of a large file, open for reading and writing; None if it cannot be used."""
@@ -182,7 +188,7 @@ class Temporaries:
             return os.open(".", os.O_WRONLY | _NAMELESS | os.O_CLOEXEC, 0o600, dir_fd=directory)
         except OSError:  # not every file system has files without names
             temporary = Temporary(parent, b"", _new_name())
-            _create(temporary, directory)
+            create(temporary, directory)
             _unlink_if_there(temporary.temporary, directory)
             return temporary.descriptor
 
@@ -190,7 +196,7 @@ class Temporaries:
         """Whether a file can have two names in a directory."""
         directory = self._directories.let_in(parent)
         temporary, other = Temporary(parent, b"", _new_name()), _new_name()
-        _create(temporary, directory)
+        create(temporary, directory)
         try:
             os.link(temporary.temporary, other, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
         except OSError:
@@ -210,20 +216,19 @@ class Temporaries:
             os.close(temporary.descriptor)
             temporary.descriptor = -1
 
-    def seal(self, path: bytes) -> int:
-        """Closes the temporary of a file that is complete; the device that it is on."""
+    def seal(self, path: bytes) -> Temporary:
+        """Closes the temporary of a file that is complete."""
         temporary = self.all[path]
-        status = os.fstat(temporary.descriptor)
-        temporary.identity = _identity(status)
-        temporary.sealed = (status.st_uid, status.st_ctime_ns)
+        sealed(temporary)
         self.close(path)
-        return temporary.identity[0]
+        return temporary
 
     def appear(self, path: bytes) -> tuple[int, int]:
         """The temporary gets its name; its device and inode. Raises Unwritable, and then it is gone."""
         temporary = self.all[path]
         try:
-            self._rename(temporary)
+            if not temporary.named:
+                self._rename(temporary)
         except BaseException:
             self.discard(path)
             raise
@@ -242,19 +247,17 @@ class Temporaries:
                 pass  # its directory is gone
 
     def _new(self, path: bytes, make: Callable[[Temporary, int], None], known: bytes | None = None) -> Temporary:
-        """Makes a temporary under a name that nobody has; under the `known` one where nobody has that."""
-        self._hold.share()
-        parent, name = split(path)
-        temporary = Temporary(parent, name, known or _new_name())
-        directory = self._directories.at(parent)
+        """Makes a temporary."""
+        temporary = self.begin(path, known)
+        directory = self._directories.at(temporary.parent)
         try:
             try:
                 make(temporary, directory)
             except PermissionError:  # a directory of our own whose mode keeps us out: another run set it
-                make(temporary, self._directories.let_in(parent))
+                make(temporary, self._directories.let_in(temporary.parent))
         except BaseException:
             if temporary.temporary != known or temporary.descriptor >= 0:  # else it may be another run's
-                _unlink_if_there(temporary.temporary, self._directories.at(parent))
+                _unlink_if_there(temporary.temporary, self._directories.at(temporary.parent))
             raise
         self.all[path] = temporary
         return temporary
@@ -279,8 +282,8 @@ class Temporaries:
 
     def _rename(self, temporary: Temporary) -> None:
         directory = self._directories.at(temporary.parent)
-        self._directories.check_name(temporary.parent, temporary.name)
-        exposed = self._directories.is_exposed(temporary.parent)
+        self._directories.check_name(temporary.parent, temporary.name, directory)
+        exposed = is_exposed(directory)
         if exposed and not _is_same(temporary, temporary.temporary, directory, ctime=True):
             raise Unwritable(_EXCHANGED)
         try:
@@ -301,7 +304,8 @@ class Temporaries:
             raise Unwritable(_EXCHANGED)
 
 
-def _create(temporary: Temporary, directory: int) -> None:
+def create(temporary: Temporary, directory: int) -> None:
+    """Makes a file, and holds it. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
@@ -309,6 +313,24 @@ def _create(temporary: Temporary, directory: int) -> None:
         temporary.temporary = _new_name()
         temporary.descriptor = os.open(temporary.temporary, flags, 0o600, dir_fd=directory)
     _lock(temporary.descriptor, fcntl.LOCK_EX)
+
+
+def sealed(temporary: Temporary) -> None:
+    """What is in a temporary is complete: from now on it is known by this. Raises OSError."""
+    status = os.fstat(temporary.descriptor)
+    temporary.identity = _identity(status)
+    temporary.sealed = (status.st_uid, status.st_ctime_ns)
+
+
+def rename_new(temporary: Temporary, directory: int) -> None:
+    """Gives a complete file its name if nothing stands there and nobody had a hand in it. Raises OSError."""
+    if os.access(temporary.name, os.F_OK, dir_fd=directory, follow_symlinks=False):
+        return
+    exposed = is_exposed(directory)
+    if exposed and not _is_same(temporary, temporary.temporary, directory, ctime=True):
+        return
+    os.rename(temporary.temporary, temporary.name, src_dir_fd=directory, dst_dir_fd=directory)
+    temporary.named = not exposed or _is_same(temporary, temporary.name, directory, ctime=False)
 
 
 def _open_leftover(name: bytes, directory: int) -> tuple[int, bool]:

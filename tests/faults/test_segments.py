@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from azbackup.filesystem.hands import Pace
 from emulator.trees import differences
-from tests.faults.world import Fuse, Killed, World, make_small
+from tests.faults.world import Fuse, Killed, World, leftovers, make_small
+
+
+@pytest.fixture
+def by_hands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let threads make and name all small files, as where a file system is slow."""
+    monkeypatch.setattr(Pace, "begin", lambda pace: setattr(pace, "is_slow", True))
 
 
 @pytest.fixture
@@ -51,6 +58,22 @@ def test_broken_off_anywhere(world: World, tmp_path: Path) -> None:
             for path in to.rglob("*"):
                 if path.is_file() and not path.name.startswith(".azbackup-"):
                     assert path.read_bytes() == (world.source / path.relative_to(to)).read_bytes()
+        world.restore(to)
+        assert differences(world.source, to) == []
+
+
+@pytest.mark.usefixtures("by_hands")
+def test_broken_off_by_hands(world: World, tmp_path: Path) -> None:
+    """The same where threads are at it; nothing of theirs is left behind by a run that ends."""
+    whole = Fuse()
+    for _ in range(2):
+        world.restore(tmp_path / "to", fuse=whole)
+        assert differences(world.source, tmp_path / "to") == []
+    for at in range(2, whole.seen // 2, 9):
+        to = tmp_path / str(at)
+        with pytest.raises(Killed):
+            world.restore(to, fuse=Fuse(at))
+        assert not to.exists() or leftovers(to) == []
         world.restore(to)
         assert differences(world.source, to) == []
 

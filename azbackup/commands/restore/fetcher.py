@@ -17,6 +17,7 @@ from azbackup.commands.restore.files import Files, Part, WantedFile
 from azbackup.errors import AzbackupError, Damaged, Missing
 from azbackup.filesystem.destination import Destination
 from azbackup.filesystem.existing import Identify
+from azbackup.filesystem.whole_files import SMALL_BYTES
 from azbackup.format.model import ChunkId, Entry, PackId
 from azbackup.format.numbers import UINT64
 from azbackup.packs.index import Place, pairs, place_after
@@ -28,6 +29,7 @@ from azbackup.workers import ahead
 _AHEAD = 2  # spans that are read while one is written: what bounds the memory of a restore
 
 
+Read = Callable[[PackLayout, int, int], bytes]  # the bytes of a pack
 Wanted = dict[int, list[tuple[WantedFile, int]]]  # by chunk of a pack: the files it is for, and where in them
 
 
@@ -62,7 +64,7 @@ class Fetcher:
 
     def __init__(
         self,
-        read: Callable[[PackLayout, int, int], bytes],
+        read: Read,
         reader: PackReader,
         destination: Destination,
         listener: Listener,
@@ -107,9 +109,9 @@ class Fetcher:
             for pack, chunk, offset in part.wanted(packs):
                 uses.setdefault(pack, {}).setdefault(chunk, []).append((part.file, offset))
             if part.file.left == 0 and part.offset == 0:
-                self._finish(part.file)
+                self._finish(part.file) if part.file.entry.size else self._put(part.file, b"")
         reads = [(number, span) for number in sorted(uses) for span in spans(packs[number], sorted(uses[number]))]
-        results = ahead((partial(self._read, packs[number], span) for number, span in reads), _AHEAD)
+        results = ahead((partial(_read, self._read_range, packs[number], span) for number, span in reads), _AHEAD)
         for number, span in reads:
             first = uses[number][span.chunks[0]][0][0]
             self._listener.wrote(first.entry, 0, first.written)  # it is in hand while its bytes are waited for
@@ -126,15 +128,6 @@ class Fetcher:
             right = self._destination.resuming.resume(file.entry, _chunks(file, packs), identify)
             if any(right):
                 files.have(file.number, right)
-
-    def _read(self, pack: PackLayout, span: Span) -> bytes | None:
-        """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
-        try:
-            return self._read_range(pack, span.start, span.end)
-        except Missing:
-            return b""
-        except NotOnline:
-            return None
 
     def _restore(self, packs: list[PackLayout], number: int, span: Span, data: bytes | None, uses: Wanted) -> None:
         """Writes what is wanted of a span, and forgets who wanted it."""
@@ -163,7 +156,7 @@ class Fetcher:
         for place, (chunk, plain) in enumerate(self._reader.chunks(pack, span, data)):
             if isinstance(plain, Damaged) and data and pack.pack_id not in self._read_twice:
                 self._read_twice.add(pack.pack_id)
-                again = self._read(pack, span)
+                again = _read(self._read_range, pack, span)
                 if again and again != data:
                     yield from islice(self._reader.chunks(pack, span, again), place, None)
                     return
@@ -196,7 +189,10 @@ class Fetcher:
     def _write_chunk(self, plain: Plain, wanted: list[tuple[WantedFile, int]]) -> None:
         for file, offset in wanted:
             if not file.failed and not file.put_off:
-                self._write(file, offset, plain)
+                if file.left == 1 and len(plain) == file.entry.size <= SMALL_BYTES:
+                    self._put(file, plain)
+                else:
+                    self._write(file, offset, plain)
 
     def _is_rejected(self, pack: PackLayout) -> bool:
         """Whether what was read is a copy that is not the pack; a second one is not asked for in one restore."""
@@ -221,12 +217,23 @@ class Fetcher:
         if file.left == 0:
             self._finish(file)
 
+    def _put(self, file: WantedFile, plain: Plain) -> None:
+        """The file is its only chunk, or empty."""
+        self._destination.put(file.entry, plain)
+        file.left = 0
+        file.written = len(plain)
+        self._listener.wrote(file.entry, len(plain), len(plain))
+        self._await(file)
+
     def _finish(self, file: WantedFile) -> None:
         """The file is complete: it appears with its batch."""
         if not self._listener.attempt(file.entry, lambda: self._destination.prepare(file.entry)):
             file.fail()
             self._destination.discard(file.entry.path)
             return
+        self._await(file)
+
+    def _await(self, file: WantedFile) -> None:
         self._ready[file.entry.path] = file
         if self._destination.is_due:
             self._settle(wait=False)
@@ -245,6 +252,16 @@ class Fetcher:
             file.fail(lost=True)
             self._listener.failed(file.entry, why)
             self._destination.discard(file.entry.path)
+
+
+def _read(read: Read, pack: PackLayout, span: Span) -> bytes | None:
+    """The bytes of a span: b'' of a pack that is gone, None of one that is not online."""
+    try:
+        return read(pack, span.start, span.end)
+    except Missing:
+        return b""
+    except NotOnline:
+        return None
 
 
 def _raise_if(error: Exception | None) -> None:
