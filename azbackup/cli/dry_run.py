@@ -24,7 +24,8 @@ from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.preview import Forecast, Planned, preview
 from azbackup.commands.backup.run import Job
 from azbackup.errors import Status
-from azbackup.format.labels import PACK_BYTES
+from azbackup.format.labels import CHUNK_NORMAL, PACK_BYTES
+from azbackup.packs.padding import forecast_size
 from azbackup.packs.thaw.policy import STANDARD_HOURS
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.prices import Packed, Prices, backup_cost, restore_cost
@@ -63,10 +64,11 @@ def _tell(results: Results, source: bytes, planned: Planned, *, as_json: bool) -
 
 def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked, args: argparse.Namespace) -> None:
     totals, prices = forecast.totals, asked.prices
-    size = forecast.to_store + forecast.to_rewrite
+    size = forecast.padded
     stored = Packed(forecast.packs, size, asked.tier, forecast.records)
     once, monthly = backup_cost(prices, forecast.requests, stored)
-    whole = restore_cost(prices, Packed(-(-totals.size // PACK_BYTES), totals.size, asked.tier))
+    everything = forecast_size(totals.size, totals.files + totals.size // CHUNK_NORMAL)
+    whole = restore_cost(prices, Packed(-(-everything // PACK_BYTES), everything, asked.tier))
     hours = STANDARD_HOURS if asked.tier == "archive" else 0.0
     requests = sum(forecast.requests.values())
     changed = totals.changed - forecast.read_again - forecast.rewritten
@@ -82,6 +84,7 @@ def _summary(show: LineProgress, source: bytes, forecast: Forecast, asked: Asked
         "rewritten_files": forecast.rewritten,
         "rewritten": forecast.to_rewrite,
         "packs": forecast.packs,
+        "padded": size,
         **{f"seconds_at_{speed}_mbit": seconds for speed, seconds in sending.items()},
         "requests": requests,
         "cost": round(once, 6),

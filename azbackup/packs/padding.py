@@ -13,7 +13,7 @@ import os
 
 from azbackup.crypto.sealing import SEAL_BYTES, Keys, chunk_id, seal_chunk
 from azbackup.format.compression import plain_body
-from azbackup.format.labels import CHUNK_MAX
+from azbackup.format.labels import CHUNK_MAX, PACK_BYTES, PACK_MAGIC
 from azbackup.format.model import ChunkId
 
 _OWN_BYTES = 16  # random: no two paddings have one id, and none has that of a file's chunk
@@ -21,6 +21,7 @@ _OVERHEAD = SEAL_BYTES + 1  # the codec
 PADDING_MIN = _OVERHEAD + _OWN_BYTES  # sealed
 PADDING_MAX = _OVERHEAD + CHUNK_MAX
 STEP_BYTES = 64 * 1024  # the smallest pack, and the least difference between two
+_OFTEN = 100  # full packs have this share of padding, or less
 _NEARLY = 50  # a pack that has 98 % of what it may have takes all of it
 
 
@@ -37,6 +38,14 @@ def padded_size(size: int, limit: int) -> int:
     exponent = least.bit_length() - 1
     step = max(STEP_BYTES, 1 << (exponent - exponent.bit_length()))
     return max(least, min(limit, -(-least // step) * step))
+
+
+def forecast_size(size: int, chunks: int) -> int:
+    """About how many bytes the packs of contents have that do not shrink, with their padding."""
+    if not size:
+        return 0
+    full, rest = divmod(size + chunks * _OVERHEAD, PACK_BYTES - PACK_BYTES // _OFTEN)
+    return full * PACK_BYTES + (padded_size(len(PACK_MAGIC) + rest, PACK_BYTES) if rest else 0)
 
 
 def seal_padding(keys: Keys, room: memoryview) -> tuple[ChunkId, int]:

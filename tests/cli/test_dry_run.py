@@ -31,7 +31,7 @@ def test_a_first_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     assert result.stdout == "new               1 B  a\nleft out          5 B  d/b.o  [*.o (--exclude)]\n"
     assert ": nothing was written\n  files      1 new, 0 changed, 0 unchanged, 0 removed\n" in result.stderr
     assert "  left out   1 by rules, 5 B\n" in result.stderr
-    assert "  to store   at most 1 B in 1 pack\n" in result.stderr
+    assert "  to store   at most 64.0 KiB in 1 pack\n" in result.stderr
     assert "  restoring  all of it: at most 15 h, under 0.01 USD\n" in result.stderr
     assert "  prices     East US, locally redundant storage, 2026-10 (--region, --prices)\n" in result.stderr
 
@@ -44,7 +44,7 @@ def test_how_long_it_takes_to_send(cli: Cli, tmp_path: Path) -> None:
     result = cli.backup(source, "--dry-run", "--limit-upload", "1")
     assert "  sending    5 min at 10 Mbit/s, 5 min at 100 Mbit/s, with --limit-upload\n" in result.stderr
     values = summary(cli.backup(source, "--dry-run", "--limit-upload", "1", "--json"))
-    assert (values["seconds_at_10_mbit"], values["seconds_at_100_mbit"]) == (300, 300)
+    assert (values["seconds_at_10_mbit"], values["seconds_at_100_mbit"]) == (320, 320)  # with the padding
 
 
 def test_a_later_run_writes_nothing(cli: Cli, tmp_path: Path) -> None:
@@ -102,6 +102,7 @@ def test_it_says_what_a_backup_does(cli: Cli, tmp_path: Path) -> None:
             assert planned[name] == done[name], name
         assert planned["to_store"] >= done["read"]
         assert planned["packs"] == done["packs"]
+        assert planned["padded"] == done["stored"] == 65_536  # a pack is padded
         assert abs(planned["requests"] - done["requests"]) <= 6
 
 

@@ -17,7 +17,7 @@ from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
 from azbackup.packs import packer
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.packer import Pack, Packer
-from azbackup.packs.padding import PADDING_MIN
+from azbackup.packs.padding import PADDING_MIN, forecast_size
 
 STAMP = "20261122T210800Z-%016x"
 MIB = 1024 * 1024
@@ -175,6 +175,16 @@ def test_full_packs_have_one_size_and_padding_costs_little() -> None:
     assert all(size % (MIB // 2) == 0 for size in sizes)
     padding = sum(pack.sealed[-1] for pack in packs)
     assert padding < 0.015 * sum(pack.size for pack in packs)
+    contents = sum(sum(pack.plain[:-1]) for pack in packs)
+    assert abs(forecast_size(contents, 1500) / sum(pack.size for pack in packs) - 1) < 0.01
+
+
+def test_what_is_stored_is_foreseen_with_its_padding() -> None:
+    """A dry run says what a small backup takes: one size of few; of nothing there is nothing."""
+    assert forecast_size(0, 0) == 0
+    assert forecast_size(1, 1) == forecast_size(60_000, 3) == 64 * 1024
+    assert forecast_size(100_000, 12) == 128 * 1024
+    assert forecast_size(65 * MIB, 65) > 65 * MIB
 
 
 def test_what_two_packs_hold_at_the_end_is_one_if_it_can_be() -> None:

@@ -26,9 +26,10 @@ from azbackup.commands.backup.unmounted import Unmounted
 from azbackup.filesystem.reader import read_target
 from azbackup.filesystem.scanner import ScannedPath, scan
 from azbackup.filesystem.source import open_source
-from azbackup.format.labels import PACK_BYTES, PACK_CHUNKS
+from azbackup.format.labels import CHUNK_NORMAL, PACK_BYTES, PACK_CHUNKS
 from azbackup.format.model import Entry, Kind, Totals, split_ids
 from azbackup.packs.known import KnownChunks
+from azbackup.packs.padding import forecast_size
 from azbackup.packs.rewriting import Rewriting
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -69,6 +70,12 @@ class Forecast:
         """The packs that hold it, if nothing of it is stored yet."""
         size = self.to_store + self.to_rewrite
         return max(-(-size // PACK_BYTES), -(-self.files // PACK_CHUNKS)) if size else 0
+
+    @property
+    def padded(self) -> int:
+        """The bytes of these packs, with their padding."""
+        size = self.to_store + self.to_rewrite
+        return forecast_size(size, self.files + size // CHUNK_NORMAL)
 
     @property
     def requests(self) -> dict[str, int]:
