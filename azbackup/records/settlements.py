@@ -34,6 +34,9 @@ _FORMS = [
         rf"(pack {_NAME})(?: |, chunk )",
     )
 ]
+_HEAD = re.compile(
+    r"row (.+) was altered: record (?:name )?'?\1'? (?:does not open|is malformed|is not that of).*", re.DOTALL
+)
 _LOST = re.compile(rf"run {_NAME}: .*?(?:records?|row) ({FILES_PREFIX}{_NAME})(?: |$)")
 
 
@@ -46,7 +49,7 @@ def subject(name: str) -> str:
 
 def subject_of(text: str) -> str:
     """The name of what a message about damage is about, '' where it is about nothing that has one."""
-    if found := _WHOLE.fullmatch(text):
+    if found := _HEAD.fullmatch(text) or _WHOLE.fullmatch(text):
         return subject(found[1])
     for form in _FORMS:
         if found := form.match(text):

@@ -27,6 +27,8 @@ _PACK = "20261122T210800Z-0000000000000002"
         (f"the columns of record pack-{_PACK} do not agree", f"pack-{_PACK}"),
         ("record 'pack-x' has no pack id in its name", "pack-x"),
         ("record name 'retired-x' is not of the form retired-NNNNNNNN", "retired-x"),
+        ("row head-0-1 was altered: record head-0-1 does not open: it was altered, cut or swapped", "head-0-1"),
+        ("row head-0-ü was altered: record name 'head-0-ü' is not that of a head", subject("head-0-ü")),
         ("record retired-ü does not open: it was altered, cut or swapped", subject("retired-ü")),
         (
             "record snapshot-00000003 does not open: it was altered, cut or swapped does not open, nor does a copy",
