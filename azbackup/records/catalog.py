@@ -16,7 +16,7 @@ from azbackup.format.model import Layer, PackId, PackRecord, SealedRecord, Snaps
 from azbackup.format.payloads import decode_pack, decode_snapshot
 from azbackup.format.retirement import Retired, Retirement, decode_retirement
 from azbackup.records.copies import USELESS_COPIES
-from azbackup.records.heads import LARGE, from_heads
+from azbackup.records.heads import LARGE, from_heads, kept_number
 from azbackup.records.layer_rows import Rows, layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
 from azbackup.records.snapshots import Source
@@ -75,9 +75,9 @@ class Catalog:
         return self.newest > LARGE
 
     def _may_be_large(self) -> bool:
-        """Whether there may be more snapshots than a page has; a machine that has seen none reads a few of them."""
-        if self._seen:
-            return self._seen > LARGE
+        """Whether there may be more snapshots than a page has; a machine that knows of none reads a few of them."""
+        if known := self._seen or kept_number(self.records):
+            return known > LARGE
         rows = self.records.first(RETIRED_PREFIX, SNAPSHOT_PREFIX[:-1] + ".", _FEW)
         self._probed = rows if 0 < len(rows) < _FEW else None
         return len(rows) == _FEW

@@ -14,7 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from azbackup.errors import Damaged, Exists
-from azbackup.format.labels import HEAD_PREFIX, head_name, number_of_head, snapshot_name
+from azbackup.format.labels import (
+    HEAD_PREFIX,
+    SNAPSHOT_PREFIX,
+    head_name,
+    is_snapshot,
+    number_of,
+    number_of_head,
+    snapshot_name,
+)
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.payloads import decode_snapshot, encode_snapshot
 from azbackup.records.record_store import RecordStore
@@ -78,6 +86,19 @@ def _is_there(records: RecordStore, head: SealedRecord) -> bool:
         return any(records.open_sealed(row) == said for row in records.first(head.name, head.name + "!", 1))
     except Damaged:
         return False
+
+
+def kept_number(records: RecordStore) -> int:
+    """The highest number of a snapshot that this machine keeps, or one above LARGE: it looked, if it stored none.
+
+    Nobody is asked.
+    """
+    highest = 0
+    for row in records.kept(SNAPSHOT_PREFIX, SNAPSHOT_PREFIX[:-1] + "."):
+        if highest > LARGE:
+            break
+        highest = number_of(row.name, SNAPSHOT_PREFIX) if is_snapshot(row.name) else highest
+    return highest
 
 
 def from_heads(records: RecordStore, source: Source, seen: int, own_seen: int) -> tuple[Snapshot, int] | None:

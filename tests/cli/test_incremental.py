@@ -193,7 +193,7 @@ def test_many_snapshots(cli: Cli, tmp_path: Path) -> None:
         destination = tmp_path / f"restored-{number}"
         cli.restore(destination, "--snapshot", f"{number}")
         assert differences(states[number], destination) == [], f"snapshot {number}"
-    assert cli.backup_summary(source)["requests"] <= 9
+    assert cli.backup_summary(source)["requests"] <= 8  # on a machine that restored, and never backed up
 
 
 # --- several sources

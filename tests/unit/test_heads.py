@@ -12,7 +12,7 @@ from azbackup.format.labels import head_name, number_of_head
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.retirement import Retirement, encode_retirement
 from azbackup.records.commit import finish_commit
-from azbackup.records.heads import ALL, head_names, head_rows, newest_head, open_head
+from azbackup.records.heads import ALL, head_names, head_rows, kept_number, newest_head, open_head
 from azbackup.records.record_store import RecordStore
 from azbackup.records.snapshots import Source
 from tests.unit.test_catalog import KEYS, Partition, partition, snapshot
@@ -140,6 +140,19 @@ def test_a_run_begins_from_its_head(large: Partition, seen: int) -> None:
         large.rows.insert([SealedRecord(f"settled-{number}", b"x") for number in range(3)])
     assert begun(large, seen=seen, own_seen=seen) == expected
     assert large.show.damaged == []
+
+
+def test_what_a_machine_keeps_tells_whether_it_is_large(large: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that restored and never backed up has rows: it need not ask whether there are many, garbage is no number."""
+    kept = [*large.catalog().records.rows("snapshot-", "snapshot."), SealedRecord("snapshot-x", b"")]
+    monkeypatch.setattr(large.rows, "kept", lambda *_: iter(kept), raising=False)
+    monkeypatch.setattr(large.rows, "first", lambda *each: pytest.fail(str(each)) if "head-" not in each[0] else None)
+    assert kept_number(large.catalog().records) == 3
+    del kept[2:]
+    assert kept_number(large.catalog().records) == 2
+    assert begun(large) is None
+    kept.clear()
+    assert kept_number(large.catalog().records) == 0
 
 
 def test_a_small_partition_is_read_whole(partition: Partition) -> None:
