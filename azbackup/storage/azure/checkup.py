@@ -45,7 +45,8 @@ class Checkup:
         yield from self._of_account()
         yield from self._of_service()
         yield from self._of_container()
-        yield Checked("versions, lifecycle rules, firewall", "unknown", "see the account's settings in the portal")
+        yield self._of_versions()
+        yield Checked("lifecycle rules, firewall", "unknown", "see the account's settings in the portal")
         yield from self._rights()
 
     def _read(self, what: str, action: Callable[..., Any]) -> tuple[Any, str, float]:
@@ -102,6 +103,18 @@ class Checkup:
         held = bool(found.get("has_immutability_policy") or found.get("has_legal_hold"))
         versions = bool(getattr(found, "immutable_storage_with_versioning_enabled", False))
         yield Checked("immutability", "yes" if held or versions else "no", "of versions" if versions else "")
+
+    def _of_versions(self) -> Checked:
+        """Whether a blob has a version: an account that keeps them gives one to each that is written."""
+        listed = self._container.list_blobs
+        first, why, _ = self._read("versions of blobs", lambda **how: self._first(listed, how))
+        if first is None or not getattr(first, "version_id", None):
+            return Checked("versions", "unknown", why or "the first blob has none: not kept, or not yet then")
+        return Checked("versions", "yes", "what is overwritten or deleted stays as an earlier version", well=True)
+
+    @staticmethod
+    def _first(listed: Callable[..., Any], how: dict[str, Any]) -> Any:
+        return next(iter(listed(results_per_page=1, include=["versions"], **how)), None)
 
     # --- rights
 
