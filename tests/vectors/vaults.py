@@ -291,6 +291,26 @@ def settled(maker: Maker) -> None:
 
 
 @feature
+def padded_pack(maker: Maker) -> None:
+    """A pack ends with padding: a chunk that no file has."""
+    maker.make()
+    maker.backup()
+    assert all(len(maker.account.blobs.blobs[name].data) == 64 * 1024 for name in maker.blobs("packs/"))
+
+
+@feature
+def several_passwords(maker: Maker) -> None:
+    """There are three passwords, one of them the frozen one; another one was removed."""
+    maker.account.password = "the one called main"
+    maker.make()
+    maker.backup()
+    for name, password in (("web-01", "of a machine"), ("web-02", PASSWORD), ("web-03", "of one that was given up")):
+        maker.run("change_password", "--add-password", name, AZBACKUP_NEW_PASSWORD=password)
+    maker.run("change_password", "--remove-password", "web-03")
+    maker.account.password = PASSWORD
+
+
+@feature
 def killed_before_the_commit(maker: Maker) -> None:
     """Packs and records of a run that made no snapshot."""
     maker.two()
