@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from azbackup.format.framing import frame
+from azbackup.format.model import SealedRecord
 from tests.vectors import vaults
 
 PREFIXES = ("retired-", "snapshot-", "pack-", "settled-", "files-", "verified-")
@@ -38,3 +40,37 @@ def test_a_name_that_is_like_another(tmp_path: Path) -> None:
     assert account.restore("--snapshots").status == 0
     del account.table.rows["vault", "snapshot-00000001"], account.blobs.blobs["vault/records/snapshot-00000001"]
     assert account.restore("--snapshots").damage == ["snapshot-00000001: missing, row and copy"]
+
+
+def test_what_nobody_reads_is_named(tmp_path: Path) -> None:
+    """Whatever somebody put beside the records is worth a line of a verification, and harms none."""
+    account = vaults.load("plain").account(tmp_path)
+    rows = (
+        "Aaa",
+        "zzz",
+        "files-zzz",
+        "files-20261127T000000Z-00000000000000aa-0001",
+        "kex",
+        "keys",
+        "pack",
+        "retired.",
+    )
+    copies = (
+        "20261127T000000Z-00000000000000aa-0001",
+        "foo",
+        "ü",
+        "snapshot-zzz",
+        "20261127T000000Z-00000000000000ab-0001",
+    )
+    for name in rows:
+        account.table.rows["vault", name] = b"garbage"
+    for name in copies:
+        data = frame([SealedRecord("pack-x", name.encode())]) if name.endswith("ab-0001") else b"garbage"
+        account.blobs.blobs[f"vault/records/{name}"] = vaults.Blob(data, "hot", vaults.md5_of(data), created=1.0)
+    done = account.restore("--verify")
+    assert done.status == 0
+    [found] = [each for each in done.of("finding") if each["kind"] == "planted"]
+    told = " ".join(each["message"] for each in found["first"])
+    assert found["count"] == len(rows) + len(copies), told
+    assert all(f"row {name} " in told for name in rows)
+    assert all(f"copy {name} " in told for name in copies)

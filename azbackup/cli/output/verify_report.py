@@ -51,6 +51,7 @@ _WORDS = {
     What.UNFINISHED: _Words(
         "record", "of backups that did not come to their end, or are running", f"{_REPAIR} puts their rows in place"
     ),
+    What.PLANTED: _Words("thing", "that is no record and that somebody put there: no run needs it", ""),
     What.HEAD_MISSING: _Words("head", "missing: backups take longer without, and nothing else", _REPAIR),
 }
 

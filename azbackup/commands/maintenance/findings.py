@@ -34,12 +34,21 @@ class What(enum.Enum):
     NO_RECORD = "pack_without_record"
     UNFINISHED = "unfinished"
     HEAD_MISSING = "head_missing"
+    PLANTED = "planted"  # no record, where records are
 
 
 OF_PLACES = frozenset(  # what says that a record has lost one of its places, or a shortcut to it
-    (What.ROW_MISSING, What.COPY_MISSING, What.NO_RECORD, What.UNFINISHED, What.HEAD_MISSING, What.HEAD_ALTERED)
+    (
+        What.ROW_MISSING,
+        What.COPY_MISSING,
+        What.NO_RECORD,
+        What.UNFINISHED,
+        What.HEAD_MISSING,
+        What.HEAD_ALTERED,
+        What.PLANTED,
+    )
 )
-NOTES = (What.TIER, What.NO_RECORD, What.UNFINISHED, What.HEAD_MISSING)
+NOTES = (What.TIER, What.NO_RECORD, What.UNFINISHED, What.HEAD_MISSING, What.PLANTED)
 REPAIRED = (What.ROW_MISSING, What.ROW_ALTERED, What.COPY_MISSING, What.KEY)
 
 

@@ -20,6 +20,7 @@ from azbackup.format.model import Kind, Layer, SealedRecord, Snapshot
 from azbackup.progress import Progress
 from azbackup.records.layer_rows import layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
+from azbackup.records.settlements import subject
 
 _LOST_ENTRIES = 100_000  # that are named
 
@@ -68,9 +69,17 @@ class LayerCheck:
             watched = self._watched(its)
             if run in layers:
                 self._check_layer(layers.pop(run), watched)
-            deque(watched, maxlen=0)
+                deque(watched, maxlen=0)
+            for row in watched:  # of a run that was killed, or of nobody
+                self._check_unused(row)
         for layer in layers.values():  # no row at all
             self._check_layer(layer, iter(()))
+
+    def _check_unused(self, row: SealedRecord) -> None:
+        try:
+            self._records.open_sealed(row)
+        except Damaged:
+            self._findings.add(What.PLANTED, subject(row.name), f"row {row.name} does not open")
 
     def _watched(self, rows: Iterator[SealedRecord]) -> Iterator[SealedRecord]:
         for row in rows:

@@ -6,17 +6,38 @@ again, what it recalled is hidden. Rows without a copy are found as those of all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from azbackup.commands.maintenance.findings import Findings, What
 from azbackup.errors import Damaged
-from azbackup.format.labels import RETIRED_PREFIX, SETTLED_PREFIX, VERIFIED_PREFIX, retired_name
+from azbackup.format.labels import (
+    FILES_PREFIX,
+    HEAD_PREFIX,
+    KEY_NAME,
+    PACK_PREFIX,
+    RETIRED_PREFIX,
+    SETTLED_PREFIX,
+    SNAPSHOT_PREFIX,
+    VERIFIED_PREFIX,
+    retired_name,
+)
 from azbackup.format.model import SealedRecord
 from azbackup.format.retirement import Retired, Retirement, decode_retirement
 from azbackup.records.record_store import RecordStore
+from azbackup.records.settlements import subject
 from azbackup.storage.protocols import BlobInfo
 
 PREFIXES = (RETIRED_PREFIX, SETTLED_PREFIX, VERIFIED_PREFIX)
+_KINDS = (
+    FILES_PREFIX,
+    HEAD_PREFIX,
+    KEY_NAME,
+    PACK_PREFIX,
+    RETIRED_PREFIX,
+    SETTLED_PREFIX,
+    SNAPSHOT_PREFIX,
+    VERIFIED_PREFIX,
+)
 _WRITE_SECONDS = 3600.0  # within which a run that has put a copy puts the row, by far
 
 
@@ -39,6 +60,26 @@ class VerdictCheck:
                 self._rows.add(row.name)
                 yield row
 
+    def check_names(self) -> None:
+        """Names the rows that are of no kind: queries for what lies between the kinds, which is nothing."""
+        first = ""
+        for prefix in (*_KINDS, "~"):
+            for row in self._records.rows(first, prefix):
+                self._findings.add(What.PLANTED, subject(row.name), f"row {row.name} is of no kind")
+            first = prefix[:-1] + "." if prefix.endswith("-") else prefix + "!"
+
+    def check_copy(self, name: str, rows: list[SealedRecord], is_row: Callable[[SealedRecord], bool]) -> None:
+        """A copy, of none of the runs that made snapshots: it has some record that is a row, or that opens."""
+        if not any(is_row(row) or self._opens(row) for row in rows) and not name.startswith(RETIRED_PREFIX):
+            self._findings.add(What.PLANTED, subject(name), f"copy {name} has no record that opens")
+
+    def _opens(self, row: SealedRecord) -> bool:
+        try:
+            self._records.open_sealed(row)
+        except Damaged:
+            return False
+        return True
+
     def listed(self, info: BlobInfo) -> None:
         """A copy as it is listed."""
         if info.name.startswith(RETIRED_PREFIX):
@@ -46,11 +87,7 @@ class VerdictCheck:
 
     def offer(self, row: SealedRecord) -> None:
         """A record in a copy."""
-        if row.name.startswith(PREFIXES) and row.name not in self._rows:
-            try:
-                self._records.open_sealed(row)
-            except Damaged:
-                return
+        if row.name.startswith(PREFIXES) and row.name not in self._rows and self._opens(row):
             self._rowless[row.name] = row
 
     def finish(self, retired: Retired) -> None:

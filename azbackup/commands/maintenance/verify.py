@@ -109,6 +109,10 @@ class Verify:
         found.from_copies += [*self._packs.from_copies, *self._verdicts.from_copies]
         return found
 
+    def _is_row(self, row: SealedRecord) -> bool:
+        """Whether a row was seen that is the same."""
+        return self._rows.has_all(fingerprint(row))
+
     def _seen(self, row: SealedRecord) -> None:
         """A row that its copy has to agree with."""
         self._rows.add(fingerprint(row))
@@ -122,7 +126,12 @@ class Verify:
             self._seen(row)
         copies = Sieve(FINGERPRINT_BYTES)
         snapshots: dict[int, BlobInfo] = {}
-        for _, rows in self._records.copies.contents(self._run_copies(snapshots)):
+        self._verdicts.check_names()
+        runs = {layer.run for each in self._found.snapshots for layer in each.layers}
+        runs.update(each.run for each in self._found.snapshots)
+        for name, rows in self._records.copies.contents(self._run_copies(snapshots)):
+            if name.rpartition("-")[0] not in runs:  # whose records are missed where they need be
+                self._verdicts.check_copy(name, rows, self._is_row)
             for row in rows:
                 copies.add(fingerprint(row))
                 self._packs.offer(row)
