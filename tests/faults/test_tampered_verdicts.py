@@ -85,3 +85,20 @@ def test_each_is_altered_and_removed(name: str, tmp_path: Path) -> None:
             assert restored.status in (0, 13), (key, what, restored)
             assert vaults.tree_hash(to) == frozen.values["trees"][newest], (key, what)
     assert tried >= 12
+
+
+@pytest.mark.parametrize("name", ["settled", "verified"])
+def test_a_verdict_without_its_row_is_put_back(name: str, tmp_path: Path) -> None:
+    """What was settled counts as damage again until a repair finds the copy; a result is shown again."""
+    account = vaults.load(name).account(tmp_path)
+    rows = {key: value for key, value in account.table.rows.items() if key[1].startswith(f"{name}-")}
+    assert rows
+    for key in rows:
+        del account.table.rows[key]
+    done = account.restore("--verify")
+    assert done.status == (13 if name == "settled" else 0)
+    [found] = [each for each in done.of("finding") if each["kind"] == "unfinished"]
+    assert {each["name"] for each in found["first"]} == {key[1] for key in rows}
+    assert account.backup("--repair").status == 0
+    assert {key: account.table.rows.get(key) for key in rows} == rows
+    assert account.restore("--verify").status == 0
