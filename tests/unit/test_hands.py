@@ -14,7 +14,7 @@ import pytest
 
 from azbackup.filesystem import metadata, naming, whole_files
 from azbackup.filesystem.destination import Destination
-from azbackup.filesystem.directories import Unwritable
+from azbackup.filesystem.directories import Unwritable, _Listings
 from azbackup.filesystem.hands import _BETWEEN, _WINDOW, Hands, Pace
 from azbackup.filesystem.temporaries import Temporary, create, is_temporary, rename_new
 from azbackup.format.model import Entry, Kind
@@ -332,6 +332,19 @@ def test_a_temporary_that_was_exchanged_does_not_count(root: Path) -> None:
     assert became[b"g"] is None
     found.close()
     assert temporaries(root) == []
+
+
+@pytest.mark.usefixtures("way")
+def test_a_name_that_is_anothers_is_not_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file system takes two names for one, the second file is named as not restored."""
+    monkeypatch.setattr(_Listings, "alias", lambda *_: b"F")
+    (root / "f").write_bytes(b"that of F")
+    found = Destination(os.fsencode(root), owner=False)
+    became = put(found, file(b"f"), file(b"g"))
+    found.close()
+    assert "the same as F" in str(became[b"f"])
+    assert became[b"g"] is None
+    assert (root / "f").read_bytes() == b"that of F"
 
 
 # --- order
