@@ -6,8 +6,9 @@ Follows docs/format.md section by section, imports nothing of azbackup, and stop
 should be. A page to read, not a tool: it restores all that a snapshot holds (to whom files belong only as root, as
 restore.py does), and keeps everything in memory.
 
-    DUMP/rows.json     the partition's rows: [{"RowKey": ..., property: text, number or {"binary": base64}}, ...]
-    DUMP/packs/ID      the packs, byte for byte
+    DUMP/rows.json     the partition's rows: [{"RowKey": ..., property: text, number or {"binary": base64}}, ...];
+                       those of eras from the second on with their "PartitionKey" (section 3)
+    DUMP/packs/ID      the packs, byte for byte; of later eras DUMP/<era>/packs/ID
 """
 
 import base64
@@ -62,9 +63,9 @@ def decompress(frame: bytes, limit: int) -> bytes:
 
 def open_key(row: dict[str, Any], password: bytes, partition: bytes) -> bytes:
     """Section 3: from any of the partition's passwords to the data key."""
-    check(row["format"] in (1, 2) and row["kdf"] == "argon2id", "the key record is of a newer format")
+    check(row["format"] in (1, 2, 3) and row["kdf"] == "argon2id", "the key record is of a newer format")
     slots = [["", 0, *(row.get(name) for name in ("memory", "passes", "lanes", "salt", "commitment", "wrapped"))]]
-    if row["format"] == 2:
+    if row["format"] > 1:
         slots = msgspec.msgpack.decode(row["slots"])
     for *_, memory, passes, lanes, salt, commitment, wrapped in slots:
         check(8192 <= memory <= 4194304 and 1 <= passes <= 64 and 1 <= lanes <= 64, "KDF costs out of bounds")
@@ -80,10 +81,19 @@ def open_key(row: dict[str, Any], password: bytes, partition: bytes) -> bytes:
 
 
 def is_proven(row: dict[str, Any], data_key: bytes, partition: bytes) -> bool:
-    """Section 3: whether whoever wrote all of a key record of format 2 had the data key."""
-    rest = [row[name] for name in ("generation", "created", "changed", "salt", "slots")]
-    body = msgspec.msgpack.encode([partition.decode(), *rest])
-    return hmac.compare_digest(hmac.digest(data_key, b"azbackup/2 key\0" + body, "sha256"), row["proof"])
+    """Section 3: whether whoever wrote all of a key record of format 2 or 3 had the data key."""
+    names = ("generation", "created", "changed", "salt", "slots", "eras", "marks")
+    body = msgspec.msgpack.encode([partition.decode(), *(row[name] for name in names if name in row)])
+    label = b"azbackup/%d key\0" % row["format"]
+    return hmac.compare_digest(hmac.digest(data_key, label + body, "sha256"), row["proof"])
+
+
+def eras(row: dict[str, Any], data_key: bytes, partition: bytes) -> list[Any]:
+    """Sections 3 and 3.1: all data keys, each behind the number at which its snapshots end, 0 for the newest."""
+    if row["format"] < 3:
+        return [[0, data_key]]
+    sealed = unseal(hkdf(data_key, b"azbackup/3 eras"), row["eras"], b"azbackup/3 eras\0" + partition)
+    return [*msgspec.msgpack.decode(sealed), [0, data_key]]
 
 
 def open_record(rows: dict[str, Any], name: str, record_key: bytes, partition: bytes) -> Any:
@@ -187,17 +197,12 @@ def describe(entry: list[Any], destination: Path) -> None:
     os.utime(target, ns=(entry[3], entry[3]), follow_symlinks=False)
 
 
-def main(dump: Path, name: str, source: bytes, destination: Path, number: int, password: bytes) -> None:
-    """Sections 2 to 4: the rows, the data key, the keys that come from it, and all records."""
-    partition = unicodedata.normalize("NFC", name).encode()
-    raw = json.loads((dump / "rows.json").read_text(), object_hook=unwrap)
-    rows = {row["RowKey"]: row for row in raw}
-    data_key = open_key(rows["key"], password, partition)
-    id_key, chunk_key = hkdf(data_key, b"azbackup/1 chunk-id"), hkdf(data_key, b"azbackup/1 chunk")
-    record_key = hkdf(data_key, b"azbackup/1 record")
-    records = {name: open_record(rows, name, record_key, partition) for name in rows if name.startswith(READ)}
-    # Sections 5.3 and 6.1: the source's latest snapshot, or that of a number; a gap in the numbers was retired.
-    snapshots = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
+def snapshots_of(records: dict[str, Any], after: int, end: int) -> dict[int, Any]:
+    """Sections 3, 5.3 and 6.1: the snapshots of an era by number; a gap was retired, or a fence stands there."""
+    found = {int(name[9:]): record for name, record in records.items() if name.startswith("snapshot-")}
+    fences = {number for number, record in found.items() if "fence" in record}
+    found = {number: record for number, record in found.items() if number not in fences}
+    check(all(after < number and (not end or number < end) for number in found), "a snapshot is of no era")
     parts: dict[int, set[int]] = {}
     for mine, name in sorted((int(name[8:]), name) for name in records if name.startswith("retired-")):
         seen = records[name].get("seen", ())
@@ -205,13 +210,34 @@ def main(dump: Path, name: str, source: bytes, destination: Path, number: int, p
         parts[mine] = {each for first, last in records[name].get("numbers", ()) for each in range(first, last + 1)}
         parts = {each: part - set(records[name].get("recalled", ())) for each, part in parts.items()}
     retired = set().union(*parts.values())
-    snapshots = {number: each for number, each in snapshots.items() if number not in retired}
-    check(set(range(1, max(snapshots, default=0) + 1)) <= snapshots.keys() | retired, "a snapshot is missing")
-    its = [each for each in snapshots if snapshots[each]["source"] == source and number in (0, each)]
-    check(bool(its), "there is no such snapshot of this source")
+    found = {number: each for number, each in found.items() if number not in retired}
+    whole = range(after + 1, end or max(found, default=0) + 1)
+    check({*whole} <= found.keys() | retired | fences, "a snapshot is missing")
+    return found
+
+
+def main(dump: Path, name: str, source: bytes, destination: Path, number: int, password: bytes) -> None:
+    """Sections 2 to 4: the rows, the data keys, the keys that come from each, and all records under them."""
+    name = unicodedata.normalize("NFC", name)
+    raw = json.loads((dump / "rows.json").read_text(), object_hook=unwrap)
+    tables: dict[str, dict[str, Any]] = {}
+    for row in raw:
+        tables.setdefault(row.get("PartitionKey", name), {})[row["RowKey"]] = row
+    chosen, after, key = [], 0, tables[name]["key"]
+    for era, (end, data_key) in enumerate(eras(key, open_key(key, password, name.encode()), name.encode()), 1):
+        space, table = (name, name) if era == 1 else (f"{name}/{era}", f".{name}.{era}")
+        rows, record_key = tables.get(table, {}), hkdf(data_key, b"azbackup/1 record")
+        records = {each: open_record(rows, each, record_key, space.encode()) for each in rows if each.startswith(READ)}
+        for each, snapshot in snapshots_of(records, after, end).items():
+            if snapshot["source"] == source and number in (0, each):
+                chosen.append((each, snapshot, records, data_key, dump / ("" if era == 1 else str(era)) / "packs"))
+        after = end
+    check(bool(chosen), "there is no such snapshot of this source")
+    _, snapshot, records, data_key, packs = max(chosen, key=lambda each: each[0])
+    id_key, chunk_key = hkdf(data_key, b"azbackup/1 chunk-id"), hkdf(data_key, b"azbackup/1 chunk")
     # Sections 6.2 and 6.3: its layers, one over the other.
     state: dict[bytes, list[Any]] = {}
-    for run, count, length in snapshots[max(its)]["layers"]:
+    for run, count, length in snapshot["layers"]:
         check(STAMP.fullmatch(run) is not None, "a run id has the wrong form")
         items = [item for part in range(1, count + 1) for item in records.get(f"files-{run}-{part:04d}", ())]
         check(len(items) == length, "a layer is incomplete")
@@ -219,9 +245,9 @@ def main(dump: Path, name: str, source: bytes, destination: Path, number: int, p
         state = {path: entry for path, entry in state.items() if entry[1] != REMOVED}
     # Section 7: all packs, then the files.
     chunks: dict[bytes, bytes] = {}
-    for pack in (name for name in records if name.startswith("pack-")):
+    for pack in (each for each in records if each.startswith("pack-")):
         check(STAMP.fullmatch(pack[5:]) is not None, "a pack id has the wrong form")
-        chunks |= read_pack(records[pack], (dump / "packs" / pack[5:]).read_bytes(), id_key, chunk_key)
+        chunks |= read_pack(records[pack], (packs / pack[5:]).read_bytes(), id_key, chunk_key)
     names: dict[Any, Path] = {}
     for path in sorted(state, key=order):
         restore(state[path], chunks, destination, names)

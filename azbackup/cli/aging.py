@@ -15,10 +15,11 @@ from typing import Any
 from azbackup.cli.output.results import Results
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import count_text, money_text, size_text
-from azbackup.cli.session import Session, Vault, open_partition
+from azbackup.cli.session import Session, Vault, ended_eras, open_partition
 from azbackup.commands.maintenance.aging import Aged, archive_old
 from azbackup.errors import Status
-from azbackup.format.labels import pack_blob
+from azbackup.format.labels import pack_blob, space_of
+from azbackup.records.partition import Partition
 from azbackup.storage.prices import Prices
 
 _HINT = (
@@ -29,8 +30,9 @@ _HINT = (
 def archive_command(session: Session, prices: Prices) -> Status:
     """Moves the packs of a partition that have rested for long enough."""
     args, show = session.args, session.show
-    partition = open_partition(session)
-    aged = archive_old(partition, session.vault.tiering, args.archive_after, time.time(), prices)
+    aged = Aged()
+    for partition in _every(session):
+        aged.add(archive_old(partition, session.vault.tiering, args.archive_after, time.time(), prices))
     values = {"moved": aged.moved, "moved_size": aged.size, "resting": aged.resting, "resting_size": aged.resting_size}
     show.event("aging", **values, cost=round(aged.cost, 6), currency=prices.currency, refused=aged.why or None)
     if not show.json and (text := _text(aged, args.archive_after, prices)):
@@ -38,9 +40,9 @@ def archive_command(session: Session, prices: Prices) -> Status:
     return Status.DONE
 
 
-def tell_rule(vault: Vault, show: LineProgress, days: float) -> None:
-    """Names the lifecycle rule that moves the same packs without anybody's right to write."""
-    policy = {"rules": [_rule(vault, days)]}
+def tell_rule(vault: Vault, show: LineProgress, days: float, eras: int = 1) -> None:
+    """Names the lifecycle rule that moves the same packs without anybody's right to write; of so many data keys."""
+    policy = {"rules": [_rule(vault, days, eras)]}
     if show.json:
         show.event("lifecycle_rule", policy=policy)
         return
@@ -51,9 +53,10 @@ def tell_rule(vault: Vault, show: LineProgress, days: float) -> None:
     results.flush()
 
 
-def _rule(vault: Vault, days: float) -> dict[str, Any]:
+def _rule(vault: Vault, days: float, eras: int) -> dict[str, Any]:
     """For packs alone: records have to stay online. One that was brought back online stays there as long."""
     after = math.ceil(days)
+    spaces = [space_of(vault.partition, era) for era in range(1, eras + 1)]
     moves = {"daysAfterCreationGreaterThan": after, "daysAfterLastTierChangeGreaterThan": after}
     return {
         "enabled": True,
@@ -62,11 +65,16 @@ def _rule(vault: Vault, days: float) -> dict[str, Any]:
         "definition": {
             "filters": {
                 "blobTypes": ["blockBlob"],
-                "prefixMatch": [f"{vault.container}/{pack_blob(vault.partition, '')}"],
+                "prefixMatch": [f"{vault.container}/{pack_blob(space, '')}" for space in spaces],
             },
             "actions": {"baseBlob": {"tierToArchive": moves}},
         },
     }
+
+
+def _every(session: Session) -> list[Partition]:
+    """All eras of a partition."""
+    return [*(era.partition for era in ended_eras(session, rows=True)), open_partition(session)]
 
 
 def _text(aged: Aged, days: float, prices: Prices) -> str:

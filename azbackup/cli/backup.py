@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from azbackup.cli.new_partition import other_partitions, where_text
 from azbackup.cli.output.text import money_text, time_text
 from azbackup.cli.output.totals import rewriting_rows, total_rows
-from azbackup.cli.session import Session, Vault, open_partition
+from azbackup.cli.session import Session, Vault, ended_eras, open_partition
 from azbackup.cli.sources import Asked, host_name
 from azbackup.cli.status import outcome_status
 from azbackup.commands.backup.rules import Rules
@@ -21,6 +22,7 @@ from azbackup.format.labels import stamp
 from azbackup.format.model import RunId, Snapshot
 from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
+from azbackup.records.snapshots import Source, source_of
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.looks import LookNote
@@ -40,9 +42,9 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     vault, show = session.vault, session.show
     partition = open_partition(session)
     if not session.key.in_table:
-        from azbackup.commands.maintenance.repair import rebuild_table
+        from azbackup.cli.rebuilding import rebuild
 
-        rebuild_table(partition.records, vault.keystore, session.key, show)
+        rebuild(session, partition)
     cache = cache_directory(os.environ)
     rules = asked.rules if asked.stream is None else Rules()
     args = session.args
@@ -50,13 +52,14 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     limits = (asked.is_over, args.skip_if_unchanged, asked.rewrite)
     seen = HighestSnapshot(cache, partition.keys)
     own = HighestSnapshot(cache, partition.keys, partition.records.source_hash(source, host_name(args)))
-    job = Job(source, host_name(args), fresh, args.reread, *more, *limits, own.number())
+    before = partial(_before, session, Source(source, host_name(args)))
+    job = Job(source, host_name(args), fresh, args.reread, *more, *limits, own.number(), before)
     clock = Clock(time.time_ns, _stamp, _pause)
     catalog = Catalog(partition.records, seen.number())
     looks = LookNote(cache, partition.keys)
     if args.reread:
         looks.note(NEVER)
-    run = new_run(partition, clock, session.args.tier, _journal(vault, source), looks)
+    run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks)
     backup = Backup(job, partition, catalog, run, show)
     try:
         snapshot = backup.run()
@@ -65,7 +68,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
             raise
         show.note(f"{error.message}; it begins again, and uses what was stored")
         job = msgspec.structs.replace(job, fresh=False)
-        run = new_run(partition, clock, session.args.tier, _journal(vault, source), looks)
+        run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks)
         backup = Backup(job, partition, Catalog(partition.records, seen.number()), run, show)
         snapshot = backup.run()
     seen.note(snapshot.number)
@@ -83,6 +86,12 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     return outcome_status(show, snapshot.totals.unreadable)
 
 
+def _before(session: Session, source: Source) -> Snapshot | None:
+    """The last snapshot of a source under the data keys that were given up."""
+    every = (each for era in ended_eras(session, rows=True) for each in era.catalog.snapshots())
+    return max((each for each in every if source_of(each) == source), key=lambda each: each.number, default=None)
+
+
 def _stamp() -> str:
     return stamp(time.time(), os.urandom(8))
 
@@ -92,10 +101,10 @@ def _pause(times: int) -> None:
     time.sleep(_MEETING_SECONDS * 2 ** min(times, _DOUBLINGS) * (1 + os.urandom(1)[0] / 128))
 
 
-def _journal(vault: Vault, source: bytes) -> Journal | None:
-    """The notes of this source's backups; None where there is no place for them."""
+def _journal(vault: Vault, source: bytes, space: str) -> Journal | None:
+    """The notes of this source's backups, under one data key; None where there is no place for them."""
     try:
-        return Journal(vault.local_file("journal", os.fsdecode(source)))
+        return Journal(vault.local_file("journal", os.fsdecode(source), space))
     except OSError:
         return None
 

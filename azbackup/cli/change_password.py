@@ -30,8 +30,8 @@ from azbackup.records.key_upkeep import Opened
 
 T = TypeVar("T")
 
-_OLD, _OLD_VARIABLE = "--old-password", "AZBACKUP_PASSWORD"
-_NEW, _NEW_VARIABLE = "--new-password", "AZBACKUP_NEW_PASSWORD"
+OLD, OLD_VARIABLE = "--old-password", "AZBACKUP_PASSWORD"
+NEW, NEW_VARIABLE = "--new-password", "AZBACKUP_NEW_PASSWORD"
 
 
 def set_command(args: argparse.Namespace, show: LineProgress) -> Status:
@@ -43,11 +43,11 @@ def set_command(args: argparse.Namespace, show: LineProgress) -> Status:
     def rewrite(old: Secret) -> KeyRecord:
         nonlocal new
         if new is None:
-            if is_asked_for(args, _OLD, _OLD_VARIABLE):
+            if is_asked_for(args, OLD, OLD_VARIABLE):
                 opened = vault.keystore.open(old)  # a wrong one is said to be wrong before two more are typed
                 if name is not None:
                     check_free(opened.record, name)
-            new = password_of(args, _NEW, _NEW_VARIABLE, twice=lambda: True)
+            new = password_of(args, NEW, NEW_VARIABLE, twice=lambda: True)
         around = circumstances(args, show, vault)
         if name is not None:
             return add_password(vault.keystore, old, name, new, around)
@@ -55,9 +55,9 @@ def set_command(args: argparse.Namespace, show: LineProgress) -> Status:
 
     if name is not None:
         check_name(name)
-    record = _opened_by(args, show, vault, rewrite)
+    record = opened_by(args, show, vault, rewrite)
     if new is not None:
-        tell_of_new(show, vault, new, args.kdf_memory, written=is_written_out(args, _NEW, _NEW_VARIABLE))
+        tell_of_new(show, vault, new, args.kdf_memory, written=is_written_out(args, NEW, NEW_VARIABLE))
     return summary(show, vault, record, set_text(record, name))
 
 
@@ -69,7 +69,7 @@ def remove_command(args: argparse.Namespace, show: LineProgress) -> Status:
     def remove(by: Secret) -> KeyRecord:
         return remove_password(vault.keystore, by, args.remove_password, circumstances(args, show, vault))
 
-    record = _opened_by(args, show, vault, remove)
+    record = opened_by(args, show, vault, remove)
     return summary(show, vault, record, removed_text(args.remove_password))
 
 
@@ -80,7 +80,7 @@ def list_command(args: argparse.Namespace, show: LineProgress) -> Status:
     def open_key(password: Secret) -> Opened:
         return vault.keystore.open(password)
 
-    opened = _opened_by(args, show, vault, open_key)
+    opened = opened_by(args, show, vault, open_key)
     if opened.damage:
         show.damage(opened.damage)
     if not vault.keystore.is_copied(opened):
@@ -101,11 +101,11 @@ def list_command(args: argparse.Namespace, show: LineProgress) -> Status:
     return outcome_status(show, 0)
 
 
-def _opened_by(args: argparse.Namespace, show: LineProgress, vault: Vault, action: Callable[[Secret], T]) -> T:
+def opened_by(args: argparse.Namespace, show: LineProgress, vault: Vault, action: Callable[[Secret], T]) -> T:
     """What an action makes of the old password. Raises NothingStored, which names the partitions that there are."""
-    check_there(args, vault, _OLD)
+    check_there(args, vault, OLD)
     try:
-        return unlocked(args, show, vault, _OLD, action)
+        return unlocked(args, show, vault, OLD, action)
     except NothingStored:
         raise nothing_stored(vault) from None
 

@@ -27,6 +27,7 @@ from azbackup.errors import Status
 from azbackup.format.labels import CHUNK_NORMAL, PACK_BYTES
 from azbackup.packs.padding import forecast_size
 from azbackup.packs.thaw.policy import STANDARD_HOURS
+from azbackup.records.eras import eras_of
 from azbackup.storage.local.cache_file import cache_directory
 from azbackup.storage.prices import Packed, Prices, backup_cost, restore_cost
 
@@ -37,7 +38,7 @@ def dry_run_command(
     args: argparse.Namespace, show: LineProgress, session: Session | None, source: bytes, asked: Asked
 ) -> Status:
     """Looks at one source; without a session the partition is not there yet."""
-    partition, catalog = open_catalog(session) if session is not None else (None, None)
+    partition, catalog = eras_of(*open_catalog(session))[-1] if session is not None else (None, None)
     cache = os.fsencode(cache_directory(os.environ))
     fresh, rules, rewrite = catalog is None, asked.rules, asked.rewrite
     job = Job(source, host_name(args), fresh, rereads=args.reread, cache=cache, rules=rules, rewrite=rewrite)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from azbackup.cli.by_era import states_of
 from azbackup.cli.output.verify_report import result_text
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
 from azbackup.commands.browse.growth import PathGrowth, PathSizes, growth_of
@@ -33,7 +34,7 @@ from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, is_coming
 from azbackup.records.catalog import Catalog
-from azbackup.records.partition import Partition
+from azbackup.records.eras import Era, eras_of
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection
 from azbackup.records.snapshots import latest_of_each_source, source_of
@@ -48,10 +49,11 @@ def gathered(session: Session, prices: Prices) -> Report:
     vault, now = session.vault, time.time()
     partition, catalog = open_catalog(session)
     snapshots = chosen_snapshots(session.args, catalog, vault.partition)
-    states = PackStates(vault.blobs, vault.staging, vault.partition)
-    states.list_packs()
-    packs = _packs(catalog, states)
-    restore = _full_restore(session, partition, catalog, states, (snapshots, prices, now))
+    eras = [(era, states_of(session, era)) for era in eras_of(partition, catalog)]
+    packs = [pack for era, states in eras for pack in _packs(era.catalog, states)]
+    newest = latest_of_each_source(snapshots)
+    what = (newest, prices, now)
+    restores = [_full_restore(session, era, states, what) for era, states in eras]
     months = months_of(packs, now, prices)
     versions = points(snapshots, packs)
     return Report(
@@ -68,8 +70,8 @@ def gathered(session: Session, prices: Prices) -> Report:
         month_cost=_month_cost(months),
         months=months,
         growth=notable(_growth(catalog, snapshots, now)),
-        restore=restore,
-        staging=_staging(states),
+        restore=_together([each for each in restores if each is not None]),
+        staging=_staging([states for _, states in eras]),
         checks=_checks(partition.records),
         currency=prices.currency,
         prices=f"{prices.region}, {prices.as_of}",
@@ -79,6 +81,7 @@ def gathered(session: Session, prices: Prices) -> Report:
 
 def _packs(catalog: Catalog, states: PackStates) -> list[Pack]:
     """The packs that have a record and are there, in the tiers that the listing shows: others may be anything."""
+    states.list_packs()
     found = []
     for pack_id, record in catalog.packs():
         info = states.info(PackLayout(pack_id, record))
@@ -92,16 +95,16 @@ def _month_cost(months: Sequence[Month]) -> float:
 
 
 def _full_restore(
-    session: Session,
-    partition: Partition,
-    catalog: Catalog,
-    states: PackStates,
-    what: tuple[Sequence[Snapshot], Prices, float],
+    session: Session, era: Era, states: PackStates, what: tuple[Sequence[Snapshot], Prices, float]
 ) -> FullRestore | None:
-    """What a restore of the newest snapshot of each source would take."""
-    snapshots, prices, now = what
-    newest = latest_of_each_source(snapshots)
-    chosen = [(each, b"" if len(newest) == 1 else b"%d" % number) for number, each in enumerate(newest)]
+    """What a restore of the newest snapshots of sources would take that are of one era."""
+    newest, prices, now = what
+    partition, catalog = era
+    named = [(each, b"" if len(newest) == 1 else b"%d" % number) for number, each in enumerate(newest)]
+    chosen = [(each, prefix) for each, prefix in named if era.has(each.number)]
+    if not chosen:
+        return None
+    catalog.snapshots()
     request = RestoreRequest(
         snapshots=chosen,
         destination=None,
@@ -129,6 +132,17 @@ def _full_restore(
     )
 
 
+def _together(parts: Sequence[FullRestore]) -> FullRestore | None:
+    """What the restores of several eras take, at the same time."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    names = ("files", "size", "packs", "whole", "needed", "thaw", "lost_files")
+    sums = {name: sum(getattr(each, name) for each in parts) for name in names}
+    hours = {priority: max(each.hours[priority] for each in parts) for priority in parts[0].hours}
+    total = {priority: sum(each.total[priority] for each in parts) for priority in parts[0].total}
+    return FullRestore(**sums, hours=hours, total=total)
+
+
 def _growth(catalog: Catalog, snapshots: Sequence[Snapshot], now: float) -> list[PathGrowth]:
     """The paths of the newest snapshot of each source, beside the one of a month ago, or its first."""
     numbers = {source: number for number, source in enumerate(ordered_sources(snapshots))}
@@ -147,11 +161,13 @@ def _growth(catalog: Catalog, snapshots: Sequence[Snapshot], now: float) -> list
     return found
 
 
-def _staging(states: PackStates) -> Staging:
-    if not states.used_staging:
-        states.list_staging()
-    copies = list(states.staged.values())
-    return Staging(len(copies), sum(copy.size for copy in copies), sum(map(is_coming, copies)), len(states.marked))
+def _staging(every: Sequence[PackStates]) -> Staging:
+    for states in every:
+        if not states.used_staging:
+            states.list_staging()
+    copies = [copy for states in every for copy in states.staged.values()]
+    waiting = sum(len(states.marked) for states in every)
+    return Staging(len(copies), sum(copy.size for copy in copies), sum(map(is_coming, copies)), waiting)
 
 
 def _checks(records: RecordStore) -> list[Check]:

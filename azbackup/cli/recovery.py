@@ -24,10 +24,12 @@ from azbackup.cli.session import Vault, open_vault, utc_now
 from azbackup.cli.unlock import check_there, tell_of_new, unlocked
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Status, UsageError
+from azbackup.format.labels import WRAPPED_BYTES
 from azbackup.records.key_changes import check_name
+from azbackup.records.key_upkeep import Opened
 
-_MARK = "azbackup-recovery-1:"
-_LINE = re.compile(re.escape(_MARK) + r"([A-Za-z0-9_-]{80})")
+_MARK, _MARK_ERAS = "azbackup-recovery-1:", "azbackup-recovery-2:"
+_LINE = re.compile(rf"(?:{_MARK}([A-Za-z0-9_-]{{80}})|{_MARK_ERAS}([A-Za-z0-9_-]{{81,4096}}))")
 _PHRASE = "AZBACKUP_RECOVERY_PHRASE"
 _MOST_BYTES = 1024 * 1024
 _PAGE = """<!DOCTYPE html>
@@ -47,7 +49,8 @@ code {{ font-size: 10pt; overflow-wrap: anywhere }} ol {{ columns: 3 }} li {{ bo
 <p><code>{line}</code></p>
 <p>To come back in: put the line above (the square has it, too) into a file, and on any machine with azbackup:</p>
 <p><code>python change_password.py --account {account} --accesskey KEY --partition {partition} --recover FILE</code></p>
-<p>It asks for the words, and for a new password. The page stays good when the password changes.</p>
+<p>It asks for the words, and for a new password. The page stays good when the password changes; with a new data key
+(--rotate-key) make a new page, since this one opens nothing that comes after.</p>
 </body></html>
 """
 
@@ -62,9 +65,10 @@ def export_command(args: argparse.Namespace, show: LineProgress) -> Status:
 
     lines = [new_phrase()] if args.shares is None else new_shares(*args.shares)
     phrase = " ".join(lines[: args.shares[0]] if args.shares is not None else lines)
-    wrapped = wrap_for_recovery(key, phrase, vault.partition)
+    wrapped = wrap_for_recovery(key.data_key, phrase, vault.partition, key.earlier)
     _write(args.export_key, _page(vault, wrapped, args.shares))
-    if unwrap_for_recovery(_read(args.export_key), phrase, vault.partition).reveal() != key.reveal():
+    found, earlier = unwrap_for_recovery(_read(args.export_key), phrase, vault.partition)
+    if found.reveal() != key.data_key.reveal() or len(earlier) != len(key.earlier):
         raise AssertionError("the page does not open to the data key")
     show.close()
     results = Results(sys.stdout)
@@ -82,13 +86,13 @@ def export_command(args: argparse.Namespace, show: LineProgress) -> Status:
     return Status.DONE
 
 
-def vault_open(vault: Vault) -> partial[Secret]:
+def vault_open(vault: Vault) -> partial[Opened]:
     """Opens the data key by way of the vault's keystore as it is by then."""
     return partial(_open, vault)
 
 
-def _open(vault: Vault, password: Secret) -> Secret:
-    return vault.keystore.open(password).data_key
+def _open(vault: Vault, password: Secret) -> Opened:
+    return vault.keystore.open(password)
 
 
 def recover_command(args: argparse.Namespace, show: LineProgress) -> Status:
@@ -103,7 +107,7 @@ def recover_command(args: argparse.Namespace, show: LineProgress) -> Status:
     from azbackup.records.key_recovery import Recovery
 
     key = unwrap_for_recovery(wrapped, phrase, vault.partition)
-    recovery = Recovery((vault.rows, vault.blobs), key, circumstances(args, show, vault))
+    recovery = Recovery(vault.rows_of, vault.blobs, key, circumstances(args, show, vault))
     if gone is not None:
         return summary(show, vault, recovery.remove_password(gone), removed_text(gone))
     new = password_of(args, "--new-password", "AZBACKUP_NEW_PASSWORD", twice=lambda: True)
@@ -136,7 +140,8 @@ def _phrase() -> str:
 def _page(vault: Vault, wrapped: bytes, shares: tuple[int, int] | None) -> str:
     import segno  # only here
 
-    line = _MARK + base64.urlsafe_b64encode(wrapped).decode()
+    mark = _MARK if len(wrapped) == WRAPPED_BYTES else _MARK_ERAS
+    line = mark + base64.urlsafe_b64encode(wrapped).decode().rstrip("=")
     picture = segno.make(line, error="q", micro=False).svg_inline(scale=4)
     names = {
         "account": vault.connection.account,
@@ -181,4 +186,5 @@ def _read(path: str) -> bytes:
     found = _LINE.search(text)
     if found is None:
         raise UsageError(f"{path} has no line that begins with {_MARK}", "it is on the page, below the square")
-    return base64.urlsafe_b64decode(found[1])
+    line = found[1] or found[2]
+    return base64.urlsafe_b64decode(line + "=" * (-len(line) % 4))

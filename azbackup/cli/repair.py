@@ -27,16 +27,17 @@ from azbackup.cli.unlock import key_that_exists
 from azbackup.cli.verify import clock, show_groups, tell_damage, verified
 from azbackup.commands.maintenance.ledger import Ledger
 from azbackup.commands.maintenance.mend import Mend, Steps, steps_of
-from azbackup.commands.maintenance.repair import rebuild_table
 from azbackup.commands.maintenance.settling import settlements, unsettled
-from azbackup.commands.maintenance.verify import Verification
+from azbackup.commands.maintenance.verify import Verification, together
 from azbackup.errors import Status
 from azbackup.records.catalog import Catalog
+from azbackup.records.eras import eras_of
 from azbackup.records.settlements import settle
 from azbackup.storage.local.lock import only_one
 from azbackup.storage.prices import load_prices
 
 _NAMED = 20
+_ENDED = 10**10  # above every number of a snapshot
 
 
 def repair_command(args: argparse.Namespace, show: LineProgress) -> Status:
@@ -47,19 +48,21 @@ def repair_command(args: argparse.Namespace, show: LineProgress) -> Status:
     vault = open_vault(args, show)
     vault.remembers = not args.dry_run
     session = Session(args, show, vault, key_that_exists(args, show, vault), started)
-    found = _looked(session)
+    looked = _looked(session)
+    found = together(looked)
     show.close()
     show_groups(session, found.findings.ordered())
-    steps = steps_of(found)
-    _say(session, _plan(session, steps, found, sources))
+    steps = [steps_of(each) for each in looked]
+    _say(session, _plan(session, steps, looked, sources))
     if args.dry_run:
         show.summary(verification_values(found))
         return tell_damage(session, found.findings)
     session = _mend(session, steps)
     statuses = [_back_up(session, sources, asked)]
-    found = _looked(session)
-    if args.settle and found.findings.damages:
-        found = _settle(session, found)
+    looked = _looked(session)
+    if args.settle and any(each.findings.damages for each in looked):
+        looked = _settle(session, looked)
+    found = together(looked)
     show.close()
     _say(session, ["what is left:"] if found.findings.damages else [])
     show_groups(session, found.findings.ordered())
@@ -68,16 +71,22 @@ def repair_command(args: argparse.Namespace, show: LineProgress) -> Status:
     return worst([*statuses, tell_damage(session, found.findings)])
 
 
-def _looked(session: Session) -> Verification:
-    """A verification. What it meets on the way is in its findings, and is no damage of its own."""
-    partition, catalog = open_catalog(session)
-    found = verified(session, partition, catalog)
+def _looked(session: Session) -> list[Verification]:
+    """A verification of each era. What it meets on the way is in its findings, and is no damage of its own."""
+    found = [verified(session, *era) for era in eras_of(*open_catalog(session))]
     session.show.begin_next()
     return found
 
 
-def _plan(session: Session, steps: Steps, found: Verification, sources: list[bytes]) -> list[str]:
+def _plan(session: Session, each: list[Steps], looked: list[Verification], sources: list[bytes]) -> list[str]:
     """What will be done, a line for each kind."""
+    steps = Steps(
+        [name for its in each for name in its.rows],
+        [number for its in each for number in its.commits],
+        [name for its in each for name in its.copies],
+        any(its.key for its in each),
+        [snapshot for its in each for snapshot in its.heads],
+    )
     will = "would" if session.args.dry_run else "will"
     lines = []
     if not session.key.in_table:
@@ -92,7 +101,7 @@ def _plan(session: Session, steps: Steps, found: Verification, sources: list[byt
     if steps.key:
         lines.append("see to the key record and its copy")
     lines += [f"back up {os.fsdecode(source)}: what is lost and still there is stored anew" for source in sources]
-    if session.args.settle and unsettled(found):
+    if session.args.settle and any(map(unsettled, looked, _newest(looked))):
         lines.append("acknowledge what is left, so that it is status 13 no more")
     return [f"{will} {line}" for line in lines] or ["there is nothing to mend"]
 
@@ -107,22 +116,33 @@ def _say(session: Session, lines: list[str]) -> None:
     results.flush()
 
 
-def _mend(session: Session, steps: Steps) -> Session:
+def _newest(looked: list[Verification]) -> list[int]:
+    """For each era the number below which damage can be settled: in those that have ended nothing else will come."""
+    newest = max((snapshot.number for each in looked for snapshot in each.snapshots), default=0)
+    return [*(_ENDED for _ in looked[1:]), newest]
+
+
+def _mend(session: Session, each: list[Steps]) -> Session:
     """Puts records in both of their places; what cannot be done is told. The session that goes on."""
     vault, show = session.vault, session.show
-    partition = open_partition(session)
     if not session.key.in_table:
-        rebuild_table(partition.records, vault.keystore, session.key, show)
+        from azbackup.cli.rebuilding import rebuild
+
+        rebuild(session, open_partition(session))
         session = msgspec.structs.replace(session, key=msgspec.structs.replace(session.key, in_table=True))
-        steps = Steps(commits=steps.commits, copies=steps.copies, key=steps.key, heads=steps.heads)
-    ledger = Ledger(partition, Catalog(partition.records))
-    mend = Mend(partition.records, clock().new_stamp, lambda: vault.keystore.mend(session.key), ledger.put_back)
-    partition.records.report = mend.failed.append
-    mend.run(steps)
-    for text in mend.failed[:_NAMED]:
+        each = [Steps(commits=its.commits, copies=its.copies, key=its.key, heads=its.heads) for its in each]
+    failed: list[str] = []
+    for era, steps in zip(eras_of(*open_catalog(session)), each, strict=True):
+        records = era.partition.records
+        ledger = Ledger(era.partition, Catalog(records))
+        mend = Mend(records, clock().new_stamp, lambda: vault.keystore.mend(session.key), ledger.put_back)
+        records.report = mend.failed.append
+        mend.run(steps)
+        failed += mend.failed
+    for text in failed[:_NAMED]:
         show.note(f"could not be mended: {text}")
-    if len(mend.failed) > _NAMED:
-        show.note(f"and {len(mend.failed) - _NAMED:,} more could not be mended")
+    if len(failed) > _NAMED:
+        show.note(f"and {len(failed) - _NAMED:,} more could not be mended")
     show.begin_next()
     return msgspec.structs.replace(session, key=msgspec.structs.replace(session.key, damage=""))
 
@@ -141,12 +161,14 @@ def _back_up(session: Session, sources: list[bytes], asked: Asked) -> Status:
     return each_source(sources, back_up, session.show, goes_on=lambda: True, verbose=session.args.verbose >= 2)
 
 
-def _settle(session: Session, found: Verification) -> Verification:
+def _settle(session: Session, looked: list[Verification]) -> list[Verification]:
     """Acknowledges what is left, as far as it is about things that have a name, and verifies again."""
-    partition = open_partition(session)
-    names = unsettled(found)
-    for settlement in settlements(names, time.time_ns(), host_name(session.args)):
-        settle(partition.records, clock().new_stamp(), settlement)
-    if names:
-        session.show.note(f"{count_text(len(names), 'damage')} settled: --verify names it, no run ends with 13 for it")
+    count = 0
+    for era, found, newest in zip(eras_of(*open_catalog(session)), looked, _newest(looked), strict=True):
+        names = unsettled(found, newest)
+        count += len(names)
+        for settlement in settlements(names, time.time_ns(), host_name(session.args)):
+            settle(era.partition.records, clock().new_stamp(), settlement)
+    if count:
+        session.show.note(f"{count_text(count, 'damage')} settled: --verify names it, no run ends with 13 for it")
     return _looked(session)

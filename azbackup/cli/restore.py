@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from azbackup.cli.asking import agrees, is_attended
+from azbackup.cli.by_era import by_era, states_of
 from azbackup.cli.in_place import own_places
 from azbackup.cli.options.places import place, stream
 from azbackup.cli.output.again import again_text, meant_text
@@ -34,7 +35,7 @@ from azbackup.cli.output.plan_report import (
 from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.output.text import clean, clean_lines, count_text, size_text, time_text, write
 from azbackup.cli.session import Session, chosen_snapshots, open_catalog
-from azbackup.cli.sources import each_source
+from azbackup.cli.sources import each_source, worst
 from azbackup.cli.status import DAMAGE_HINT, outcome_status
 from azbackup.commands.backup.exclusions import Exclusions
 from azbackup.commands.backup.rules import kept_rules
@@ -52,9 +53,10 @@ from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates, Pending, Thawing
 from azbackup.records.catalog import Catalog
+from azbackup.records.eras import Era, catalogs_of, eras_of
 from azbackup.records.partition import Partition
 from azbackup.records.selection import Matcher, Selection
-from azbackup.records.snapshots import latest_of_each_source, source_of, sources_text
+from azbackup.records.snapshots import latest_of_each_source, same_source, source_of, sources_text
 from azbackup.storage.prices import Prices
 
 _FIRST_POLL_SECONDS = 30.0
@@ -74,7 +76,7 @@ class Wish(NamedTuple):
 
 def restore_command(session: Session, wish: Wish) -> Status:
     """restore.py, where it restores."""
-    states = PackStates(session.vault.blobs, session.vault.staging, session.vault.partition)
+    states = PackStates(session.vault.blobs, session.vault.staging, session.space)
     try:
         return _restore_all(session, wish, states)
     except Damaged as error:
@@ -95,22 +97,28 @@ def _coming_text(states: PackStates) -> str:
 
 def _restore_all(session: Session, wish: Wish, states: PackStates) -> Status:
     """Restores into the one destination, or each source to its own place."""
-    args, show, vault = session.args, session.show, session.vault
+    args, show = session.args, session.show
     partition, catalog = open_catalog(session)
     if args.discard_thawed:
-        return _discard(catalog, ThawRequests(states, vault.staging, ""), show, force=args.force)
+        return worst([_discard(session, era, force=args.force) for era in eras_of(partition, catalog)])
     chosen = _chosen(session, catalog)
     show.again = again_text(sys.orig_argv, _unpinned(args, chosen))
     _note_empty(show, chosen, catalog)
     if session.args.snapshot is None:
         _note_retired(show, chosen, catalog)
+    newest = eras_of(partition, catalog)[-1]
     if not args.in_place:
-        return _restore(session, (partition, catalog, states), chosen, wish)
+        groups = by_era(args, newest, catalog, chosen)
+        if len(groups) == 1:
+            era, its = groups[0]
+            return _restore(session, (*era, states if era is newest else states_of(session, era)), its, wish)
+        return worst([_restore(session, (*era, states_of(session, era)), its, wish) for era, its in groups])
     places = own_places(chosen)
 
     def restore(where: bytes) -> Status:
-        fresh = PackStates(vault.blobs, vault.staging, vault.partition)
-        return _restore(session, (partition, catalog, fresh), places[where], wish._replace(destination=where))
+        groups = by_era(args, newest, catalog, places[where])
+        there = wish._replace(destination=where)
+        return worst([_restore(session, (*era, states_of(session, era)), its, there) for era, its in groups])
 
     return each_source(list(places), restore, show, goes_on=lambda: True, verbose=args.verbose >= 2)
 
@@ -199,11 +207,14 @@ def _note_empty(show: LineProgress, chosen: Chosen, catalog: Catalog) -> None:
 def _note_retired(show: LineProgress, chosen: Chosen, catalog: Catalog) -> None:
     """Names a newer snapshot that was retired and stands still: no rule does that, a slip or an intruder may have."""
     for snapshot, _ in chosen:
-        newer = [each.number for each in catalog.standing if source_of(each) == source_of(snapshot)]
-        if newer and newer[-1] > snapshot.number and catalog.retired.has(newer[-1]):
+        its = [
+            (each.number, one) for one in catalogs_of(catalog) for each in one.standing if same_source(each, snapshot)
+        ]
+        newest, its_catalog = its[-1] if its else (0, catalog)
+        if newest > snapshot.number and its_catalog.retired.has(newest):
             show.note(
-                f"snapshot {newer[-1]} of the same source is newer and was removed by --forget (or by whoever has the "
-                f"password): --snapshot {newer[-1]} restores it as long as it is there, backup.py --recall keeps it"
+                f"snapshot {newest} of the same source is newer and was removed by --forget (or by whoever has the "
+                f"password): --snapshot {newest} restores it as long as it is there, backup.py --recall keeps it"
             )
 
 
@@ -351,8 +362,9 @@ def _status(show: LineProgress, outcome: RestoreResult, *, plan_only: bool) -> S
     return Status.THAWING if outcome.pending_files else status
 
 
-def _discard(catalog: Catalog, thaw: ThawRequests, show: LineProgress, *, force: bool) -> Status:
-    packs = [PackLayout(pack_id, record) for pack_id, record in catalog.packs()]
+def _discard(session: Session, era: Era, *, force: bool) -> Status:
+    show, thaw = session.show, ThawRequests(states_of(session, era), session.vault.staging, "")
+    packs = [PackLayout(pack_id, record) for pack_id, record in era.catalog.packs()]
     found = thaw.discard_all(packs, time.time(), force=force)
     show.close()
     values = {

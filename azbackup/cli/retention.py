@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 
 from azbackup.cli.known_damage import KnownDamage
 from azbackup.cli.options.common import absolute_path
@@ -15,10 +16,11 @@ from azbackup.cli.output.retention import outcome_text, outcome_values, pack_lin
 from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.sources import host_name
 from azbackup.cli.status import outcome_status
-from azbackup.commands.maintenance.retention import Outcome, Retention, Wish
+from azbackup.commands.maintenance.retention import Outcome, Retention, Wish, together
 from azbackup.errors import Damaged, Status
 from azbackup.format.labels import stamp
 from azbackup.packs.run import Clock
+from azbackup.records.eras import Era, eras_of
 from azbackup.records.snapshots import Source
 from azbackup.storage.prices import Prices
 
@@ -28,7 +30,6 @@ def retention_command(session: Session, prices: Prices, source: bytes | None = N
     args, show = session.args, session.show
     if not session.key.in_table:
         raise Damaged("nothing was removed: the table has lost this partition", "make a backup, which rebuilds it")
-    partition, catalog = open_catalog(session)
     wish = Wish(
         rules=retention_rules(args),
         prices=prices,
@@ -38,14 +39,31 @@ def retention_command(session: Session, prices: Prices, source: bytes | None = N
         early=args.delete_early,
         always=source is None,
         dry_run=args.dry_run,
-        known=KnownDamage(partition.records),
     )
-    clock = Clock(time.time_ns, lambda: stamp(time.time(), os.urandom(8)))
-    removal = session.vault.removal
-    outcome = Retention(partition, catalog, removal, time.localtime, clock).run(wish, show)
+    outcome = _each_era(session, wish, eras_of(*open_catalog(session)))
     show.close()
     _show(session, outcome, alone=source is None)
     return outcome_status(show, 0)
+
+
+def _each_era(session: Session, wish: Wish, eras: list[Era]) -> Outcome:
+    """Removes in each era what the rules do not keep of all of them together; the newest one comes first."""
+    clock = Clock(time.time_ns, lambda: stamp(time.time(), os.urandom(8)))
+    by_era = [era.catalog.snapshots() for era in eras] if len(eras) > 1 else [[]]
+    outcomes: list[Outcome] = []
+    for at in reversed(range(len(eras))):
+        partition, catalog = eras[at]
+        own = wish
+        if len(eras) > 1:
+            forget, recall = ([each for each in its if eras[at].has(each)] for its in (wish.forget, wish.recall))
+            if wish.recall and not recall:
+                continue
+            others = [snapshot for number, its in enumerate(by_era) if number != at for snapshot in its]
+            own = replace(wish, forget=forget, recall=recall, others=others)
+        own = replace(own, known=KnownDamage(partition.records))
+        removal = session.vault.removal_of(partition.name)
+        outcomes.append(Retention(partition, catalog, removal, time.localtime, clock).run(own, session.show))
+    return together(outcomes[::-1])
 
 
 def _sources(args: argparse.Namespace, source: bytes | None) -> list[Source] | None:

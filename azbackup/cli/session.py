@@ -22,7 +22,7 @@ from azbackup.cli.output.terminal import LineProgress
 from azbackup.cli.passwords import credential_of
 from azbackup.crypto.secret import Secret
 from azbackup.errors import UsageError
-from azbackup.format.labels import check_partition
+from azbackup.format.labels import check_partition, row_partition, space_of
 from azbackup.storage.azure import credentials
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
@@ -33,9 +33,11 @@ from azbackup.storage.local.salt import RememberedSalt
 if TYPE_CHECKING:
     from azbackup.format.model import Snapshot
     from azbackup.records.catalog import Catalog
+    from azbackup.records.eras import Era
     from azbackup.records.key_upkeep import Opened
     from azbackup.records.keystore import Keystore
     from azbackup.records.partition import Partition
+    from azbackup.records.past import PastCatalog
     from azbackup.storage.azure.account import Account
     from azbackup.storage.azure.blobs import AzureBlobs
     from azbackup.storage.azure.checkup import Checkup
@@ -104,11 +106,11 @@ class Vault:
 
         return AzureRows(self.account, self.table, self.partition)
 
-    def rows_before(self, before: float) -> AzureRows:
-        """Those that were not written since a Unix time."""
+    def rows_before(self, before: float, space: str) -> AzureRows:
+        """Those of an era that were not written since a Unix time."""
         from azbackup.storage.azure.tables import AzureRows
 
-        return AzureRows(self.account, self.table, self.partition, before)
+        return AzureRows(self.account, self.table, row_partition(space), before)
 
     @cached_property
     def blobs(self) -> AzureBlobs:
@@ -151,16 +153,31 @@ class Vault:
 
         return Checkup(self.account, self.container, self.table, now)
 
-    def cached_rows(self) -> CachedRows:
-        """The partition's rows by way of this machine's cache, for everything but the key record."""
+    def rows_of(self, space: str) -> AzureRows:
+        """The rows of an era, by its space."""
+        from azbackup.storage.azure.tables import AzureRows
+
+        return self.rows if space == self.partition else AzureRows(self.account, self.table, row_partition(space))
+
+    def removal_of(self, space: str) -> AzureRemoval:
+        """What deletes of an era, by its space."""
+        from azbackup.storage.azure.removal import AzureRemoval
+
+        if space == self.partition:
+            return self.removal
+        return AzureRemoval(self.account, self.container, self.table, row_partition(space))
+
+    def cached_rows(self, space: str) -> CachedRows:
+        """The rows of an era by way of this machine's cache, for everything but the key record."""
         from azbackup.storage.local.row_cache import Cache, CachedRows
 
-        return CachedRows(self.rows, Cache(self.local_file("records"), today=int(time.time()) // 86400))
+        file = self.local_file("records", space=space)
+        return CachedRows(self.rows_of(space), Cache(file, today=int(time.time()) // 86400))
 
-    def local_file(self, kind: str, source: str = "") -> Path:
-        """What this machine remembers of the partition, or of a source in it. Nothing depends on it."""
+    def local_file(self, kind: str, source: str = "", space: str = "") -> Path:
+        """What this machine remembers of the partition, of a source in it, or of an era. Nothing depends on it."""
         directory = cache_directory(os.environ) if self.remembers else NOWHERE
-        return directory / f"{digest(self.where, self.table, self.partition, source)}.{kind}"
+        return directory / f"{digest(self.where, self.table, space or self.partition, source)}.{kind}"
 
     def unlock(
         self, password: Secret, *, creates: bool = False, accepts: bool = False, memory_kib: int | None = None
@@ -195,6 +212,11 @@ class Session(msgspec.Struct, frozen=True):
     before: Counter[str] = msgspec.field(default_factory=Counter)
 
     @property
+    def space(self) -> str:
+        """Where the era is in which backups work."""
+        return space_of(self.vault.partition, len(self.key.earlier) + 1)
+
+    @property
     def seconds(self) -> float:
         """How long the command has run, without the time in which it waited for somebody's answer."""
         return time.monotonic() - self.started - waited_seconds(self.started)
@@ -216,22 +238,25 @@ class Session(msgspec.Struct, frozen=True):
 
 
 def open_partition(session: Session, *, rows: bool = True) -> Partition:
-    """The partition under the password, its records by way of the table's rows or without.
+    """The partition under the password, its records by way of the table's rows or without: the newest era of it.
 
     What was wrong with the key record is damage.
     """
     from azbackup.cli.known_damage import KnownDamage
     from azbackup.crypto.sealing import derive
+    from azbackup.records.bounds import Bounds
     from azbackup.records.partition import Partition
     from azbackup.records.record_store import RecordStore
 
-    vault, show = session.vault, session.show
-    keys = derive(session.key.data_key)
-    records = RecordStore(vault.cached_rows() if rows else None, vault.blobs, keys, vault.partition, show.damage)
+    vault, show, key = session.vault, session.show, session.key
+    keys, space = derive(key.data_key), session.space
+    records = RecordStore(vault.cached_rows(space) if rows else None, vault.blobs, keys, space, show.damage)
+    after = key.earlier[-1].last if key.earlier else 0
+    records.bounds = Bounds(after, is_current=lambda: vault.keystore.is_current(key))
     show.is_known = KnownDamage(records)
-    if session.key.damage:
-        show.damage(session.key.damage)
-    return Partition(vault.partition, keys, vault.blobs, records)
+    if key.damage:
+        show.damage(key.damage)
+    return Partition(space, keys, vault.blobs, records)
 
 
 def open_catalog(session: Session) -> tuple[Partition, Catalog]:
@@ -248,30 +273,58 @@ def open_catalog(session: Session) -> tuple[Partition, Catalog]:
         session.show.note("the table has lost this partition: reading the records' copies")
     partition = open_partition(session, rows=session.key.in_table)
     seen = HighestSnapshot(cache_directory(os.environ), partition.keys).number()
-    return partition, Catalog(partition.records, seen)
+    catalog = Catalog(partition.records, seen)
+    if not session.key.earlier:
+        return partition, catalog
+    from azbackup.records.eras import AllEras, Era
+
+    return partition, AllEras(ended_eras(session, rows=session.key.in_table), Era(partition, catalog))
+
+
+def ended_eras(session: Session, *, rows: bool) -> list[Era]:
+    """The eras whose data keys were given up, the first one first; by way of the table's rows or without."""
+    if not session.key.earlier:
+        return []
+    from azbackup.cli.eras import opened_eras
+
+    vault, show = session.vault, session.show
+    table = vault.cached_rows if rows else lambda _: None
+    return opened_eras(session.key.earlier, vault.partition, table, vault.blobs, show.damage)
 
 
 def _open_past(session: Session) -> tuple[Partition, Catalog]:
     """The partition and its catalog, of older records alone; its packs are all that there are."""
     from azbackup.cli.before import note_past
     from azbackup.cli.known_damage import KnownDamage
+    from azbackup.records.eras import AllEras, Era
+
+    show, before_ns = session.show, session.args.before
+    newest = open_partition(session, rows=session.key.in_table)
+    ended = [era.partition for era in ended_eras(session, rows=session.key.in_table)]
+    eras = [_older(session, partition) for partition in (*ended, newest)]
+    partition, own = eras[-1]
+    show.is_known = KnownDamage(partition.records)
+    catalog = AllEras([Era(*era) for era in eras[:-1]], Era(*eras[-1])) if ended else own
+    if not session.args.verify:  # which hears for itself what is wrong with them
+        catalog.snapshots(session.args.snapshot)
+        note_past(show, [its for _, its in eras], before_ns)
+    return partition, catalog
+
+
+def _older(session: Session, partition: Partition) -> tuple[Partition, PastCatalog]:
+    """An era as it was."""
     from azbackup.records.older import OlderBlobs
     from azbackup.records.past import PastCatalog
     from azbackup.records.record_store import RecordStore
 
-    vault, show, before_ns = session.vault, session.show, session.args.before
-    partition = open_partition(session, rows=session.key.in_table)
+    vault, before = session.vault, session.args.before / 1e9
     partition.records.report = lambda _: None  # what is wrong with what came later is no news
-    rows = vault.rows_before(before_ns / 1e9) if session.key.in_table else None
-    blobs = OlderBlobs(vault.blobs, before_ns / 1e9)
-    records = RecordStore(rows, blobs, partition.keys, vault.partition, show.damage)
+    rows = vault.rows_before(before, partition.name) if session.key.in_table else None
+    blobs = OlderBlobs(vault.blobs, before)
+    records = RecordStore(rows, blobs, partition.keys, partition.name, session.show.damage)
     records.misses_rows = False  # those that were put back since are later than what they say
-    show.is_known = KnownDamage(records)
-    catalog = PastCatalog(records, partition.records)
-    if not session.args.verify:  # which hears for itself what is wrong with them
-        catalog.snapshots(session.args.snapshot)
-        note_past(show, catalog, before_ns)
-    return msgspec.structs.replace(partition, records=records), catalog
+    records.bounds = partition.records.bounds
+    return msgspec.structs.replace(partition, records=records), PastCatalog(records, partition.records)
 
 
 def chosen_snapshots(args: argparse.Namespace, catalog: Catalog, partition: str) -> list[Snapshot]:

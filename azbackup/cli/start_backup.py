@@ -100,7 +100,7 @@ def _archive(session: Session, asked: Asked) -> Status:
     from azbackup.cli.aging import archive_command, tell_rule
 
     if args.dry_run:
-        tell_rule(session.vault, session.show, args.archive_after)
+        tell_rule(session.vault, session.show, args.archive_after, len(session.key.earlier) + 1)
         return Status.DONE
     return archive_command(session.next(time.monotonic()), asked.prices)
 

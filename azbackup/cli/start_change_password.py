@@ -28,4 +28,8 @@ def _start(args: argparse.Namespace, show: LineProgress) -> Status:
         return change_password.list_command(args, show)
     if "--remove-password" in wanted:
         return change_password.remove_command(args, show)
+    if "--rotate-key" in wanted:
+        from azbackup.cli.rotation import rotate_command
+
+        return rotate_command(args, show)
     return change_password.set_command(args, show)

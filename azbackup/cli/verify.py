@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from azbackup.cli.before import note_past
@@ -26,12 +27,13 @@ from azbackup.cli.output.verify_report import (
 from azbackup.cli.session import Session, open_catalog
 from azbackup.cli.status import outcome_status
 from azbackup.commands.maintenance.findings import OF_PLACES, Findings, Group, What
-from azbackup.commands.maintenance.verify import Verification, Verify
-from azbackup.errors import AzbackupError, Exists, Status, Unavailable
+from azbackup.commands.maintenance.verify import Verification, Verify, together
+from azbackup.errors import AzbackupError, Exists, NothingStored, Status, Unavailable
 from azbackup.format.labels import stamp
 from azbackup.format.verdicts import Verified
 from azbackup.packs.run import Clock
 from azbackup.records.catalog import Catalog
+from azbackup.records.eras import Era, eras_of
 from azbackup.records.partition import Partition
 from azbackup.records.past import PastCatalog
 from azbackup.records.settlements import read_settled
@@ -53,13 +55,15 @@ def verify_command(session: Session) -> Status:
     started_ns = time.time_ns()
     show = session.show
     partition, catalog = open_catalog(session)
-    found = verified(session, partition, catalog)
+    eras = eras_of(partition, catalog)
+    each = _each(session, eras)
+    found = together(each)
     before = newest_results(partition.records)
-    drilling = _drill(session, partition, catalog, found)
+    drilling = _drill(session, eras, replace(each[-1], findings=found.findings))
     show.close()
     show_groups(session, found.findings.ordered())
-    if isinstance(catalog, PastCatalog):
-        note_past(show, catalog, session.args.before)
+    if past := [era.catalog for era in eras if isinstance(era.catalog, PastCatalog)]:
+        note_past(show, past, session.args.before)
     else:
         _keep(session, partition, _result(found, started_ns))
     figures = {"requests": session.requests, "seconds": round(session.seconds, 3)}
@@ -71,15 +75,31 @@ def verify_command(session: Session) -> Status:
     return _end_drill(session, found, drilling, line)
 
 
-def _drill(session: Session, partition: Partition, catalog: Catalog, found: Verification) -> Drilling | None:
-    """With --read-data: opens packs, and adds what is found."""
+def _each(session: Session, eras: list[Era]) -> list[Verification]:
+    """A verification of each era. Raises NothingStored if none of them has anything that is older than --before."""
+    found: list[Verification] = []
+    nothing: NothingStored | None = None
+    for era in eras:
+        try:
+            found.append(verified(session, *era))
+        except NothingStored as error:
+            nothing = error
+    if nothing is not None and not found:
+        raise nothing
+    return found
+
+
+def _drill(session: Session, eras: list[Era], found: Verification) -> Drilling | None:
+    """With --read-data: opens packs of the newest era, and adds what is found."""
     if not session.args.read_data:
         return None
     if not session.key.in_table:
         raise AzbackupError("the table has lost this partition: a drill has no place for its result", _REPAIR_FIRST)
     from azbackup.cli.drill import drill
 
-    return drill(session, partition, catalog, found)
+    if len(eras) > 1:
+        session.show.note("the drill opens what is under the newest data key; contents under earlier ones are not read")
+    return drill(session, *eras[-1], found)
 
 
 def _end_drill(session: Session, found: Verification, drilling: Drilling, line: str) -> Status:
@@ -106,7 +126,7 @@ def clock() -> Clock:
 
 
 def verified(session: Session, partition: Partition, catalog: Catalog) -> Verification:
-    """One verification of an open partition, with its key record."""
+    """One verification of an era of an open partition, with the key record where that is the newest one."""
     wrong: list[str] = []
     findings = Findings(
         read_settled(partition.records, wrong.append), OF_PLACES if isinstance(catalog, PastCatalog) else ()
@@ -116,6 +136,8 @@ def verified(session: Session, partition: Partition, catalog: Catalog) -> Verifi
     found = Verify(partition, catalog, findings, session.show, clock()).run()
     if findings.damages and session.vault.remembers:  # the next backup from here is to see for itself
         LookNote(cache_directory(os.environ), partition.keys).note(NEVER)
+    if partition.name != session.space:
+        return found
     if session.key.damage:
         findings.add(What.KEY, "", session.key.damage)
     if not session.key.in_table:

@@ -54,14 +54,14 @@ def _salt_proof(data_key: Secret, start: bytes) -> bytes:
     return hmac.digest(data_key.reveal(), labels.LABEL_SUCCESSOR + b"\0" + start, "sha256")[: SALT_BYTES // 2]
 
 
-def proof_of(data_key: Secret, body: bytes) -> bytes:
+def proof_of(data_key: Secret, body: bytes, label: bytes = labels.LABEL_PROOF) -> bytes:
     """What shows that whoever wrote a key record had the data key: 32 bytes, of all that it says."""
-    return hmac.digest(data_key.reveal(), labels.LABEL_PROOF + b"\0" + body, "sha256")
+    return hmac.digest(data_key.reveal(), label + b"\0" + body, "sha256")
 
 
-def is_proof(data_key: Secret, body: bytes, proof: bytes) -> bool:
+def is_proof(data_key: Secret, body: bytes, proof: bytes, label: bytes = labels.LABEL_PROOF) -> bool:
     """Whether that is so, in constant time."""
-    return hmac.compare_digest(proof_of(data_key, body), proof)
+    return hmac.compare_digest(proof_of(data_key, body, label), proof)
 
 
 def _key_aad(partition: str, costs: KdfCosts, salt: bytes) -> bytes:

@@ -3,6 +3,9 @@
     key     = HKDF(128 random bits, "azbackup/1 recovery")
     wrapped = nonce(12) || AES-256-GCM(key, nonce, data key, "azbackup/1 recovery" || 0 || partition) || tag(16)
 
+A partition that has had other data keys: the same of data key || payload of the earlier ones (crypto/eras), and
+"azbackup/3 recovery" for both labels.
+
 Instead of the words there may be n shares of twenty words, any k of which open it. Nobody guesses 128 bits, so nothing
 is stretched. Words and their checksum are BIP 39's (library mnemonic): one that is
 misread is noticed at once, most of the time, and by the tag always.
@@ -11,26 +14,28 @@ misread is noticed at once, most of the time, and by the tag always.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from azbackup.crypto.eras import PastEra, decode_eras, encode_eras
 from azbackup.crypto.secret import Secret
 from azbackup.errors import WrongPassword
-from azbackup.format.labels import KEY_BYTES, LABEL_RECOVERY, NONCE_BYTES
+from azbackup.format.labels import KEY_BYTES, LABEL_RECOVERY, LABEL_RECOVERY_ERAS, NONCE_BYTES, WRAPPED_BYTES
 
 PHRASE_BYTES = 16
 _SHARE = 20  # words of a share
 
 
-def _cipher(entropy: bytes) -> AESGCM:
-    return AESGCM(HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=LABEL_RECOVERY).derive(entropy))
+def _cipher(entropy: bytes, label: bytes) -> AESGCM:
+    return AESGCM(HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=label).derive(entropy))
 
 
-def _aad(partition: str) -> bytes:
-    return LABEL_RECOVERY + b"\0" + partition.encode()
+def _aad(partition: str, label: bytes) -> bytes:
+    return label + b"\0" + partition.encode()
 
 
 def new_phrase() -> str:
@@ -92,17 +97,26 @@ def _entropy(phrase: str) -> bytes:
     return bytes(english.to_entropy(words))
 
 
-def wrap_for_recovery(data_key: Secret, phrase: str, partition: str) -> bytes:
-    """The data key under a phrase, or under as many shares as are needed: 60 bytes."""
+def wrap_for_recovery(data_key: Secret, phrase: str, partition: str, earlier: Sequence[PastEra] = ()) -> bytes:
+    """The data key under a phrase, or under as many shares as are needed: 60 bytes; more with `earlier` data keys."""
+    label, plain = LABEL_RECOVERY, data_key.reveal()
+    if earlier:
+        label, plain = LABEL_RECOVERY_ERAS, plain + encode_eras(earlier)
     nonce = os.urandom(NONCE_BYTES)
-    return nonce + _cipher(_entropy(phrase)).encrypt(nonce, data_key.reveal(), _aad(partition))
+    return nonce + _cipher(_entropy(phrase), label).encrypt(nonce, plain, _aad(partition, label))
 
 
-def unwrap_for_recovery(wrapped: bytes, phrase: str, partition: str) -> Secret:
-    """The data key. Raises WrongPassword if the phrase does not open it, or it is another partition's."""
+def unwrap_for_recovery(wrapped: bytes, phrase: str, partition: str) -> tuple[Secret, tuple[PastEra, ...]]:
+    """The data key, and the earlier ones.
+
+    Raises WrongPassword if the phrase does not open it, or it is another partition's.
+    """
+    label = LABEL_RECOVERY if len(wrapped) == WRAPPED_BYTES else LABEL_RECOVERY_ERAS
     try:
-        cipher = _cipher(_entropy(phrase))
-        return Secret(cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _aad(partition)))
+        cipher = _cipher(_entropy(phrase), label)
+        plain = cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _aad(partition, label))
+        earlier = decode_eras(plain[KEY_BYTES:]) if label == LABEL_RECOVERY_ERAS else ()
+        return Secret(plain[:KEY_BYTES]), earlier
     except (InvalidTag, ValueError):
         raise WrongPassword(
             f"the recovery phrase does not open this file for partition {partition}",

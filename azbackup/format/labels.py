@@ -30,7 +30,10 @@ LABEL_CUT = b"azbackup/1 cut"
 LABEL_KEY = b"azbackup/1 key"
 LABEL_SUCCESSOR = b"azbackup/1 successor"
 LABEL_PROOF = b"azbackup/2 key"
+LABEL_PROOF_ERAS = b"azbackup/3 key"
+LABEL_ERAS = b"azbackup/3 eras"
 LABEL_RECOVERY = b"azbackup/1 recovery"
+LABEL_RECOVERY_ERAS = b"azbackup/3 recovery"
 LABEL_HEAD = b"azbackup/1 head"
 PACK_MAGIC = b"azbkpak1"
 RECORD_MAGIC = b"azbkrec1"
@@ -90,6 +93,9 @@ KEY_FORMAT_SLOTS = 2
 KEY_SLOTS = 24  # passwords of a partition: a copy stays below what readers take for a copy
 MADE_SECONDS = (0, 2**32 - 1)  # when a password was set: Unix time
 PROOF_BYTES = KEY_BYTES
+KEY_FORMAT_ERAS = 3  # of a partition that has had more than one data key
+FENCE_BYTES = 100  # of the copy of a fence, at most; that of a snapshot has more
+ERAS = 32  # data keys of a partition, one after the other
 MAIN_SLOT = "main"  # the password of a key record that has one and no name for it
 
 # --- names of rows, and of blobs below a partition
@@ -151,6 +157,24 @@ def pack_blob(partition: str, pack_id: str) -> str:
 def record_blob(partition: str, name: str) -> str:
     """`<partition>/records/<name>`."""
     return f"{partition}/records/{name}"
+
+
+def space_of(partition: str, era: int) -> str:
+    """Where a partition's packs and records of one data key are: `<partition>`, from the second on `<partition>/<era>`.
+
+    No partition has such a name, since none has a slash.
+    """
+    return partition if era == 1 else f"{partition}/{era}"
+
+
+def row_partition(space: str) -> str:
+    """The PartitionKey of a space, where no slash may be: `.<partition>.<era>`. No partition's name begins so."""
+    return "." + space.replace("/", ".") if "/" in space else space
+
+
+def is_space(row_partition: str) -> bool:
+    """Whether a PartitionKey is that of an era which lies beside a partition's own rows."""
+    return row_partition.startswith(".")
 
 
 def files_name(run_id: str, number: int) -> str:

@@ -7,12 +7,16 @@ size. Whatever else somebody stored, with the password or without, is Damaged. P
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from azbackup.errors import Damaged
 from azbackup.format.decoding import decoded
 from azbackup.format.labels import (
     CHUNK_ID_BYTES,
+    ERAS,
     FILE_RECORDS,
     PACK_BYTES,
     PACK_MAGIC,
@@ -46,6 +50,32 @@ def decode_snapshot(name: str, payload: bytes) -> Snapshot:
     except Damaged as error:
         raise Damaged(f"record {name} is malformed: {error.message}") from None
     return msgspec.structs.replace(snapshot, number=number_of(name, SNAPSHOT_PREFIX))
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """What stands at the number at which an era ends instead of a snapshot: `fence` is the number of the next era."""
+
+    fence: Annotated[int, Meta(ge=2, le=ERAS)]
+
+
+_fence_decoder = msgspec.msgpack.Decoder(Fence)
+
+
+def encode_fence(fence: Fence) -> bytes:
+    """A fence's payload: a msgpack map."""
+    return _encoder.encode(fence)
+
+
+def decode_numbered(name: str, payload: bytes) -> Snapshot | Fence:
+    """The snapshot of a record, or the fence that stands there. Raises Damaged if it is neither."""
+    try:
+        return decode_snapshot(name, payload)
+    except Damaged:
+        try:
+            return decoded(_fence_decoder, payload, f"record {name}")
+        except Damaged:
+            pass
+        raise
 
 
 def pack_of(name: str) -> PackId:

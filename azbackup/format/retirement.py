@@ -111,9 +111,11 @@ class Retired:
         """Whether the snapshot of a number was retired."""
         return any(first <= number <= last for first, last in self.numbers)
 
-    def gaps(self, found: Iterable[int], expected: int) -> Iterator[tuple[int, int]]:
-        """(first, last) of the numbers up to the expected one that are neither found nor retired."""
-        known = joined([*((number, number) for number in found), *self.numbers, (expected + 1, expected + 1)])
+    def gaps(self, found: Iterable[int], expected: int, after: int = 0) -> Iterator[tuple[int, int]]:
+        """(first, last) of the numbers behind `after` up to the expected one that are neither found nor retired."""
+        before_all = [(1, after)] if after else []
+        own = ((number, number) for number in found)
+        known = joined([*before_all, *own, *self.numbers, (expected + 1, expected + 1)])
         before = 0
         for first, last in known:
             if before + 1 < first:

@@ -6,15 +6,24 @@ records, an entry's chunks have a pack. What a row no longer tells is read from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 from azbackup.errors import Damaged
-from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX, retired_name, snapshot_name
+from azbackup.format.labels import (
+    PACK_PREFIX,
+    RETIRED_PREFIX,
+    SNAPSHOT_PREFIX,
+    number_of,
+    retired_name,
+    snapshot_name,
+)
 from azbackup.format.layers import Item, State, merge, read_entries
 from azbackup.format.model import Layer, PackId, PackRecord, SealedRecord, Snapshot
-from azbackup.format.payloads import decode_pack, decode_snapshot
+from azbackup.format.payloads import Fence, decode_numbered, decode_pack
 from azbackup.format.retirement import Retired, Retirement, decode_retirement
+from azbackup.records.bounds import planted_text
 from azbackup.records.copies import USELESS_COPIES
 from azbackup.records.heads import LARGE, from_heads, kept_number
 from azbackup.records.layer_rows import Rows, layer_payloads, layer_rows
@@ -34,6 +43,19 @@ def _passed_text(passed: list[int]) -> str:
     )
 
 
+def gap_texts(gaps: Iterable[tuple[int, int]], newest: int, seen: int) -> Iterator[str]:
+    """A line for each run of numbers that nothing explains; `seen` is the highest that this machine stored."""
+    for first, last in gaps:
+        which = snapshot_name(first) + (f" to {snapshot_name(last)}" if first < last else "")
+        text = f"{which}: missing, row and copy"
+        if last > newest and seen:
+            text += (
+                f"; this machine stored snapshots up to {seen}; those after {newest} are "
+                "no longer in the storage (deleted, or the storage was rolled back)"
+            )
+        yield text
+
+
 class Catalog:
     """What one partition knows."""
 
@@ -44,6 +66,7 @@ class Catalog:
         self._seen = seen
         self._probed: list[SealedRecord] | None = None  # all rows that `_read` asks for, once they are known to be few
         self.from_head = False  # whether `newest_of` found what it looked for
+        self._fences: set[int] = set()
         self._retired: Retired | None = None
         self.standing: list[Snapshot] = []  # all that have a record still, retired or not
 
@@ -90,18 +113,19 @@ class Catalog:
         that is wanted is given as long as it stands, retired or not.
         """
         found, retired = self._read()
-        expected = max(max(found, default=0), retired.highest, self._seen)
-        if any(retired.gaps(found, expected)):
+        bounds = self.records.bounds
+        expected = bounds.last or max(max(found, default=bounds.after), retired.highest, self._seen)
+        if any(retired.gaps({*found, *self._fences}, expected, bounds.after)):
             retired = self._with_copies(retired)
-        if any(retired.gaps(found, expected)):  # one listing, however many: a number in a name costs nothing
-            copied = self.records.copies.snapshot_numbers() - found.keys()
-            lost = {number for number in copied if number <= expected and not retired.has(number)}
+        if any(retired.gaps({*found, *self._fences}, expected, bounds.after)):
+            copied = self.records.copies.snapshot_numbers() - found.keys()  # one listing, however many
+            lost = {each for each in copied if each <= expected and bounds.has(each) and not retired.has(each)}
             sure = lost if every_copy else lost & {wanted}
             passed = self._recover_snapshots([*sorted(sure), *sorted(lost - sure, reverse=True)], sure, found)
-            self._report_gaps(found, {*found, *passed}, expected, retired)
+            self._report_gaps(found, {*found, *self._fences, *passed}, expected, retired)
             if passed:
                 self.records.report(_passed_text(passed))
-        self.newest = max(max(found, default=0), retired.highest)
+        self.newest = bounds.fence or max(max(found, default=bounds.after), retired.highest)
         self._retired = retired
         self.standing = [found[number] for number in sorted(found)]
         return [each for each in self.standing if each.number == wanted or not retired.has(each.number)]
@@ -121,13 +145,22 @@ class Catalog:
         for row in self.records.neighbours(RETIRED_PREFIX, SNAPSHOT_PREFIX) if rows is None else rows:
             try:
                 if row.name.startswith(SNAPSHOT_PREFIX):
-                    _, snapshot = self.records.decoded(row.name, row, decode_snapshot)
-                    found[snapshot.number] = snapshot
+                    self._take(row.name, self.records.decoded(row.name, row, decode_numbered)[1], found)
                 elif row.name.startswith(RETIRED_PREFIX):
                     records.append(self.records.decoded(row.name, row, decode_retirement)[1])
             except Damaged as error:
                 self.records.report(error.message)
         return found, Retired(records)
+
+    def _take(self, name: str, numbered: Snapshot | Fence, found: dict[int, Snapshot]) -> None:
+        """Notes what stands at a number; a snapshot where this data key has none is reported, and not used."""
+        number = number_of(name, SNAPSHOT_PREFIX)
+        if isinstance(numbered, Fence):
+            self._fences.add(number)
+        elif self.records.bounds.has(number):
+            found[number] = numbered
+        else:
+            self.records.report(planted_text(number))
 
     def _with_copies(self, retired: Retired) -> Retired:
         """The same with the records that only their copies still tell of."""
@@ -143,16 +176,8 @@ class Catalog:
 
     def _report_gaps(self, found: dict[int, Snapshot], explained: set[int], expected: int, retired: Retired) -> None:
         """A line for each run of numbers up to the expected one that nothing explains, and that were not retired."""
-        newest = max(found, default=0)
-        for first, last in retired.gaps(explained, expected):
-            which = snapshot_name(first) + (f" to {snapshot_name(last)}" if first < last else "")
-            text = f"{which}: missing, row and copy"
-            if last > newest:
-                text += (
-                    f"; this machine stored snapshots up to {self._seen}; those after {newest} are "
-                    "no longer in the storage (deleted, or the storage was rolled back)"
-                )
-            self.records.report(text)
+        gaps = retired.gaps(explained, expected, self.records.bounds.after)
+        deque(map(self.records.report, gap_texts(gaps, max(found, default=0), self._seen)), maxlen=0)
 
     def _decoded(self, prefix: str, decode: Callable[[str, bytes], T], since: str = "") -> Iterator[T]:
         """The records under a prefix; one that does not open, or is not what it should be, is reported as damage."""
@@ -173,7 +198,7 @@ class Catalog:
                 continue
             name = snapshot_name(number)
             try:
-                _, found[number] = self.records.decoded(name, None, decode_snapshot, sure=number in sure)
+                self._take(name, self.records.decoded(name, None, decode_numbered, sure=number in sure)[1], found)
             except Damaged:
                 continue  # a gap, which is reported
         return passed

@@ -17,7 +17,7 @@ from azbackup.errors import Damaged, Exists, Missing
 from azbackup.format.framing import groups
 from azbackup.format.labels import copy_name, snapshot_name
 from azbackup.format.model import SealedRecord, Snapshot
-from azbackup.format.payloads import decode_snapshot, encode_snapshot
+from azbackup.format.payloads import Fence, decode_numbered, encode_snapshot
 from azbackup.records.copies import USELESS_COPIES
 from azbackup.records.heads import head_rows, put_heads
 from azbackup.records.record_store import RecordStore
@@ -56,6 +56,9 @@ def commit(
     It gets the first free number past `after`: creating the copy under that number is what reserves it. Then all rows,
     in as few transactions as hold them, its heads last. `pause` is called with how often a number was found taken:
     whoever took it has its rows soon, and runs that commit at the same moment should not do so again.
+
+    Raises WrongPassword if another data key took the place of this one: the number was that of a fence, and whatever
+    was written beside the change is looked for by whoever changes it, after that, as it is by this run.
     """
     copies.put(before)
     finished = msgspec.structs.replace(snapshot, copies=copies.count, number=after + 1)
@@ -68,12 +71,15 @@ def commit(
         except Exists:
             taken += 1
             pause(taken)
+            records.bounds.check()
             committed = records.snapshot_numbers(finished.number)
             if finished.number not in committed:
                 pause(taken + 1)
                 committed = records.snapshot_numbers(finished.number)
             following = _finish_commits(records, finished.number, committed, sure=taken > _TRIES)
             finished = msgspec.structs.replace(finished, number=following)
+    if taken:  # it may have been a fence, and the key record replaced since it was looked at
+        records.bounds.check()
     _insert(records, before, row, head_rows(records, finished))
     return finished
 
@@ -123,7 +129,10 @@ def finish_commit(records: RecordStore, number: int) -> bool:
     name = snapshot_name(number)
     try:
         row = records.copied(name, sure=True)
-        snapshot = decode_snapshot(name, records.open_sealed(row))
+        snapshot = decode_numbered(name, records.open_sealed(row))
+        if isinstance(snapshot, Fence):
+            records.insert([row])
+            return True
         rows = records.copies.of_run(snapshot.run, snapshot.copies)
         for each in rows:
             records.open_sealed(each)

@@ -44,10 +44,10 @@ def change_password(keystore: Keystore, old: Secret, new: Secret, around: Circum
 
     def alter(opened: Opened) -> tuple[Slot, ...]:
         before = slot_called(opened.record, opened.name)
-        slot = new_slot(opened.data_key, opened.name, new, _costs(before, around.memory_kib), around)
+        slot = new_slot(opened.data_key, opened.name, new, costs_after(before, around.memory_kib), around)
         return tuple(slot if each.name == opened.name else each for each in opened.record.slots)
 
-    _check_new(new)
+    check_new(new)
     return _rewrite(keystore, old, alter, around)
 
 
@@ -59,11 +59,11 @@ def add_password(keystore: Keystore, by: Secret, name: str, new: Secret, around:
 
     def alter(opened: Opened) -> tuple[Slot, ...]:
         check_free(opened.record, name)
-        costs = _costs(slot_called(opened.record, opened.name), around.memory_kib)
+        costs = costs_after(slot_called(opened.record, opened.name), around.memory_kib)
         return (*opened.record.slots, new_slot(opened.data_key, name, new, costs, around))
 
     check_name(name)
-    _check_new(new)
+    check_new(new)
     return _rewrite(keystore, by, alter, around)
 
 
@@ -97,7 +97,8 @@ def _rewrite(
         ) from None
 
 
-def _check_new(new: Secret) -> None:
+def check_new(new: Secret) -> None:
+    """Raises UsageError for an empty password."""
     if not new.reveal():
         raise UsageError("the new password is empty", "give a password with --new-password")
 
@@ -145,7 +146,7 @@ def new_slot(data_key: Secret, name: str, new: Secret, costs: KdfCosts, around: 
     return Slot(name, seconds_of(around.now), wrapped)
 
 
-def _costs(before: Slot, memory_kib: int | None) -> KdfCosts:
+def costs_after(before: Slot, memory_kib: int | None) -> KdfCosts:
     """The costs of a new password: a stronger stretching is never weakened unasked."""
     costs = before.wrapped.costs
     least = DEFAULT_COSTS

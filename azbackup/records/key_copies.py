@@ -17,12 +17,20 @@ from azbackup.format.checksum import md5_of
 from azbackup.format.labels import (
     GENERATIONS,
     KEY_COPY_PREFIX,
-    KEY_FORMAT_SLOTS,
+    SALT_BYTES,
     key_copy_name,
     number_of,
     record_blob,
 )
-from azbackup.records.key_record import COPY_BYTES, KeyRecord, decode_copy, encode_copy, from_values, is_successor
+from azbackup.records.key_record import (
+    COPY_BYTES,
+    SEALED_FORMATS,
+    KeyRecord,
+    decode_copy,
+    encode_copy,
+    from_values,
+    is_successor,
+)
 from azbackup.storage.protocols import BlobInfo, BlobStore, PlainRow
 
 
@@ -125,8 +133,9 @@ class KeyCopies:
     def last_of(self, copy: KeyCopy, key: Secret, copies: list[KeyCopy]) -> KeyCopy:
         """The newest copy that is genuine, as far as whoever opened this one can tell; planted ones are passed over.
 
-        A salt that a lower number has already was taken from there, and nobody writes format 1 after format 2. Raises
-        Damaged if a later one cannot be read now.
+        A salt that a lower number has already was taken from there, and nobody writes format 1 after format 2. One of a
+        later data key comes after all of an earlier one, whatever number those have: that key may be known to others.
+        Raises Damaged if a later one cannot be read now.
         """
         if self.archived and max(self.archived) > copy.number:
             raise Damaged(
@@ -141,7 +150,7 @@ class KeyCopies:
 
     def _last_of(self, copy: KeyCopy, key: Secret, copies: list[KeyCopy]) -> KeyCopy:
         salts: set[object] = set()
-        last, since, proven = copy, copy.number, _is_sealed(copy)
+        last, since, proven, eras = copy, copy.number, _is_sealed(copy), _era(copy)
         for each in sorted(copies, key=lambda copy: copy.number):
             salt, sealed = each.values.get("salt"), _is_sealed(each)
             if each.number < 1 or not isinstance(salt, bytes):
@@ -152,8 +161,9 @@ class KeyCopies:
                 continue
             salts.add(salt)
             if is_successor(each.values, key, self._partition):
-                if each.number > since or (sealed and not proven):
-                    last, since = each, each.number
+                era = _era(each)
+                if era > eras or (era == eras and (each.number > since or (sealed and not proven))):
+                    last, since, eras = each, each.number, era
                 proven = proven or sealed
         return last
 
@@ -166,5 +176,11 @@ class KeyCopies:
 
 
 def _is_sealed(copy: KeyCopy) -> bool:
-    """Whether it is of the format that has a proof."""
-    return copy.values.get("format") == KEY_FORMAT_SLOTS
+    """Whether it is of a format that has a proof."""
+    return copy.values.get("format") in SEALED_FORMATS
+
+
+def _era(copy: KeyCopy) -> int:
+    """The number of the data key that it is of, as it says."""
+    marks = copy.values.get("marks")
+    return 1 + len(marks) // SALT_BYTES if isinstance(marks, bytes) else 1

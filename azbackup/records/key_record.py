@@ -4,15 +4,16 @@
 
 Format 1 has one password and nothing but it protects the record: whoever can write may have put anything there, and
 every number in it is checked before it is used. Format 2 has up to KEY_SLOTS passwords, each a slot of its own, and a
-proof of all that it says under the data key. What is of neither may be newer, or nonsense: whoever asks decides.
+proof of all that it says under the data key. Format 3 has earlier data keys besides (crypto/eras), under the one that
+its passwords open. What is of none of them may be newer, or nonsense: whoever asks decides.
 """
 
 from __future__ import annotations
 
 import calendar
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,7 +25,9 @@ from azbackup.format import labels
 from azbackup.format.decoding import decoded
 from azbackup.format.labels import (
     COMMITMENT_BYTES,
+    ERAS,
     GENERATIONS,
+    KEY_FORMAT_ERAS,
     KEY_FORMAT_SLOTS,
     MAIN_SLOT,
     PROOF_BYTES,
@@ -34,9 +37,15 @@ from azbackup.format.labels import (
 )
 from azbackup.storage.protocols import RowValue
 
+if TYPE_CHECKING:
+    from azbackup.crypto.eras import PastEra
+
 T = TypeVar("T", int, str, bytes)
 
-COPY_BYTES = 4096  # a copy has 250, and 161 for each further password; a larger one is none
+SEALED_FORMATS = (KEY_FORMAT_SLOTS, KEY_FORMAT_ERAS)  # those that have a proof
+
+COPY_BYTES = 8192  # a copy has 250, and 161 for each further password, 60 for each earlier data key; no more than this
+_ERAS_BYTES = 2048
 _TIME_CHARACTERS = 32
 _WHEN = "%Y-%m-%dT%H:%M:%SZ"
 _values_decoder = msgspec.msgpack.Decoder(dict[str, Any])
@@ -64,7 +73,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     """The key record's contents. Times are `YYYY-MM-DDTHH:MM:SSZ`.
 
     `mark` and `proof` are empty in format 1. `mark` is a successor's salt: to versions that know format 1 alone it says
-    that this record follows theirs, so that they refuse it instead of opening an older one.
+    that this record follows theirs, so that they refuse it instead of opening an older one. `eras` (sealed) and `marks`
+    are empty where there was never another data key.
     """
 
     generation: int
@@ -73,6 +83,13 @@ class KeyRecord(msgspec.Struct, frozen=True):
     changed: str
     mark: bytes = b""
     proof: bytes = b""
+    eras: bytes = b""
+    marks: bytes = b""
+
+    @property
+    def era(self) -> int:
+        """The number of the data key that its passwords open, from 1 on."""
+        return 1 + len(self.marks) // SALT_BYTES
 
 
 def first_record(wrapped: WrappedKey, now: str) -> KeyRecord:
@@ -81,33 +98,79 @@ def first_record(wrapped: WrappedKey, now: str) -> KeyRecord:
 
 
 def following_record(
-    slots: tuple[Slot, ...], created: str, now: str, data_key: Secret, partition: str, generation: int
+    slots: tuple[Slot, ...],
+    created: str,
+    now: str,
+    data_key: Secret,
+    partition: str,
+    generation: int,
+    earlier: Sequence[PastEra] = (),
 ) -> KeyRecord:
-    """The record that takes another one's place, with its proof. Raises Damaged if there is no such number."""
+    """The record that takes another one's place, with its proof; `earlier` are the data keys before this one.
+
+    Raises Damaged if there is no such number.
+    """
     if not GENERATIONS[0] <= generation <= GENERATIONS[1]:
         raise Damaged(f"no key record can come after number {generation - 1}")
     record = KeyRecord(generation, slots, created, now, successor_salt(data_key))
-    return msgspec.structs.replace(record, proof=proof_of(data_key, _body(record, partition)))
+    if earlier:
+        from azbackup.crypto.eras import new_marks, seal_eras
+
+        if len(earlier) >= ERAS:
+            raise Damaged(f"the partition has had {ERAS} data keys, which is the most")
+        eras, marks = seal_eras(data_key, earlier, partition), new_marks(earlier)
+        record = msgspec.structs.replace(record, eras=eras, marks=marks)
+    proof = proof_of(data_key, _body(record, partition), _label(record))
+    return msgspec.structs.replace(record, proof=proof)
 
 
 def is_proven(record: KeyRecord, data_key: Secret, partition: str) -> bool:
     """Whether whoever wrote all of this had the data key. Nothing proves a record of format 1."""
-    return bool(record.proof) and is_proof(data_key, _body(record, partition), record.proof)
+    return bool(record.proof) and is_proof(data_key, _body(record, partition), record.proof, _label(record))
 
 
 def is_successor(values: Mapping[str, object], data_key: Secret, partition: str) -> bool:
-    """Whether whoever wrote these values had the data key: by the proof, or by the salt where there is none."""
-    if values.get("format") != KEY_FORMAT_SLOTS:
+    """Whether whoever wrote these values had the data key: by proof or mark, or by the salt where there is neither."""
+    if values.get("format") not in SEALED_FORMATS:
         return is_successor_salt(data_key, values.get("salt"))
     try:
-        return is_proven(from_values(values), data_key, partition)
+        record = from_values(values)
     except AzbackupError:
         return False
+    return is_proven(record, data_key, partition) or is_later_era(record, data_key)
+
+
+def is_later_era(record: KeyRecord, data_key: Secret) -> bool:
+    """Whether a record is of a later data key, and whoever wrote it had this one."""
+    if not record.marks:
+        return False
+    from azbackup.crypto.eras import is_marked
+
+    return is_marked(record.marks, data_key)
+
+
+def earlier_eras(record: KeyRecord, data_key: Secret, partition: str) -> tuple[PastEra, ...]:
+    """The data keys before the one that a record is of. Raises Damaged if they do not open."""
+    if not record.eras:
+        return ()
+    from azbackup.crypto.eras import open_eras
+
+    found = open_eras(data_key, record.eras, partition)
+    if len(found) != record.era - 1:
+        raise Damaged("the key record has more earlier data keys than marks of them, or less")
+    return found
+
+
+def _label(record: KeyRecord) -> bytes:
+    return labels.LABEL_PROOF_ERAS if record.eras else labels.LABEL_PROOF
 
 
 def _body(record: KeyRecord, partition: str) -> bytes:
     """What the proof is about: everything."""
-    parts = (partition, record.generation, record.created, record.changed, record.mark, _encode_slots(record.slots))
+    slots = _encode_slots(record.slots)
+    parts: tuple[object, ...] = (partition, record.generation, record.created, record.changed, record.mark, slots)
+    if record.eras:
+        parts = (*parts, record.eras, record.marks)
     return msgspec.msgpack.encode(parts)
 
 
@@ -122,12 +185,14 @@ def to_values(record: KeyRecord) -> dict[str, RowValue]:
         "changed": record.changed,
     }
     if record.proof:
+        eras: dict[str, RowValue] = {"eras": record.eras, "marks": record.marks} if record.eras else {}
         return {
-            "format": KEY_FORMAT_SLOTS,
+            "format": KEY_FORMAT_ERAS if record.eras else KEY_FORMAT_SLOTS,
             "kdf": labels.KDF_NAME,
             "salt": record.mark,
             "slots": _encode_slots(record.slots),
             "proof": record.proof,
+            **eras,
             **numbered,
         }
     wrapped = record.slots[0].wrapped
@@ -147,7 +212,7 @@ def from_values(values: Mapping[str, object]) -> KeyRecord:
 
     Raises Damaged if something is missing, of the wrong type or out of bounds, NewerFormat for another format.
     """
-    known = (labels.FORMAT, KEY_FORMAT_SLOTS)
+    known = (labels.FORMAT, *SEALED_FORMATS)
     if _take(values, "format", int) not in known or _take(values, "kdf", str) != labels.KDF_NAME:
         raise NewerFormat(
             f"this version does not know the key record's format {values['format']} or KDF {values.get('kdf')}",
@@ -156,13 +221,24 @@ def from_values(values: Mapping[str, object]) -> KeyRecord:
     numbered = _number(values, "generation", GENERATIONS), _time(values, "created"), _time(values, "changed")
     generation, created, changed = numbered
     salt = _bytes(values, "salt", SALT_BYTES)
-    if values["format"] == KEY_FORMAT_SLOTS:
-        slots = _decode_slots(_take(values, "slots", bytes))
-        return KeyRecord(generation, slots, created, changed, salt, _bytes(values, "proof", PROOF_BYTES))
+    if values["format"] in SEALED_FORMATS:
+        slots, proof = _decode_slots(_take(values, "slots", bytes)), _bytes(values, "proof", PROOF_BYTES)
+        eras = _eras(values) if values["format"] == KEY_FORMAT_ERAS else (b"", b"")
+        return KeyRecord(generation, slots, created, changed, salt, proof, *eras)
     costs = KdfCosts(*(_number(values, name, most) for name, most in _COSTS))
     commitment = _bytes(values, "commitment", COMMITMENT_BYTES)
     wrapped = WrappedKey(costs, salt, commitment, _bytes(values, "wrapped", WRAPPED_BYTES))
     return KeyRecord(generation, (Slot(MAIN_SLOT, seconds_of(changed), wrapped),), created, changed)
+
+
+def _eras(values: Mapping[str, object]) -> tuple[bytes, bytes]:
+    """(the earlier data keys as they are sealed, their marks)."""
+    eras, marks = _take(values, "eras", bytes), _take(values, "marks", bytes)
+    if not 0 < len(eras) <= _ERAS_BYTES:
+        raise Damaged("the key record has no valid 'eras'")
+    if len(marks) % SALT_BYTES or not 0 < len(marks) // SALT_BYTES < ERAS:
+        raise Damaged("the key record has no valid 'marks'")
+    return eras, marks
 
 
 _COSTS = (

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from azbackup.crypto.eras import PastEra
 from azbackup.crypto.kdf import DEFAULT_COSTS
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Damaged, UsageError
-from azbackup.format.labels import MAIN_SLOT, PACK_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX
+from azbackup.format.labels import MAIN_SLOT, PACK_PREFIX, SETTLED_PREFIX, SNAPSHOT_PREFIX, space_of
 from azbackup.records.key_changes import Circumstances, check_free, new_slot, without
 from azbackup.records.key_copies import KeyCopies, KeyCopy
-from azbackup.records.key_record import KeyRecord, Slot, following_record, from_values, is_proven
+from azbackup.records.key_record import KeyRecord, Slot, following_record, from_values, is_later_era, is_proven
 from azbackup.records.key_writer import KeyWriter
 from azbackup.records.record_store import RecordStore
 from azbackup.storage.protocols import BlobStore, PlainRow, RowStore
@@ -28,14 +29,25 @@ Alter = Callable[[KeyRecord | None], tuple[Slot, ...]]
 class Recovery:
     """What can be done with the data key alone. Raises Damaged if the key is not this partition's."""
 
-    def __init__(self, stores: tuple[RowStore, BlobStore], data_key: Secret, around: Circumstances) -> None:
-        rows, blobs = stores
-        self._key = data_key
+    def __init__(
+        self,
+        rows_of: Callable[[str], RowStore],
+        blobs: BlobStore,
+        keys: tuple[Secret, tuple[PastEra, ...]],
+        around: Circumstances,
+    ) -> None:
+        """`rows_of` gives the rows of a space, `keys` are the data key and those before it."""
+        self._key, self._earlier = keys
         self._around = around
         self._copies = KeyCopies(blobs, around.partition)
-        self._writer = KeyWriter(rows, self._copies)
-        records = RecordStore(rows, blobs, derive(data_key), around.partition, lambda _: None)
-        if not _opens_any(records):
+        self._writer = KeyWriter(rows_of(around.partition), self._copies)
+        every = [*(era.data_key for era in self._earlier), self._key]
+        spaces = [space_of(around.partition, number) for number in range(1, len(every) + 1)]
+        each = (
+            RecordStore(rows_of(space), blobs, derive(key), space, lambda _: None)
+            for space, key in zip(spaces, every, strict=True)
+        )
+        if not any(map(_opens_any, each)):
             raise Damaged(
                 f"no record of partition {around.partition} opens under the recovered key: it is another's, or all are "
                 "lost",
@@ -87,7 +99,7 @@ class Recovery:
         created = now if there is None else there.created
 
         def numbered(number: int) -> KeyRecord:
-            return following_record(slots, created, now, self._key, partition, number)
+            return following_record(slots, created, now, self._key, partition, number, self._earlier)
 
         copies = self._copies.read(self._copies.listing())
         return self._writer.publish(numbered, self._key, row, self._copies.newest(self._key, copies))
@@ -100,13 +112,24 @@ class Recovery:
             except AzbackupError:
                 pass
             else:
+                self._check_era(record)
                 if not record.proof:
                     return None
                 if is_proven(record, self._key, self._around.partition):
                     return record
         last = self._copies.last_of(KeyCopy(0, {}), self._key, self._copies.read(self._copies.listing()))
         newest = from_values(last.values) if last.number else None
+        if newest is not None:
+            self._check_era(newest)
         return newest if newest is not None and newest.proof else None
+
+    def _check_era(self, record: KeyRecord) -> None:
+        """Raises UsageError if a record is of a later data key: what is under that would be lost."""
+        if is_later_era(record, self._key):
+            raise UsageError(
+                "the page is from before the data key was renewed: it opens what was stored until then, and no more",
+                "take a page that was made since, or a password; docs/operations.md says what an old page is good for",
+            )
 
 
 def _several(there: KeyRecord | None, name: str) -> KeyRecord:

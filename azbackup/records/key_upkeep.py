@@ -7,22 +7,37 @@ partition must not come back by it. It takes the data key, and no password.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from azbackup.crypto.secret import Secret
-from azbackup.errors import AzbackupError, Exists
+from azbackup.errors import AzbackupError, Changed, Exists
 from azbackup.format.labels import KEY_NAME, MAIN_SLOT
 from azbackup.records.key_copies import KeyCopies, KeyCopy
-from azbackup.records.key_record import KeyRecord, Slot, following_record, from_values, to_values
+from azbackup.records.key_record import (
+    KeyRecord,
+    Slot,
+    following_record,
+    from_values,
+    is_later_era,
+    is_proven,
+    to_values,
+)
 from azbackup.records.key_writer import KeyWriter
 from azbackup.storage.protocols import BlobStore, PlainRow, RowStore
+
+if TYPE_CHECKING:
+    from azbackup.crypto.eras import PastEra
+
+_MEANWHILE = "somebody else changed the passwords meanwhile"
+_AGAIN = "run the command again, with a password that is in force now (--list-passwords)"
 
 
 class Opened(msgspec.Struct, frozen=True):
     """A data key and where it was found. `damage` says what was wrong on the way, '' if nothing.
 
-    `name` is what the password is called that opened it.
+    `name` is what the password is called that opened it. `earlier` are the data keys before this one.
     """
 
     data_key: Secret
@@ -30,6 +45,7 @@ class Opened(msgspec.Struct, frozen=True):
     in_table: bool
     damage: str = ""
     name: str = MAIN_SLOT
+    earlier: tuple[PastEra, ...] = ()
 
 
 def as_copies(row: PlainRow | None) -> list[KeyCopy]:
@@ -73,8 +89,10 @@ class KeyUpkeep:
             return False
         if record.generation not in listing:
             self._copies.put(record)
+        elif not (not record.proof or is_proven(record, opened.data_key, self._partition)):
+            return False  # it is of a later data key: whoever opens that one sees to it
         elif record.proof:  # in its place lies what is no copy of it: another number, for row and copy
-            again = self._numbered(record.slots, record.created, record.changed, opened.data_key)
+            again = self._numbered(record.slots, record.created, record.changed, opened)
             self._writer.publish(again, opened.data_key, row, record.generation)
         else:
             self._copies.put_after(record.generation, record, listing)
@@ -118,5 +136,32 @@ class KeyUpkeep:
         last = self._copies.last_of(mine, opened.data_key, [*copies, *as_copies(row)])
         return opened.record if last is mine else from_values(last.values)
 
-    def _numbered(self, slots: tuple[Slot, ...], created: str, now: str, key: Secret) -> Callable[[int], KeyRecord]:
-        return lambda number: following_record(slots, created, now, key, self._partition, number)
+    def is_current(self, opened: Opened) -> bool:
+        """Whether what is in force by now is of the data key that a run has opened: a row says it, or the copies."""
+        row = self._writer.row()
+        if row is not None:
+            try:
+                return not is_later_era(from_values(row.values), opened.data_key)
+            except AzbackupError:
+                pass
+        return self._newest(opened, row).era == opened.record.era
+
+    def row_of(self, opened: Opened) -> PlainRow:
+        """The row that says what a run has opened. Raises Changed if it says something else by now."""
+        row = self._writer.row()
+        if row is None or not _says(row, opened.record):
+            raise Changed(_MEANWHILE, _AGAIN)
+        return row
+
+    def renew(self, ended: Opened, new: Opened, slots: tuple[Slot, ...], now: str, row: PlainRow) -> KeyRecord:
+        """Puts a record of a new data key in force instead of a row; as it was written. Raises Changed."""
+        numbered = self._numbered(slots, ended.record.created, now, new)
+        number = ended.record.generation if ended.record.proof else 0
+        try:
+            return self._writer.publish(numbered, ended.data_key, row, max(number, new.record.generation))
+        except Changed:
+            raise Changed(_MEANWHILE, _AGAIN) from None
+
+    def _numbered(self, slots: tuple[Slot, ...], created: str, now: str, opened: Opened) -> Callable[[int], KeyRecord]:
+        key, earlier = opened.data_key, opened.earlier
+        return lambda number: following_record(slots, created, now, key, self._partition, number, earlier)

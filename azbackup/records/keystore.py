@@ -9,6 +9,7 @@ can create blobs can plant copies: each that can be read is tried, cheap ones fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from azbackup.crypto.kdf import Stretcher
 from azbackup.crypto.keywrap import new_data_key, unwrap_data_key, wrap_data_key
@@ -21,6 +22,7 @@ from azbackup.records.key_record import (
     NewerFormat,
     Slot,
     changed_at,
+    earlier_eras,
     first_record,
     from_values,
     is_proven,
@@ -28,6 +30,9 @@ from azbackup.records.key_record import (
 )
 from azbackup.records.key_upkeep import KeyUpkeep, Opened, as_copies
 from azbackup.storage.protocols import BlobStore, PlainRow, RowStore
+
+if TYPE_CHECKING:
+    from azbackup.crypto.eras import PastEra
 
 
 class Keystore(KeyUpkeep):
@@ -58,7 +63,7 @@ class Keystore(KeyUpkeep):
         try:
             record = from_values(row.values)
             key, name = self._unwrap(record, password)
-            return Opened(key, record, in_table=True, name=name)
+            return Opened(key, record, in_table=True, name=name, earlier=self._earlier(record, key))
         except AzbackupError as error:
             if isinstance(error, WrongPassword | NewerFormat) and self._copies.is_copied(row):
                 raise
@@ -134,27 +139,30 @@ class Keystore(KeyUpkeep):
             report(opened.damage)
         if not self.is_copied(opened):  # a change that was killed, or somebody deleted it
             self.ensure_copy(opened)
-        numbered = self._numbered(alter(opened), opened.record.created, now, opened.data_key)
+        numbered = self._numbered(alter(opened), opened.record.created, now, opened)
         last = self._copies.generation_of(opened.record, self._copies.listing(), report)
         return self._writer.publish(numbered, opened.data_key, row, last)
 
     # --- copies
 
-    def _superseding(self, last: KeyCopy, password: Secret) -> tuple[KeyRecord, str]:
-        """The last record and the name of the password, if it opens that one, too.
+    def _earlier(self, record: KeyRecord, key: Secret) -> tuple[PastEra, ...]:
+        return earlier_eras(record, key, self._partition)
+
+    def _superseding(self, last: KeyCopy, password: Secret) -> tuple[KeyRecord, Secret, str]:
+        """The last record, its data key and the name of the password, if that opens it, too.
 
         Raises WrongPassword if it is the one of an older record only.
         """
         record = from_values(last.values)
         try:
-            _, name = self._unwrap(record, password)
+            key, name = self._unwrap(record, password)
         except WrongPassword:
             raise WrongPassword(
                 "the password is an older one of this partition",
                 "give the password that was set last, or another one that was not removed",
                 changed_at(record),
             ) from None
-        return record, name
+        return record, key, name
 
     def _holds_anything(self) -> bool:
         """Whether the partition has any pack or record. Folders alone may stay, where the account has them."""
@@ -186,7 +194,8 @@ class Keystore(KeyUpkeep):
             else:
                 last = self._copies.last_of(copy, key, [*copies, *as_copies(row)])
                 if last is not copy:
-                    record, name = self._superseding(last, password)
-                return Opened(key, record, in_table=bool(damage), damage=damage, name=name)
+                    record, key, name = self._superseding(last, password)
+                earlier = self._earlier(record, key)
+                return Opened(key, record, in_table=bool(damage), damage=damage, name=name, earlier=earlier)
         # What the row says counts. Without it one sound copy is enough to tell a wrong password, whatever was planted.
         raise first or next((error for error in errors if isinstance(error, WrongPassword)), errors[0])

@@ -54,11 +54,11 @@ class PastCatalog(Catalog):
 
     def _report_gaps(self, found: dict[int, Snapshot], explained: set[int], expected: int, retired: Retired) -> None:
         """What was deleted since is no gap; nor is a copy behind the newest snapshot, which was none."""
-        expected = min(expected, max(found, default=0))
+        expected, after = min(expected, max(found, default=0)), self.records.bounds.after
         both = Retired(retired.records)
         both.numbers = joined([*retired.numbers, *Catalog(self._present).retired.numbers])
         then, now = (
-            sum(last - first + 1 for first, last in each.gaps(explained, expected)) for each in (retired, both)
+            sum(last - first + 1 for first, last in each.gaps(explained, expected, after)) for each in (retired, both)
         )
         self.deleted = then - now
         super()._report_gaps(found, explained, expected, both)

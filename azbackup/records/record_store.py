@@ -26,6 +26,7 @@ from azbackup.format.labels import (
     snapshot_name,
 )
 from azbackup.format.model import SealedRecord
+from azbackup.records.bounds import Bounds
 from azbackup.records.copies import USELESS_COPIES, Copies
 from azbackup.storage.protocols import BlobStore, RowStore, Span
 
@@ -58,6 +59,7 @@ class RecordStore:
         `report` hears of everything in this partition that is damaged; also of what its users find.
         """
         self.copies = Copies(blobs, partition, lambda text: self.report(text))  # noqa: PLW0108  that of then
+        self.bounds = Bounds()  # the numbers that snapshots may have
         self._table = rows
         self._blobs = blobs
         self._keys = keys

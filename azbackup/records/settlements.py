@@ -29,6 +29,7 @@ _FORMS = [
     re.compile(form)
     for form in (
         rf"({_RANGE}): (?:missing, row and copy|[0-9,]+ copies were not looked at)",
+        rf"({_RANGE}): was stored under an earlier data key",
         rf"(?:the columns of )?(?:record name|record|row|copy) '?({_NAME})'?(?: |$)",
         r"(snapshot [0-9]+) has a copy that cannot be committed",
         rf"(pack {_NAME})(?: |, chunk )",

@@ -44,6 +44,11 @@ def source_of(snapshot: Snapshot) -> Source:
     return Source(snapshot.source, snapshot.host)
 
 
+def same_source(one: Snapshot, other: Snapshot) -> bool:
+    """Whether two snapshots are of one source."""
+    return source_of(one) == source_of(other)
+
+
 def latest_by_source(snapshots: Sequence[Snapshot]) -> dict[Source, Snapshot]:
     """The newest snapshot of every source."""
     return {source_of(snapshot): snapshot for snapshot in snapshots}

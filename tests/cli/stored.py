@@ -18,7 +18,10 @@ from tests.conftest import Vault
 
 @dataclass
 class Stored:
-    """The blobs (name to bytes) of the container, and the rows (RowKey to properties) of the partition."""
+    """The blobs (name to bytes) of the container, and the rows (RowKey to properties) of the partition.
+
+    Of a later era the rows' names are `.<partition>.<era>/<RowKey>`.
+    """
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     tiers: dict[str, str] = field(default_factory=dict)
@@ -56,7 +59,8 @@ def read_stored(vault: Vault) -> Stored:
     with TableServiceClient.from_connection_string(connection) as tables:
         for entity in tables.get_table_client(vault.table).list_entities():
             values = {key: value for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
-            found.rows[entity["RowKey"]] = values
+            era = f"{entity['PartitionKey']}/" if entity["PartitionKey"].startswith(".") else ""
+            found.rows[era + entity["RowKey"]] = values
     return found
 
 
@@ -70,7 +74,8 @@ def write_stored(vault: Vault, stored: Stored, tier: StandardBlobTier = Standard
     with TableServiceClient.from_connection_string(connection) as tables:
         table = tables.create_table(vault.table)
         for name, values in stored.rows.items():
-            table.create_entity({"PartitionKey": vault.partition, "RowKey": name, **values})
+            era, _, name = name.rpartition("/")
+            table.create_entity({"PartitionKey": era or vault.partition, "RowKey": name, **values})
 
 
 def fingerprint(vault: Vault) -> dict[str, object]:

@@ -27,6 +27,7 @@ import azbackup
 from azbackup.cli import start_backup, start_change_password, start_restore
 from azbackup.cli.session import Vault
 from azbackup.crypto.kdf import KdfCosts, Stretcher
+from azbackup.format.labels import row_partition
 from azbackup.records import key_changes, key_recovery
 from azbackup.storage.local import salt
 from azbackup.storage.protocols import BlobInfo
@@ -232,6 +233,20 @@ class _Child:
         }
         for name, store in stores.items():
             setattr(Vault, name, store)
+
+        def rows_of(_: Vault, space: str) -> Any:
+            if space == account.partition:
+                return named["rows"]
+            its = self._wrap("rows", MemoryRows(account.table, row_partition(space)))
+            return _Named("rows", its, fuse, self._calls)
+
+        def removal_of(_: Vault, space: str) -> Any:
+            if space == account.partition:
+                return stores["removal"]
+            its = OneByOne(MemoryRemoval(account.blobs, MemoryRows(account.table, row_partition(space))))
+            return Apart(_Named("removal", self._wrap("removal", its), fuse, self._calls))
+
+        Vault.rows_of, Vault.removal_of = rows_of, removal_of  # type: ignore[method-assign]
         key_changes.DEFAULT_COSTS = key_recovery.DEFAULT_COSTS = salt.DEFAULT_COSTS = Stretcher.new_costs = _CHEAP
         os._exit = self._end  # type: ignore[assignment]
 

@@ -18,16 +18,25 @@ from typing import Any
 import zstandard
 
 from azbackup.cli.recovery import _read
+from azbackup.crypto.eras import PastEra, decode_eras, encode_eras
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
-from azbackup.errors import AzbackupError
+from azbackup.errors import AzbackupError, Damaged
 from azbackup.format.compression import decode_bodies, decode_payload, encode_payload
 from azbackup.format.entries import EntryWriter
 from azbackup.format.framing import frame, unframe
 from azbackup.format.labels import CHUNK_MAX, RECORD_PLAIN_BYTES, check_stamp, number_of
 from azbackup.format.layers import read_entries
 from azbackup.format.model import Entry, SealedRecord
-from azbackup.format.payloads import decode_pack, decode_snapshot, encode_pack, encode_snapshot
+from azbackup.format.payloads import (
+    Fence,
+    decode_numbered,
+    decode_pack,
+    decode_snapshot,
+    encode_fence,
+    encode_pack,
+    encode_snapshot,
+)
 from azbackup.format.retirement import decode_retirement, encode_retirement
 from azbackup.format.verdicts import decode_settlement, decode_verified, encode_verdict
 from azbackup.records.key_record import decode_copy, encode_copy, from_values
@@ -84,6 +93,27 @@ def _write_entries(entries: list[Entry]) -> bytes:
     writer = EntryWriter(lambda payload: payload)
     payloads = [each for entry in entries for each in writer.add(entry)] + [*writer.finish()]
     return payloads[0] if payloads else b"\x90"
+
+
+def _renewed() -> bytes:
+    """A key record of a partition that has had other data keys."""
+    blobs = vaults.load("renewed-key").blobs
+    return base64.b64decode(blobs[max(name for name in blobs if "/key-" in name)])
+
+
+def _eras(data: bytes) -> list[tuple[int, bytes]]:
+    return [(era.last, era.data_key.reveal()) for era in decode_eras(data)]
+
+
+def _write_eras(eras: list[tuple[int, bytes]]) -> bytes:
+    return encode_eras([PastEra(last, Secret(key)) for last, key in eras])
+
+
+def _fence(data: bytes) -> Fence:
+    found = decode_numbered("snapshot-00000001", data)
+    if not isinstance(found, Fence):
+        raise Damaged("a snapshot")
+    return found
 
 
 def _key_copy(data: bytes) -> Any:
@@ -164,7 +194,9 @@ def parsers() -> dict[str, Parser]:
         "payload": Parser(lambda data: _bounded(decode_payload(data), RECORD_PLAIN_BYTES), None, corpus["payload"]),
         "chunk body": Parser(_body, None, [b"\x00plain", *(b"\x01" + each for each in corpus["payload"])]),
         "copy": Parser(unframe, frame, corpus["copy"]),
-        "key copy": Parser(_key_copy, encode_copy, corpus["key"]),
+        "key copy": Parser(_key_copy, encode_copy, [*corpus["key"], _renewed()]),
+        "earlier data keys": Parser(_eras, _write_eras, [_write_eras([(3, bytes(32))])]),
+        "fence": Parser(_fence, encode_fence, [encode_fence(Fence(2))]),
         "stamp": Parser(_text(check_stamp), lambda value: str(value).encode(), text),
         "number": Parser(_text(lambda name: number_of(name, "snapshot-")), None, text),
         "recovery page": Parser(_page, None, [b"<p>azbackup-recovery-1:" + b"A-_9" * 20 + b"</p>"]),

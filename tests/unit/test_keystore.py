@@ -192,7 +192,7 @@ def test_an_old_row_put_back_is_noticed_by_nobody_but_opens(account: Account) ->
     assert account.keys().open(OLD).data_key.reveal() == data_key
 
 
-@pytest.mark.parametrize("values", [{"format": 3}, {"kdf": "argon3"}])
+@pytest.mark.parametrize("values", [{"format": 4}, {"kdf": "argon3"}])
 def test_a_newer_format_is_refused_as_such(account: Account, values: dict[str, Any]) -> None:
     """It is no damage and no wrong password: the hint asks for a newer version, which wrote a copy of it first."""
     account.create()

@@ -19,21 +19,27 @@ def dump(blobs: MemoryBlobs, table: MemoryTable, partition: str, directory: Path
         (directory / folder).mkdir(parents=True)
     for name, blob in blobs.blobs.items():
         if name.startswith(f"{partition}/"):
-            (directory / name.removeprefix(f"{partition}/")).write_bytes(blob.data)
-    rows = [_to_json(_properties(name, row)) for (owner, name), row in sorted(table.rows.items()) if owner == partition]
+            file = directory / name.removeprefix(f"{partition}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(blob.data)
+    rows = []
+    for (owner, name), row in sorted(table.rows.items()):
+        if owner == partition or owner.startswith(f".{partition}."):
+            era = {} if owner == partition else {"PartitionKey": owner}
+            rows.append({**era, **_to_json(_properties(name, row))})
     (directory / "rows.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def load(directory: Path, partition: str, blobs: MemoryBlobs, table: MemoryTable) -> None:
     """Put what was dumped into a partition of empty stores; packs are online."""
-    for folder in _FOLDERS:
-        for file in (directory / folder).iterdir():
-            data = file.read_bytes()
-            blobs.blobs[f"{partition}/{folder}/{file.name}"] = Blob(data, "hot", md5_of(data), created=blobs.now)
+    for file in (file for file in directory.glob("*/**/*") if file.is_file()):
+        data = file.read_bytes()
+        name = f"{partition}/{file.relative_to(directory)}"
+        blobs.blobs[name] = Blob(data, "hot", md5_of(data), created=blobs.now)
     for row in json.loads((directory / "rows.json").read_text(), object_hook=_from_json):
-        name = row.pop("RowKey")
+        name, owner = row.pop("RowKey"), row.pop("PartitionKey", partition)
         parts = [row[key] for key in sorted(row) if key[1:].isdigit() and isinstance(row[key], bytes)]
-        table.rows[partition, name] = b"".join(parts) if len(parts) == len(row) else PlainRow(row, "0")
+        table.rows[owner, name] = b"".join(parts) if len(parts) == len(row) else PlainRow(row, "0")
 
 
 def _properties(name: str, row: bytes | PlainRow) -> dict[str, Any]:

@@ -209,6 +209,18 @@ def three_passwords(maker: Maker) -> None:
 
 
 @feature
+def renewed_key(maker: Maker) -> None:
+    """The data key was renewed twice, the second time at once; a snapshot stands under each key but the second one."""
+    maker.account.password = "the first of three"
+    maker.two()
+    for password in ("the second of three", PASSWORD):
+        maker.run("change_password", "--rotate-key", "--yes", AZBACKUP_NEW_PASSWORD=password)
+        maker.account.password = password
+    maker.change(3)
+    maker.backup()
+
+
+@feature
 def recovered(maker: Maker) -> None:
     """The password was set anew by a recovery page."""
     maker.account.password = "forgotten by now"
@@ -357,6 +369,22 @@ def swapped_packs(maker: Maker) -> None:
 def planted_pack(maker: Maker) -> None:
     """There is a pack that nobody made."""
     maker.put("vault/packs/20261127T000000Z-00000000000000aa", b"azbkpak1" + bytes(100))
+
+
+@damage
+def planted_under_an_old_key(maker: Maker) -> None:
+    """The data key was renewed, and somebody with the old one has put two more snapshots there since."""
+    owner = maker.account
+    maker.account = owner.clone(maker.folder / "thief")
+    maker.account.home.mkdir()
+    maker.make()
+    maker.backup()
+    maker.change(2)
+    maker.backup()
+    thief, maker.account = maker.account, owner
+    maker.run("change_password", "--rotate-key", "--yes", AZBACKUP_NEW_PASSWORD=PASSWORD)
+    owner.table.rows.update({row: value for row, value in thief.table.rows.items() if row not in owner.table.rows})
+    owner.blobs.blobs.update({name: blob for name, blob in thief.blobs.blobs.items() if name not in owner.blobs.blobs})
 
 
 @damage
@@ -542,6 +570,7 @@ class Frozen:
         for folder in ("packs", "records"):
             (directory / folder).mkdir()
         for name, data in self.blobs.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_bytes(base64.b64decode(data))
         (directory / "rows.json").write_text(json.dumps(list(self.rows.values())))
 
@@ -601,8 +630,10 @@ def _dumped(maker: Maker) -> tuple[dict[str, str], dict[str, Any]]:
     """The blobs and rows of an account."""
     dumped = maker.folder / "dump"
     in_memory.dump(maker.account.blobs, maker.account.table, "vault", dumped)
-    blobs = {str(path.relative_to(dumped)): path.read_bytes() for path in sorted(dumped.glob("*/*"))}
-    rows = {row["RowKey"]: row for row in json.loads((dumped / "rows.json").read_text())}
+    files = [path for path in sorted(dumped.glob("*/**/*")) if path.is_file()]
+    blobs = {str(path.relative_to(dumped)): path.read_bytes() for path in files}
+    every = json.loads((dumped / "rows.json").read_text())
+    rows = {f"{row.get('PartitionKey', '')} {row['RowKey']}".strip(): row for row in every}
     return {name: base64.b64encode(data).decode() for name, data in blobs.items()}, rows
 
 

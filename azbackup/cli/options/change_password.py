@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from azbackup.cli.options.common import Parser, add_kdf_memory, add_password, script_parser
+from azbackup.cli.options.common import Parser, add_kdf_memory, add_password, add_prices, script_parser
 from azbackup.errors import UsageError
 
 _EVERY_DAY = {"every day": ("--account", "--accesskey", "--partition", "--old-password", "--new-password", "--profile")}
@@ -16,7 +16,8 @@ _EXAMPLES = """examples:
 
 The stored data stays as it is: only the data key is wrapped anew, and older
 copies of the key record are kept. Whoever knows the old password and can read
-the storage account keeps access (see docs/threat-model.md).
+the storage account keeps access (see docs/threat-model.md): to what comes, too,
+without --rotate-key.
 
 """
 
@@ -28,6 +29,7 @@ def change_password_parser() -> Parser:
     add_password(parser, "--old-password", "AZBACKUP_PASSWORD", "old password")
     add_password(parser, "--new-password", "AZBACKUP_NEW_PASSWORD", "new password")
     _add_several(parser)
+    _add_rotation(parser)
     parser.add_argument(
         "--export-key",
         metavar="FILE",
@@ -70,6 +72,18 @@ def _add_several(parser: Parser) -> None:
     )
 
 
+def _add_rotation(parser: Parser) -> None:
+    rotation = parser.add_argument_group("a new data key, after a leak")
+    rotation.add_argument(
+        "--rotate-key",
+        action="store_true",
+        help="change the password, and make a new data key for what comes: the next backup stores everything anew, "
+        "earlier snapshots stay readable; other passwords are dropped. It says what that costs, and asks",
+    )
+    rotation.add_argument("--yes", action="store_true", help="do not ask: go on with --rotate-key")
+    add_prices(rotation)
+
+
 def tasks(args: argparse.Namespace) -> list[str]:
     """The options that ask for something else than a change. Raises UsageError for what does not go together."""
     given = {
@@ -78,12 +92,18 @@ def tasks(args: argparse.Namespace) -> list[str]:
         "--list-passwords": args.list_passwords,
         "--add-password": args.add_password is not None,
         "--remove-password": args.remove_password is not None,
+        "--rotate-key": args.rotate_key,
     }
     found = [flag for flag, there in given.items() if there]
-    if len(found) > 1 and (found[0] != "--recover" or len(found) > 2 or "--list-passwords" in found):
+    if len(found) > 1 and (
+        found[0] != "--recover" or len(found) > 2 or {"--list-passwords", "--rotate-key"} & set(found)
+    ):
         raise UsageError(f"{found[0]} and {found[1]} do not go together", "give one of them")
     if args.shares is not None and "--export-key" not in found:
         raise UsageError("--shares goes with --export-key only", "change_password.py --export-key FILE --shares 2of3")
+    alone = {"--yes": args.yes, "--region": args.region is not None, "--prices": args.prices is not None}
+    if not args.rotate_key and (flag := next((flag for flag, there in alone.items() if there), "")):
+        raise UsageError(f"{flag} goes with --rotate-key only", "leave it out")
     idle = {"--export-key", "--list-passwords", "--remove-password"} & set(found)
     if args.kdf_memory is not None and idle:
         raise UsageError(f"--kdf-memory does not go with {idle.pop()}", "it is for a password that is set")

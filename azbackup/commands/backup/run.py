@@ -59,6 +59,10 @@ _NONE = "no snapshot was made; the earlier ones are as they were"
 _AGAIN = "run it again: it uses what was stored"
 
 
+def _no_snapshot() -> Snapshot | None:
+    return None
+
+
 class Job(msgspec.Struct, frozen=True):
     """What is backed up, by whom: `source` absolute; `fresh` when the partition was made by this very run.
 
@@ -67,7 +71,8 @@ class Job(msgspec.Struct, frozen=True):
     `allow_empty`: no files where there were some is meant. `tags`, `note`: words that the snapshot is to have.
     `is_over`: whether the time that it may take is over. `skips`: no snapshot is wanted where nothing has changed.
     `rewrite`: which stored contents are stored anew, None for none.
-    `seen`: the number of the last snapshot that this machine made of it, 0 for none.
+    `seen`: the number of the last snapshot that this machine made of it, 0 for none. `before`: the last one under
+    an earlier data key, with which nothing is compared but whether the source is empty now.
     """
 
     source: bytes
@@ -84,6 +89,7 @@ class Job(msgspec.Struct, frozen=True):
     skips: bool = False
     rewrite: Rewrite | None = None
     seen: int = 0
+    before: Callable[[], Snapshot | None] = _no_snapshot
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -135,8 +141,8 @@ class Backup:
                 self._progress.stage("sending the last packs")
                 raise out_of_time(self._job.source, self._store, self._run, self._records) from None
             self._notices.finish()
-            if parent is not None and not self._job.allow_empty:
-                check_not_emptied(parent, read.tally.totals, elsewhere=read.elsewhere)
+            if not self._job.allow_empty and (known := parent or self._job.before()) is not None:
+                check_not_emptied(known, read.tally.totals, elsewhere=read.elsewhere)
             self._progress.stage("sending the last packs")
             pack_rows = self._store.finish()
             if why := self._overtaken(parent, pack_rows):

@@ -3,7 +3,8 @@
     entries, entries -> paired by path -> added, removed, changed -> removed and added with the same contents: moved
 
 Holds no more than MOST differences; what comes beyond goes out as it comes, and nothing is told to be moved then. A
-path that a lost record hides on one side is no difference: nobody knows.
+path that a lost record hides on one side is no difference: nobody knows. Of two snapshots under different data keys the
+contents of a file are taken to be the same where size and time are: nothing else can be compared.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from azbackup.commands.browse.history import version_of
+from azbackup.commands.browse.history import looks_same, version_of
 from azbackup.format.model import Entry, Kind, Snapshot, order
 from azbackup.records.catalog import Catalog
+from azbackup.records.eras import era_of
 from azbackup.records.selection import Selection
 
 MOST = 50_000
@@ -113,6 +115,7 @@ class Differences:
 
     def _found(self, old: Snapshot, new: Snapshot) -> Iterator[Difference]:
         states = [self._catalog.entries(snapshot) for snapshot in (old, new)]
+        apart = era_of(self._catalog, old.number) != era_of(self._catalog, new.number)
         watched = [self._selection.watch(states[0], old.source), self._selection.watch(states[1], new.source)]
         meant = [self._selection.among(watched[0], old.source), self._selection.among(watched[1], new.source)]
         for before, after in paired(*meant):
@@ -121,7 +124,10 @@ class Differences:
             if hidden:
                 continue
             old_side = side_of(before) if before is not None else None
-            found = difference(path, old_side, side_of(after) if after is not None else None)
+            new_side = side_of(after) if after is not None else None
+            if apart and old_side is not None and new_side is not None and looks_same(old_side, new_side):
+                old_side = old_side._replace(contents=new_side.contents)
+            found = difference(path, old_side, new_side)
             if found is not None:
                 yield found
         unknown = watched[0].unknown & watched[1].unknown

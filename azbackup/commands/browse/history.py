@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from azbackup.format.labels import CHUNK_ID_BYTES
 from azbackup.format.layers import Hole, Item
@@ -40,6 +40,24 @@ class FoundVersion:
     path: bytes
     version: Version
     snapshots: list[tuple[int, int]]
+
+
+class _Seen(Protocol):
+    """What is known of an entry beside its contents."""
+
+    @property
+    def kind(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def mtime_ns(self) -> int: ...
+    @property
+    def target(self) -> bytes: ...
+
+
+def looks_same(one: _Seen, other: _Seen) -> bool:
+    """Whether two are the same for all that is known without their contents."""
+    return (one.kind, one.size, one.mtime_ns, one.target) == (other.kind, other.size, other.mtime_ns, other.target)
 
 
 def version_of(entry: Entry) -> Version:
@@ -97,8 +115,15 @@ class History:
                 self._now[path] = (version, number)
         self._last = number
 
-    def become(self, number: int, state: Changes) -> None:
-        """The next snapshot, as all that matches in it."""
+    def become(self, number: int, state: Changes, *, apart: bool = False) -> None:
+        """The next snapshot, as all that matches in it.
+
+        `apart`: it is under another data key, and what looks the same goes on: contents cannot be compared.
+        """
+        for path, (before, first) in list(self._now.items()) if apart else ():
+            version = state.get(path)
+            if version is not None and looks_same(before, version):
+                self._now[path] = (version, first)
         gone: Changes = {path: None for path in self._now if path not in state}
         self.step(number, {**gone, **state})
 

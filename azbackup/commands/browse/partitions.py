@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from azbackup.format.labels import is_snapshot
+from azbackup.format.labels import FENCE_BYTES, is_snapshot, is_space
 from azbackup.storage.protocols import BlobInfo
 
 
@@ -55,7 +55,7 @@ class PartitionState:
         if kind == "packs":
             self.packs += 1
             self.pack_tiers[blob.tier] += blob.size
-        elif is_snapshot(name):
+        elif is_snapshot(name) and blob.size > FENCE_BYTES:
             self.snapshots += 1
             self.newest_backup = max(self.newest_backup, written)
 
@@ -66,9 +66,11 @@ def survey(store: PartitionStore, only: str | None = None) -> list[PartitionStat
     for blob in store.listed("" if only is None else f"{only}/"):
         name, _, rest = blob.name.partition("/")
         kind, slash, last = rest.partition("/")
+        if kind.isdigit():  # an era of its own
+            kind, slash, last = last.partition("/")
         if kind in ("packs", "records") and slash and last:
             found.setdefault(name, PartitionState(name)).add(kind, last, blob)
     for name in store.in_table():
-        if only in (None, name):
+        if only in (None, name) and not is_space(name):
             found.setdefault(name, PartitionState(name)).in_table = True
     return [found[name] for name in sorted(found)]

@@ -12,6 +12,7 @@ from azbackup.commands.browse.history import Changes, FoundVersion, History, joi
 from azbackup.format.layers import Hole, Item
 from azbackup.format.model import Entry, Snapshot
 from azbackup.records.catalog import Catalog
+from azbackup.records.eras import era_of
 from azbackup.records.layer_rows import size_of
 from azbackup.records.snapshots import Source, source_of
 
@@ -38,6 +39,7 @@ class _Search:
         self._read: dict[str, Changes] = {}  # by run
         self._holed: set[str] = set()  # runs of which something is not known
         self._searched_in_part: list[int] = []
+        self._era = era_of(catalog, snapshots[0].number)
         self._last_use = {layer.run: snapshot.number for snapshot in snapshots for layer in snapshot.layers}
 
     def run(self) -> Iterator[FoundVersion]:
@@ -53,7 +55,9 @@ class _Search:
             if at and runs[: len(at)] == at:
                 self._history.step(snapshot.number, joined(layers[len(at) :]))
             else:
-                self._history.become(snapshot.number, joined(layers))
+                era = era_of(self._catalog, snapshot.number)
+                self._history.become(snapshot.number, joined(layers), apart=era != self._era)
+                self._era = era
             at = runs
         self._tell_hidden()
         yield from self._history.found()

@@ -34,6 +34,12 @@ class Aged:
     cost: float = 0.0
     why: str = ""
 
+    def add(self, other: Aged) -> None:
+        """Adds what became of another era's packs."""
+        self.moved, self.size = self.moved + other.moved, self.size + other.size
+        self.resting, self.resting_size = self.resting + other.resting, self.resting_size + other.resting_size
+        self.cost, self.why = self.cost + other.cost, self.why or other.why
+
 
 def is_old(info: BlobInfo, days: float, now: float) -> bool:
     """Whether a pack has been where it is for so many days, by Unix time `now`."""

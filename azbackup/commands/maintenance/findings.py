@@ -110,6 +110,13 @@ class Findings:
             what = What.OTHER
         self.add(what, subject_of(text), where + text)
 
+    def take(self, other: Findings) -> None:
+        """Adds those of another era of the partition."""
+        for what, group in other.groups.items():
+            own = self.groups.setdefault(what, Group(what))
+            own.count, own.size, own.known = own.count + group.count, own.size + group.size, own.known + group.known
+            own.first = [*own.first, *group.first][:_KEPT]
+
     def subjects(self, what: What) -> list[str]:
         """What the first findings of a kind are about."""
         return [finding.subject for finding in self.groups[what].first] if what in self.groups else []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from azbackup.errors import Damaged, Exists, Unavailable
 from azbackup.format.batches import batches
-from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX
+from azbackup.format.labels import PACK_PREFIX, RETIRED_PREFIX, SNAPSHOT_PREFIX, is_snapshot, number_of
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.payloads import decode_snapshot
 from azbackup.progress import Progress
@@ -43,6 +43,7 @@ def rebuild_rows(records: RecordStore, put_back: Callable[[], object] | None = N
             row
             for row in records.copies.every(snapshots=snapshots)
             if row.name not in there
+            and _counts(records, row.name)
             and (packs is None or not row.name.startswith(PACK_PREFIX) or row.name in packs)
             and (put_back is None or not row.name.startswith(RETIRED_PREFIX))
         )
@@ -59,6 +60,14 @@ def rebuild_rows(records: RecordStore, put_back: Callable[[], object] | None = N
     for name in sorted(unusable - there):
         records.report(f"record {name} has no copy that opens")
     return len(there)
+
+
+def _counts(records: RecordStore, name: str) -> bool:
+    """Whether a record counts: a snapshot behind the end of its era does not, and gets no row."""
+    if not is_snapshot(name):
+        return True
+    number = number_of(name, SNAPSHOT_PREFIX)
+    return records.bounds.has(number) or number == records.bounds.fence
 
 
 def _rebuild_heads(records: RecordStore) -> None:

@@ -12,7 +12,7 @@ killed anywhere leaves what the next one goes on with.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from azbackup.commands.maintenance.burial import Burial
@@ -45,7 +45,7 @@ class Wish:
 
     `recall`: numbers that were retired and are wanted again. `early`: the days that packs are paid for anyway are not
     waited for. `always`: packs are looked at even if that was done this week. `dry_run`: nothing is written. `known`:
-    whether a message is of damage that was settled.
+    whether a message is of damage that was settled. `others`: the snapshots of other eras, which rules count as well.
     """
 
     rules: Rules
@@ -57,6 +57,7 @@ class Wish:
     always: bool = False
     dry_run: bool = False
     known: Callable[[str], bool] = lambda _: False
+    others: Sequence[Snapshot] = ()
 
 
 @dataclass
@@ -85,6 +86,18 @@ class Outcome:
     def free(self) -> list[PackState]:
         """The packs that hold nothing that is kept, and are there."""
         return [*self.condemned, *self.waiting, *self.young]
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """What happened in all eras of a partition; the verdicts are of all of them in each."""
+    whole = Outcome(verdicts=outcomes[-1].verdicts, currency=outcomes[-1].currency)
+    for each in outcomes:
+        for name in ("retired", "recalled", "condemned", "waiting", "young", "deleted", "spared"):
+            getattr(whole, name).extend(getattr(each, name))
+        whole.looked |= each.looked
+        whole.records, whole.total = whole.records + each.records, whole.total + each.total
+        whole.month, whole.fee = whole.month + each.month, whole.fee + each.fee
+    return whole
 
 
 class Retention:
@@ -146,7 +159,8 @@ class Retention:
         if wish.dry_run:
             return snapshots
         self._ledger.finish()
-        _finish_commits(self._records, self._catalog.newest)
+        if not self._records.bounds.fence:
+            _finish_commits(self._records, self._catalog.newest)
         return self._catalog.snapshots()
 
     # --- what goes
@@ -159,7 +173,8 @@ class Retention:
                 raise NothingStored(f"no snapshot {number}", "restore.py --snapshots lists those there are")
         copy = self._newest_copy() if wish.rules.within else []
         now = max((self._ledger.see(info) for info in copy), default=math.inf)
-        found = verdicts(snapshots, wish.rules, self._local, now)
+        every = sorted([*snapshots, *wish.others], key=lambda snapshot: snapshot.number)
+        found = verdicts(every, wish.rules, self._local, now)
         if wish.sources is not None:
             missing = [source for source in wish.sources if source not in found]
             if missing and wish.always:
@@ -167,7 +182,7 @@ class Retention:
                 raise NothingStored(f"source {missing[0]} is not in partition {self._partition.name}", known)
             found = {source: its for source, its in found.items() if source in wish.sources}
         going = {each.snapshot.number for its in found.values() for each in its if not each.reasons}
-        going |= set(wish.forget) & there.keys()
+        going = (going | set(wish.forget)) & there.keys()
         going = set(sorted(going)[:_MOST])
         self._outcome.verdicts = found
         self._outcome.retired = [there[number] for number in sorted(going)]

@@ -13,9 +13,9 @@ from azbackup.format.labels import SNAPSHOT_PREFIX, is_snapshot, number_of
 from azbackup.format.verdicts import SUBJECTS, Settlement
 
 
-def unsettled(found: Verification) -> list[str]:
-    """The names of what is damaged for good and was not settled yet."""
-    newest = max((snapshot.number for snapshot in found.snapshots), default=0)
+def unsettled(found: Verification, newest: int = 0) -> list[str]:
+    """The names of what is damaged for good and was not settled yet; `newest`: the number of a later era's snapshot."""
+    newest = max((newest, *(snapshot.number for snapshot in found.snapshots)))
     names = {
         finding.subject
         for group in found.findings.ordered()

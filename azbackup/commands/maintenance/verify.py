@@ -12,7 +12,7 @@ also the records of that run.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -36,8 +36,10 @@ from azbackup.format.labels import (
     snapshot_name,
 )
 from azbackup.format.model import SealedRecord, Snapshot
+from azbackup.format.payloads import Fence, decode_numbered
 from azbackup.packs.run import Clock
 from azbackup.progress import Progress
+from azbackup.records.bounds import planted_text
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
 from azbackup.records.past import PastCatalog
@@ -63,6 +65,20 @@ class Verification:
     from_copies: list[str] = field(default_factory=list)  # names of records whose row is to be put back
     unfinished: list[int] = field(default_factory=list)  # numbers of snapshots whose copy lies beyond the last row
     headless: list[Snapshot] = field(default_factory=list)  # whose heads are to be made anew
+
+
+def together(found: Sequence[Verification]) -> Verification:
+    """What was found in all eras of a partition."""
+    if len(found) == 1:
+        return found[0]
+    whole = Verification(Findings(found[-1].findings.settled))
+    for each in found:
+        whole.findings.take(each.findings)
+        for name in ("packs", "size", "chunks", "entries", "records"):
+            setattr(whole, name, getattr(whole, name) + getattr(each, name))
+        for name in ("snapshots", "touched", "without_copy", "from_copies", "unfinished", "headless"):
+            getattr(whole, name).extend(getattr(each, name))
+    return whole
 
 
 class Verify:
@@ -170,9 +186,14 @@ class Verify:
         """A snapshot's copy beyond the last row: between the two a backup takes seconds."""
         name = snapshot_name(number)
         try:
-            self._records.copied(name)
+            numbered = decode_numbered(name, self._records.open_sealed(self._records.copied(name)))
         except Damaged:
             self._findings.add(What.UNFINISHED, name, f"copy {name} is none of a snapshot: somebody put it there")
+            return
+        if isinstance(numbered, Fence):
+            return  # of a data key that was to be renewed: no commit needs its number
+        if not self._records.bounds.has(number):
+            self._findings.add(What.SNAPSHOT, name, planted_text(number))
             return
         self._found.unfinished.append(number)
         text = f"snapshot {number} has a copy and no row: its backup was killed at its very end, or the row removed"

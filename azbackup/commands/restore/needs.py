@@ -73,7 +73,8 @@ class Needs:
 
     def _tell_unfinished(self, copy: int) -> None:
         """Says when a snapshot's copy lies beyond the last row: a commit was killed, or a row was removed."""
-        if copy > self._catalog.newest and not isinstance(self._catalog, PastCatalog):
+        ended = isinstance(self._catalog, PastCatalog) or self._catalog.records.bounds.fence
+        if copy > self._catalog.newest and not ended:
             self._recorder.note(
                 f"snapshot {copy} has a copy but no row: its backup was killed at its very end, or its row removed; "
                 "the next backup of this partition brings it back"
@@ -102,6 +103,8 @@ class Needs:
     def _is_rewritable(self, request: RestoreRequest) -> bool:
         """Whether all of the newest snapshots is restored: what the next backups need too."""
         catalog = self._catalog
+        if catalog.records.bounds.fence:
+            return False  # backups store nothing there any more
         latest = latest_by_source([each for each in catalog.standing if not catalog.retired.has(each.number)])
         newest = {snapshot.number for snapshot in latest.values()}
         return request.selection.everything and all(each.number in newest for each, _ in request.snapshots)

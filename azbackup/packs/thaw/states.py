@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from azbackup.errors import Archived, Missing
-from azbackup.format.labels import SNAPSHOT_PREFIX, is_snapshot, number_of, pack_blob
+from azbackup.format.labels import SNAPSHOT_PREFIX, is_snapshot, number_of, pack_blob, record_blob
 from azbackup.format.model import PackId, PackRecord
 from azbackup.packs.layout import PackLayout
 from azbackup.packs.thaw.policy import HIGH_HOURS, STANDARD_HOURS, State
@@ -118,7 +118,8 @@ class PackStates:
         """Lists the partition's blobs: its packs; the highest number of a snapshot's copy that lies beside them."""
         infos = {info.name: info for info in self._blobs.listed(self._partition)}
         self.listed = {name: info for name, info in infos.items() if name.startswith(self._prefix)}
-        copies = (name.rpartition("/")[2] for name in infos)
+        records = record_blob(self._partition[:-1], "")
+        copies = (name.removeprefix(records) for name in infos if name.startswith(records))
         return max((number_of(name, SNAPSHOT_PREFIX) for name in copies if is_snapshot(name)), default=0)
 
     def list_staging(self) -> None:
