@@ -496,7 +496,7 @@ def test_a_backup_that_sleeps_for_months(aged: World, tmp_path: Path) -> None:
             put(world, f"user1/packs/clock{world.now_ns}")
             world.retain()
 
-    for journal in (None, tmp_path / "j"):
+    for journal, late in ((None, True), (tmp_path / "j", False)):
         counted = Fuse()
         aged.clone().backup(counted)
         for at in range(1, counted.seen + 1):
@@ -505,7 +505,7 @@ def test_a_backup_that_sleeps_for_months(aged: World, tmp_path: Path) -> None:
             if journal is not None:
                 journal.unlink(missing_ok=True)
             try:
-                world.backup(Fuse(at, strike=lambda world=world: months(world)))  # type: ignore[misc]
+                world.backup(Fuse(at, late, strike=lambda world=world: months(world)))  # type: ignore[misc]
             except Overtaken:
                 assert world.numbers()[-1] == 3
             world.backup()
