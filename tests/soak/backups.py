@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
 
+from tests.conftest import REPOSITORY
 from tests.soak.history import step
 from tests.soak.model import Seen, Source, Taken, counts
 from tests.soak.mutations import mutate as change
 from tests.soak.reading import read
 from tests.soak.world import NAMES, Done, Mismatch, World, seen
 
+WEEKS_LATER = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "tests" / "soak" / "hooks"), str(REPOSITORY)])}
+REWRITING = ("--rewrite-below", "50", "--rewrite-budget", "100")
 
-def _arguments(world: World, source: Source) -> list[str]:
-    return ["--tier", "archive" if world.model.archived else "hot", "--host", source.host, str(source.path)]
+
+def _arguments(world: World, source: Source, tier: str = "") -> list[str]:
+    tier = tier or ("archive" if world.model.archived else "hot")
+    return ["--tier", tier, "--host", source.host, str(source.path)]
 
 
 def _statuses(world: World) -> set[int]:
@@ -84,10 +90,12 @@ def back_up(world: World, rng: random.Random) -> None:
     back_up_source(world, world.source(rng))
 
 
-def back_up_source(world: World, source: Source) -> None:
-    """A backup of this source, whose tree is quiet."""
-    now = seen(source)
-    _check(world, source, now, world.run("backup.py", *_arguments(world, source), host=source.host))
+def back_up_source(world: World, source: Source, *options: str, tier: str = "") -> Done:
+    """A backup of this source, whose tree is quiet, weeks after the others where it has options."""
+    now, later = seen(source), WEEKS_LATER if options else {}
+    done = world.run("backup.py", *options, *_arguments(world, source, tier), host=source.host, **later)
+    _check(world, source, now, done)
+    return done
 
 
 @step(6)
@@ -114,12 +122,16 @@ def back_up_over_faults(world: World, rng: random.Random) -> None:
 @step(10)
 def kill_backup(world: World, rng: random.Random) -> None:
     """A backup is killed at some request, done or not: it has made its snapshot whole, or none."""
-    source = world.source(rng)
+    cut_off(world, rng, world.source(rng))
+
+
+def cut_off(world: World, rng: random.Random, source: Source, *options: str) -> None:
+    """A backup of a source that has changed is killed."""
     change(source.path, rng, rng.choice([1, 5, 20]))
-    now = seen(source)
+    now, later = seen(source), WEEKS_LATER if options else {}
     number = rng.choice([rng.randrange(1, 16), rng.randrange(7, 11)])  # a small backup commits with its last ones
     with world.held(number, lost=rng.random() < 0.5) as rule:
-        process = world.start("backup.py", *_arguments(world, source), host=source.host)
+        process = world.start("backup.py", *options, *_arguments(world, source), host=source.host, **later)
         held = world.comes_to(rule, process)
         if held:
             process.kill()

@@ -35,6 +35,8 @@ UPKEEP = (
         "remove_password",
         "verify",
         "use_old_password",
+        "rewrite",
+        "age",
         "restore_all",
     ),
 )

@@ -1,20 +1,19 @@
-"""Steps of upkeep: snapshots are removed and recalled, weeks pass, and the vault is verified and repaired.
+"""Steps of upkeep: snapshots are removed and recalled, weeks pass, packs are rewritten and go to the archive tier.
+
+The vault is verified and repaired.
 
 Whatever stands after them is what every other step compares with: snapshots that are kept restore exactly.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterable
 
-from tests.conftest import REPOSITORY
+from tests.soak.backups import REWRITING, WEEKS_LATER, back_up_source, cut_off
 from tests.soak.history import step
 from tests.soak.model import Model
 from tests.soak.world import Done, Mismatch, World
-
-_WEEKS_LATER = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "tests" / "soak" / "hooks"), str(REPOSITORY)])}
 
 
 def _is_whole(model: Model) -> bool:
@@ -89,12 +88,52 @@ def weeks_later(world: World, _: random.Random) -> None:
     if not (_is_whole(model) and model.retired):
         return
     for _ in range(2):
-        done = world.run("backup.py", "--retention-only", "--delete-early", **_WEEKS_LATER)
+        done = world.run("backup.py", "--retention-only", "--delete-early", **WEEKS_LATER)
         _retired(world, done, [])
     rows = {name for name in world.row_names() if name.startswith("snapshot-")}
     if left := sorted(number for number in model.retired if f"snapshot-{number:08}" in rows):
         raise Mismatch(f"rows of snapshots {left} are left: {done}")
     model.bury()
+
+
+@step(5)
+def rewrite(world: World, rng: random.Random) -> None:
+    """What is needed of packs that are hardly needed, or small, is stored anew, and once; some runs are killed."""
+    model = world.model
+    world.learn()
+    if not _is_whole(model):
+        return
+    source = world.source(rng)
+    if rng.random() < 0.4:
+        cut_off(world, rng, source, *REWRITING)
+    done = back_up_source(world, source, *REWRITING)
+    again = back_up_source(world, source, *REWRITING).summary
+    if not done.summary["rewriting_left"] and (again["rewritten"], again["rewriting_left"]) != (0, 0):
+        raise Mismatch(f"it is rewritten once more: {again}, after {done}")
+
+
+@step(3)
+def age(world: World, rng: random.Random) -> None:
+    """Packs that rested online go to the archive tier; some of these runs are killed. All packs are there by then."""
+    model = world.model
+    world.learn()
+    if not _is_whole(model):
+        return
+    if rng.random() < 0.5:
+        back_up_source(world, world.source(rng), "--archive-after", "30", tier="hot")
+    command = ["backup.py", "--retention-only", "--archive-after", "0.000001"]
+    if rng.random() < 0.4:
+        with world.held(rng.randrange(3, 12), lost=rng.random() < 0.5) as rule:
+            process = world.start(*command)
+            if world.comes_to(rule, process):
+                process.kill()
+            world.end(process)
+    done = world.run(*command)
+    world.expect(done, {0})
+    [aged] = done.of("aging")
+    if aged["resting"] or aged["refused"]:
+        raise Mismatch(f"packs rest online: {done}")
+    model.archived = True
 
 
 @step(4)
