@@ -191,7 +191,7 @@ def two_at_once(world: World, rng: random.Random) -> None:
     if world.model.pending or world.model.table_lost:
         back_up(world, rng)
     seen_first, seen_second = seen(first), seen(second)
-    statuses = _statuses(world)
+    statuses = _statuses(world) | ({0} if world.model.packs_lost else set())  # one may store what the other misses
     processes = [world.start("backup.py", *_arguments(world, each), host=each.host) for each in (first, second)]
     results = [world.end(process) for process in processes]
     made = []
