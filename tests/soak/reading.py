@@ -39,9 +39,15 @@ def read(world: World) -> Reading:
     record_key = reader.hkdf(data_key, b"azbackup/1 record")
     records = {name: reader.open_record(by_name, name, record_key, partition) for name in by_name if name != "key"}
     there = {name.rpartition("/")[2] for name in world.blobs("/packs/")}
-    packs = {name.removeprefix("pack-"): _ids(each["ids"]) for name, each in records.items() if name[:5] == "pack-"}
+    packs = {name.removeprefix("pack-"): _contents(each) for name, each in records.items() if name[:5] == "pack-"}
     sound = {each for name, ids in packs.items() if name in there for each in ids}
     return Reading(reader, records, {each for ids in packs.values() for each in ids} - sound)
+
+
+def _contents(record: dict[str, Any]) -> set[bytes]:
+    """The chunks of a pack but for its padding, which is in no other one."""
+    ids = record["ids"]
+    return _ids(ids[: len(ids) - 32 * record.get("padding", 0)])
 
 
 def _ids(joined: bytes) -> set[bytes]:
