@@ -113,7 +113,7 @@ def test_every_label_is_its_own() -> None:
     """No two uses of a key share a label, and each label names the format."""
     found = [value for name, value in vars(labels).items() if name.startswith("LABEL_")]
     assert len(set(found)) == len(found) == 14
-    assert all(re.fullmatch(rb"azbackup/[12] [a-z-]+", label) for label in found)
+    assert all(re.fullmatch(rb"azbackup/[1-3] [a-z-]+", label) for label in found)
 
 
 def test_a_full_pack_has_a_record_that_fits() -> None:
