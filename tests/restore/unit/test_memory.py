@@ -18,6 +18,7 @@ from azbackup.format.layers import State
 from azbackup.format.model import Entry, Kind, PackId, PackRecord, Snapshot
 from azbackup.packs.thaw.policy import State as PackState
 from azbackup.packs.thaw.policy import ThawOptions
+from azbackup.records.bounds import Bounds
 from azbackup.records.selection import Selection
 from azbackup.storage.prices import load_prices
 from tests.listener import Silent
@@ -40,7 +41,7 @@ class Vast:
     def __init__(self, chunks: int, in_file: int) -> None:
         self._chunks = chunks
         self._in_file = in_file
-        self.records = SimpleNamespace(report=None)
+        self.records = SimpleNamespace(report=None, bounds=Bounds())
         self.retired = SimpleNamespace(condemned={}, has=lambda _: False)
         self.standing = [SNAPSHOT]
 
