@@ -25,7 +25,8 @@ def _statuses(world: World) -> set[int]:
     """How a backup of a quiet tree may end: 13 the first time after something was lost."""
     model = world.model
     if model.packs_lost:  # one that was cut off may have stored again what is lost
-        return {0, 13} if model.pending else {13}
+        # A table that is rebuilt after retention tells of no packs that are not there.
+        return {0, 13} if model.pending or (model.table_lost and (model.retired or model.highest_retired)) else {13}
     return {0, 13} if model.rows_lost else {0}
 
 
