@@ -1,4 +1,4 @@
-"""Retention in histories that are drawn: trees, backups, rules, kills, runs beside each other, weeks in between.
+"""Retention in histories that are drawn: trees, backups, rules, passwords, kills, runs at once, weeks in between.
 
 After each step every snapshot that is listed has exactly the files of its day, each in a pack that is there, nothing is
 told as damage, and the newest snapshot is listed.
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from azbackup.commands.backup.rewriting import Rewrite
 from azbackup.commands.maintenance.keeping import Rules
+from azbackup.crypto.secret import Secret
 from azbackup.errors import Emptied, NothingStored, Overtaken, Unavailable
 from azbackup.packs import rewriting
 from azbackup.packs.known import KnownChunks
@@ -77,6 +78,11 @@ class Life:
             meanwhile = self.weeks if other == "weeks" else self.run
             self.run(what, last, Fuse(at, strike=lambda: meanwhile(other, last)))
 
+    def change_password(self, number: int, at: int) -> None:
+        """Another password, or one that was in force before; killed at a call."""
+        with contextlib.suppress(Killed):
+            self.world.change_password(Secret(b"password %d" % number), Fuse(at))
+
     def recall(self, number: int) -> None:
         """A snapshot that was removed is wanted again, if that can be."""
         with contextlib.suppress(NothingStored):
@@ -120,6 +126,7 @@ STEPS = st.one_of(
     st.tuples(st.just("write"), st.sampled_from(FILES), st.integers(-1, len(CONTENTS) - 1)),
     st.tuples(st.just("run"), RUNS, LAST),
     st.tuples(st.just("recall"), st.integers(1, 6)),
+    st.tuples(st.just("change_password"), st.integers(1, 3), st.integers(1, 20)),
     st.tuples(st.just("days"), st.sampled_from([1, 8, 40])),
     st.tuples(
         st.just("strike"), RUNS, LAST, st.integers(1, 40), st.sampled_from(["kill", "backup", "retain", "weeks"])

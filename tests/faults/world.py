@@ -7,6 +7,7 @@ After a kill nothing of that run reaches the stores any more, as if its process 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -26,7 +27,7 @@ from azbackup.commands.restore.run import Restore
 from azbackup.crypto.kdf import KdfCosts, Stretcher
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
-from azbackup.errors import NothingStored
+from azbackup.errors import NothingStored, WrongPassword
 from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import ChunkId, Snapshot, split_ids
 from azbackup.packs.run import Clock, new_run
@@ -34,6 +35,7 @@ from azbackup.packs.thaw.policy import ThawOptions
 from azbackup.packs.thaw.requests import ThawRequests
 from azbackup.packs.thaw.states import PackStates
 from azbackup.records.catalog import Catalog
+from azbackup.records.key_changes import Circumstances, change_password
 from azbackup.records.keystore import Keystore
 from azbackup.records.partition import Partition
 from azbackup.records.record_store import RecordStore
@@ -49,6 +51,7 @@ from tests.listener import Silent
 
 PARTITION = "user1"
 PASSWORD = Secret(b"secret")
+AROUND = Circumstances(PARTITION, "2027-01-01T00:00:00Z")
 # Long after every file was written, so that none counts as still being written.
 _NOW_NS = 4_000_000_000_000_000_000
 _PRICES = load_prices(None)  # here: a user whom a test plays may not be able to read the checkout
@@ -166,6 +169,7 @@ class World:
     cache: Path | None = None
     limits: dict[str, Any] = field(default_factory=dict)  # of the job: is_over, skips, rules
     machine: Path | None = None
+    password: Secret = PASSWORD  # that its runs have
 
     def __post_init__(self) -> None:
         self.staging.packs = self.blobs
@@ -177,7 +181,7 @@ class World:
         found.blobs.blobs = {name: replace(blob) for name, blob in self.blobs.blobs.items()}
         found.staging.blobs = {name: replace(blob) for name, blob in self.staging.blobs.items()}
         found.table.rows = dict(self.table.rows)
-        found.now_ns, found.blobs.now = self.now_ns, self.blobs.now
+        found.now_ns, found.blobs.now, found.password = self.now_ns, self.blobs.now, self.password
         if journal is not None and self.journal is not None:
             shutil.copyfile(self.journal, journal)
         return found
@@ -192,7 +196,7 @@ class World:
         rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
         blobs: Any = Fused(self.blobs, fuse)
         keys_of = Keystore(rows, blobs, PARTITION)
-        opened, fresh = keys_of.open_or_create(PASSWORD, "2026-11-22T00:00:00Z")
+        opened, fresh = keys_of.open_or_create(self.password, "2026-11-22T00:00:00Z")
         keys = derive(opened.data_key)
         show = show or Silent()
         cache = Cache(self.machine / "records", self.now_ns // (86_400 * 10**9)) if self.machine else None
@@ -234,12 +238,26 @@ class World:
         request = Wish(**{"rules": Rules(), "prices": _PRICES, "always": True, **wish})
         return Retention(partition, catalog, Apart(removal), time.gmtime, clock).run(request, Silent())
 
+    def change_password(self, new: Secret, fuse: Fuse | None = None) -> None:
+        """Change the password that this world's runs have; one that is killed may have changed it, or not."""
+        fuse = fuse or Fuse()
+        rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
+        blobs: Any = Fused(self.blobs, fuse)
+        try:
+            change_password(Keystore(rows, blobs, PARTITION), self.password, new, AROUND)
+        except Killed:
+            with contextlib.suppress(WrongPassword):
+                Keystore(MemoryRows(self.table, PARTITION), self.blobs, PARTITION).open(new)
+                self.password = new
+            raise
+        self.password = new
+
     def opened(self, fuse: Fuse | None = None, show: Silent | None = None) -> tuple[Catalog, Partition]:
         """Open the partition; return its catalog and itself. `show` hears what was wrong with the key record."""
         fuse = fuse or Fuse()
         rows: Any = Fused(MemoryRows(self.table, PARTITION), fuse)
         blobs: Any = Fused(self.blobs, fuse)
-        opened = Keystore(rows, blobs, PARTITION).open(PASSWORD)
+        opened = Keystore(rows, blobs, PARTITION).open(self.password)
         keys = derive(opened.data_key)
         show = show or Silent()
         records = RecordStore(rows if opened.in_table else None, blobs, keys, PARTITION, show.damage)
@@ -311,6 +329,7 @@ def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
     patch.setattr("azbackup.packs.packer.PACK_BYTES", pack_bytes)
     patch.setattr("azbackup.format.entries._PAYLOAD_BYTES", 700)
     patch.setattr(Stretcher, "new_costs", _CHEAP)
+    patch.setattr("azbackup.records.key_changes.DEFAULT_COSTS", _CHEAP)
 
 
 def keep_layers(patch: Any, kept: int = -1) -> None:
