@@ -33,8 +33,8 @@ from azbackup.storage.protocols import NEVER
 if TYPE_CHECKING:
     from azbackup.packs.rewriting import Rewriting
 
-_MEETING_SECONDS = 0.1
-_DOUBLINGS = 6
+_MEETING_SECONDS = 0.4
+_DOUBLINGS = 4
 
 
 def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool) -> Status:
@@ -97,7 +97,7 @@ def _stamp() -> str:
 
 
 def _pause(times: int) -> None:
-    """Lets runs that met part: some 400 ms, twice as long each time, up to some seconds."""
+    """Lets runs that met part: some 1.6 s, twice as long each time, up to some 13 s."""
     time.sleep(_MEETING_SECONDS * 2 ** min(times, _DOUBLINGS) * (1 + os.urandom(1)[0] / 128))
 
 

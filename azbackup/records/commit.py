@@ -15,7 +15,7 @@ import msgspec
 
 from azbackup.errors import Damaged, Exists, Missing
 from azbackup.format.framing import groups
-from azbackup.format.labels import copy_name, snapshot_name
+from azbackup.format.labels import SNAPSHOT_PREFIX, copy_name, is_snapshot, number_of, snapshot_name
 from azbackup.format.model import SealedRecord, Snapshot
 from azbackup.format.payloads import Fence, decode_numbered, encode_snapshot
 from azbackup.records.copies import USELESS_COPIES
@@ -23,6 +23,7 @@ from azbackup.records.heads import head_rows, put_heads
 from azbackup.records.record_store import RecordStore
 
 _TRIES = 4  # numbers that are found taken before a listing says which there are
+_PAGE = 1000  # rows of one query
 
 
 class RunCopies:
@@ -71,37 +72,62 @@ def commit(
         except Exists:
             taken += 1
             pause(taken)
-            records.bounds.check()
-            committed = records.snapshot_numbers(finished.number)
+            committed = _committed(records, finished.number)
             if finished.number not in committed:
                 pause(taken + 1)
-                committed = records.snapshot_numbers(finished.number)
-            following = _finish_commits(records, finished.number, committed, sure=taken > _TRIES)
-            finished = msgspec.structs.replace(finished, number=following)
-    if taken:  # it may have been a fence, and the key record replaced since it was looked at
+                committed = _committed(records, finished.number)
+            passed = _Passed(records, committed, sure=taken > _TRIES)
+            finished = msgspec.structs.replace(finished, number=passed.over(finished.number))
+            if passed.strange:  # one of them may have been a fence
+                records.bounds.check()
+    if taken:  # the key record may have been replaced since
         records.bounds.check()
     _insert(records, before, row, head_rows(records, finished))
     return finished
 
 
-def _finish_commits(records: RecordStore, first: int, committed: set[int], *, sure: bool) -> int:
-    """Finishes the commits of a number that is taken, and of those behind it, that have no row yet; the next free one.
+def _committed(records: RecordStore, first: int) -> dict[int, SealedRecord]:
+    """The rows that snapshots from the number `first` on have, genuine or not: a thousand at most."""
+    rows = records.first(snapshot_name(first), SNAPSHOT_PREFIX[:-1] + ".", _PAGE)
+    return {number_of(row.name, SNAPSHOT_PREFIX): row for row in rows if is_snapshot(row.name)}
 
-    The `committed` have one; if `sure` a listing says which have a copy. Of those that cannot be used no more than
-    USELESS_COPIES are looked at: whoever can create blobs makes as many as they like.
+
+class _Passed:
+    """The numbers that a run found taken, and passes over: what has no row yet is finished.
+
+    If `sure` a listing says which numbers have a copy. Of those that cannot be used no more than USELESS_COPIES are
+    looked at: whoever can create blobs makes as many as they like.
     """
-    numbers = committed | {first} | (records.copies.snapshot_numbers() if sure else set())
-    number, useless, passed = first, 0, 0
-    while number in numbers:
-        if number not in committed:
-            if useless < USELESS_COPIES:
-                useless += not finish_commit(records, number)
+
+    def __init__(self, records: RecordStore, committed: dict[int, SealedRecord], *, sure: bool) -> None:
+        self._records = records
+        self._committed = committed
+        self._copied = records.copies.snapshot_numbers() if sure else set()
+        self.strange = 0  # numbers that were not seen to be those of snapshots under this data key
+
+    def over(self, first: int) -> int:
+        """Passes over the first number, which is taken, and those behind it; the next that is free."""
+        number, useless, unread = first, 0, 0
+        while number == first or number in self._committed or number in self._copied:
+            if number in self._committed:
+                self.strange += not self._is_snapshot(self._committed[number])
+            elif useless < USELESS_COPIES:
+                finished = finish_commit(self._records, number)
+                useless += finished is None
+                self.strange += not isinstance(finished, Snapshot)
             else:
-                passed += 1
-        number += 1
-    if passed:
-        records.report(f"{passed:,} more snapshots before {number} have a copy, and were passed over")
-    return number
+                unread += 1
+                self.strange += 1
+            number += 1
+        if unread:
+            self._records.report(f"{unread:,} more snapshots before {number} have a copy, and were passed over")
+        return number
+
+    def _is_snapshot(self, row: SealedRecord) -> bool:
+        try:
+            return isinstance(decode_numbered(row.name, self._records.open_sealed(row)), Snapshot)
+        except Damaged:
+            return False
 
 
 def _insert(records: RecordStore, before: list[SealedRecord], row: SealedRecord, heads: list[SealedRecord]) -> None:
@@ -121,24 +147,24 @@ def _insert(records: RecordStore, before: list[SealedRecord], row: SealedRecord,
     put_heads(records, heads)
 
 
-def finish_commit(records: RecordStore, number: int) -> bool:
+def finish_commit(records: RecordStore, number: int) -> Snapshot | Fence | None:
     """Inserts the rows of a snapshot whose copy is there: its run's records and its own. All are durable.
 
-    Returns whether it could be done.
+    Returns what has the number, None where it cannot be committed.
     """
     name = snapshot_name(number)
     try:
         row = records.copied(name, sure=True)
-        snapshot = decode_numbered(name, records.open_sealed(row))
-        if isinstance(snapshot, Fence):
+        numbered = decode_numbered(name, records.open_sealed(row))
+        if isinstance(numbered, Fence):
             records.insert([row])
-            return True
-        rows = records.copies.of_run(snapshot.run, snapshot.copies)
+            return numbered
+        rows = records.copies.of_run(numbered.run, numbered.copies)
         for each in rows:
             records.open_sealed(each)
         records.insert([*rows, row])
-        put_heads(records, head_rows(records, snapshot))
+        put_heads(records, head_rows(records, numbered))
     except (Damaged, Missing, Exists) as error:
         records.report(f"snapshot {number} has a copy that cannot be committed: {error.message}")
-        return False
-    return True
+        return None
+    return numbered

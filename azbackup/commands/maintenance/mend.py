@@ -136,7 +136,7 @@ class Mend:
 
     def _finish(self, number: int) -> bool:
         """The commit of a snapshot beyond the last row; what is in the way was reported."""
-        return finish_commit(self._records, number)
+        return finish_commit(self._records, number) is not None
 
     # --- copies from rows
 
