@@ -23,7 +23,7 @@ from azbackup.format.model import RunId, Snapshot
 from azbackup.packs.run import Clock, new_run
 from azbackup.records.catalog import Catalog
 from azbackup.records.snapshots import Source, source_of
-from azbackup.storage.local.cache_file import cache_directory
+from azbackup.storage.local.cache_file import cache_directory, open_nameless
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.looks import LookNote
 from azbackup.storage.local.rollback import HighestSnapshot
@@ -59,7 +59,8 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     looks = LookNote(cache, partition.keys)
     if args.reread:
         looks.note(NEVER)
-    run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks)
+    scratch = partial(open_nameless, cache)
+    run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks, scratch)
     backup = Backup(job, partition, catalog, run, show)
     try:
         snapshot = backup.run()
@@ -68,7 +69,7 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
             raise
         show.note(f"{error.message}; it begins again, and uses what was stored")
         job = msgspec.structs.replace(job, fresh=False)
-        run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks)
+        run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks, scratch)
         backup = Backup(job, partition, Catalog(partition.records, seen.number()), run, show)
         snapshot = backup.run()
     seen.note(snapshot.number)

@@ -28,7 +28,7 @@ from azbackup.format.labels import CHUNK_NORMAL, PACK_BYTES
 from azbackup.packs.padding import forecast_size
 from azbackup.packs.thaw.policy import STANDARD_HOURS
 from azbackup.records.eras import eras_of
-from azbackup.storage.local.cache_file import cache_directory
+from azbackup.storage.local.cache_file import cache_directory, open_nameless
 from azbackup.storage.prices import Packed, Prices, backup_cost, restore_cost
 
 _SPEEDS = (10, 100)  # Mbit/s: what people have to send with
@@ -44,7 +44,9 @@ def dry_run_command(
     job = Job(source, host_name(args), fresh, rereads=args.reread, cache=cache, rules=rules, rewrite=rewrite)
     results = Results(sys.stdout)
     tell = partial(_tell, results, source, as_json=show.json)
-    forecast = preview(job, partition, catalog, show, tell, time.time())
+    forecast = preview(
+        job, partition, catalog, show, tell, time.time(), partial(open_nameless, cache_directory(os.environ))
+    )
     results.flush()
     show.close()
     _summary(show, source, forecast, asked, args)

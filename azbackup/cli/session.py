@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from azbackup.storage.azure.staging import AzureStaging
     from azbackup.storage.azure.tables import AzureRows
     from azbackup.storage.azure.tiering import AzureTiering
-    from azbackup.storage.local.row_cache import CachedRows
+    from azbackup.storage.local.cached_rows import CachedRows
 
 _MOST_CONNECTIONS = 16
 _UNATTENDED_SECONDS = 180.0
@@ -169,7 +169,8 @@ class Vault:
 
     def cached_rows(self, space: str) -> CachedRows:
         """The rows of an era by way of this machine's cache, for everything but the key record."""
-        from azbackup.storage.local.row_cache import Cache, CachedRows
+        from azbackup.storage.local.cached_rows import CachedRows
+        from azbackup.storage.local.row_cache import Cache
 
         file = self.local_file("records", space=space)
         return CachedRows(self.rows_of(space), Cache(file, today=int(time.time()) // 86400))

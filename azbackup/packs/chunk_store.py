@@ -19,6 +19,7 @@ from azbackup.format.model import ChunkId, PackId, PackRecord, SealedRecord, spl
 from azbackup.format.payloads import decode_pack
 from azbackup.packs.compressor import Body, Compressor
 from azbackup.packs.hasher import Hasher
+from azbackup.packs.ids import ChunkIds
 from azbackup.packs.known import KnownChunks, SoundPack
 from azbackup.packs.layout import fault_of
 from azbackup.packs.packer import Packer
@@ -62,7 +63,7 @@ class ChunkStore:
         self._uploads = PackUploader(partition, run, self._packer.recycle)
         self._run = run
         self._index: KnownChunks | None = None
-        self._known: set[ChunkId] | None = set() if fresh else None
+        self._known: ChunkIds | None = ChunkIds(run.scratch) if fresh else None
         if self._journal is not None and not fresh and self._journal.rows():
             self._chunks()  # before the journal is forgotten, even if this run stores nothing
 
@@ -143,10 +144,10 @@ class ChunkStore:
         """
         if self._known is None:
             return 0
-        there = KnownChunks(self._partition, catalog).ids
+        there = KnownChunks(self._partition, catalog, scratch=self._run.scratch).ids
         for row in not_condemned(catalog, rows):
             there.update(decode_pack(row.name, self._partition.records.open_sealed(row))[1].chunk_ids())
-        return len(self._known - there)
+        return sum(each not in there for each in self._known)
 
     def finish(self) -> list[SealedRecord]:
         """Everything is uploaded; the pack records that are to be committed with the rest."""
@@ -170,22 +171,20 @@ class ChunkStore:
             while (full := self._packer.full()) is not None:
                 self._uploads.send(full)
 
-    def _chunks(self) -> set[ChunkId]:
+    def _chunks(self) -> ChunkIds:
         """The ids of all chunks that some pack is known to hold, read when the first one is asked for."""
         if self._known is None:
             self._known = self._count_on(self._read_known())
         return self._known
 
     def _read_known(self, *, whole: bool = False) -> KnownChunks:
-        now = self._run.clock.now_ns() // 10**9
-        return KnownChunks(self._partition, self._catalog, (self._run.looks, now), whole=whole)
+        return KnownChunks(self._partition, self._catalog, self._run, whole=whole)
 
-    def _count_on(self, known: KnownChunks) -> set[ChunkId]:
+    def _count_on(self, known: KnownChunks) -> ChunkIds:
         """Counts on what is known, and on what a killed run has noted that is not."""
         self._index = known
         self._known = known.ids
-        packs = {PACK_PREFIX + pack_id for pack_id in known.packs}
-        self._adopt([row for row in self._journal.rows() if row.name not in packs] if self._journal else [])
+        self._adopt(not_condemned(self._catalog, list(known.unrecorded.values())))
         return known.ids
 
     def _adopt(self, rows: list[SealedRecord]) -> None:

@@ -1,10 +1,13 @@
 """Which chunks are stored: what the pack records say, held against the packs that are there.
 
-    pack records -> packs as the container lists them -> ids of the chunks that a backup may count on
+    packs as the container lists them -> pack records -> ids of the chunks that a backup may count on
 
 Promises that a chunk counts only where a pack that holds it is there with the size and the MD5 of its record, and is
 not condemned: retention is going to delete that one. "Not there" is never taken for "nothing was ever stored": a record
-without its pack is damage, unless all of its chunks are in other packs, where an earlier run stored them again.
+without its pack is damage, unless all of its chunks are in other packs, where an earlier run stored them again. A
+pack that came after the listing is looked for once more before it is called missing.
+
+What is held of a listing is a number a pack, and of the records the ids, in a file once they are many.
 
 In a large partition a run looks at all of that once a week, and at once where it misses something. In between it goes
 by the records that this machine keeps, and reads those that came since when it meets a chunk that is in none of them.
@@ -13,18 +16,22 @@ Whatever retention condemned since is known to each run, and is kept no more.
 
 from __future__ import annotations
 
+import os
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
 from azbackup.format.labels import PACK_MAGIC, PACK_PREFIX, pack_blob, stamp
 from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
 from azbackup.format.payloads import decode_pack
+from azbackup.packs.ids import ChunkIds, Scratch, no_scratch
 from azbackup.packs.layout import fault_of
+from azbackup.packs.run import Run
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
-from azbackup.storage.protocols import NEVER, BlobInfo, Look, Looks
+from azbackup.storage.protocols import NEVER, BlobInfo, Look
 
 _DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * _DAY_SECONDS
@@ -58,6 +65,22 @@ class SoundPack(NamedTuple):
         return len(PACK_MAGIC) + sum(self.sealed)
 
 
+class Sightings:
+    """Which packs were listed, of which size and MD5: a number each, by a hash that nobody else can compute."""
+
+    def __init__(self, listed: Iterable[BlobInfo]) -> None:
+        self._key = os.urandom(16)
+        self._numbers = {self._number(info.name, info.size, info.md5) for info in listed}
+
+    def has(self, name: str, size: int, md5: bytes) -> bool:
+        """Whether such a pack was listed; where the service keeps no MD5 of it, its size is enough."""
+        return self._number(name, size, md5) in self._numbers or self._number(name, size, b"") in self._numbers
+
+    def _number(self, name: str, size: int, md5: bytes) -> int:
+        text = b"%s\0%d\0%s" % (name.encode("utf-8", "surrogatepass"), size, md5)
+        return int.from_bytes(blake2b(text, digest_size=8, key=self._key).digest(), "big")
+
+
 class KnownChunks:
     """The ids of all chunks that a sound pack is known to hold; the packs themselves in `sound`, if they are wanted."""
 
@@ -65,21 +88,25 @@ class KnownChunks:
         self,
         partition: Partition,
         catalog: Catalog,
-        looks: tuple[Looks | None, int] = (None, 0),
+        run: Run | None = None,
         *,
         whole: bool = False,
+        scratch: Scratch = no_scratch,
     ) -> None:
-        """`looks` remembers when this machine looked at all packs, None where nothing does, with the time in seconds.
+        """The `run` remembers when this machine looked at all packs; without one nothing does.
 
-        `whole`: all packs are wanted, not the ids alone.
+        `whole`: all packs are wanted, not the ids alone. `scratch` makes files for ids that are too many to be held,
+        the run's where there is one.
         """
         self._partition = partition
         self._records = partition.records
         self._catalog = catalog
-        self._looks, self._now = looks
+        self._looks = run.looks if run is not None else None
+        self._now = run.clock.now_ns() // 10**9 if run is not None else 0
         self._whole = whole
-        self.ids: set[ChunkId] = set()
-        self.packs: set[PackId] = set()
+        noted = run.journal.rows() if run is not None and run.journal is not None else []
+        self.unrecorded = {row.name: row for row in noted}  # what a killed run noted of packs that have no record
+        self.ids = ChunkIds(run.scratch if run is not None else scratch)
         self.own: set[ChunkId] = set()  # stored by this run while more may have to be looked at
         self._left: list[Callable[[], None]] = []
         self.sound: list[SoundPack] = []
@@ -108,42 +135,65 @@ class KnownChunks:
     # --- everything
 
     def _read_all(self) -> None:
-        """Reads the pack records, then lists the packs: one that another run adds meanwhile precedes its record."""
-        recorded = [(pack_id, *self._kept(record)) for pack_id, record in self._catalog.packs()]
-        there = {info.name: info for info in self._partition.blobs.listed(pack_blob(self._partition.name, ""))}
+        """Lists the packs, then reads the records of those that are there."""
+        prefix = pack_blob(self._partition.name, "")
+        there: Mapping[str, BlobInfo] = {}
+        if self._whole:
+            there = {info.name: info for info in self._partition.blobs.listed(prefix)}
+        seen = Sightings(there.values() if self._whole else self._partition.blobs.listed(prefix))
         condemned = self._catalog.retired.condemned
-        self.packs = {pack_id for pack_id, *_ in recorded} | condemned.keys()
         self.ids.clear()
-        doubtful: list[tuple[PackId, str, bytes]] = []
-        for pack_id, size, md5, ids, sealed, plain in recorded:
+        doubtful: list[tuple[PackId, PackRecord]] = []
+        rows, gone = 0, []
+        for pack_id, record in self._catalog.packs():
+            self.unrecorded.pop(PACK_PREFIX + pack_id, None)
             if pack_id in condemned:
+                gone.append(pack_id)
                 continue
-            info = there.get(pack_blob(self._partition.name, pack_id))
-            fault = fault_of(info, size, md5)
-            if info is None or fault:
-                doubtful.append((pack_id, fault, ids))
-                continue
-            self.ids.update(split_ids(ids))
-            if self._whole:
-                self.sound.append(SoundPack(pack_id, size, ids, sealed, plain, info.tier, since(info)))
-        for pack_id, fault, ids in doubtful:
+            rows += 1
+            name = pack_blob(self._partition.name, pack_id)
+            if seen.has(name, record.size, record.md5):
+                self._take(pack_id, record, there.get(name))
+            else:
+                doubtful.append((pack_id, record))
+        missing = self._look_again(doubtful)
+        for pack_id, fault, ids in missing:
             if lost := sum(each not in self.ids for each in set(split_ids(ids))):
                 self._records.report(f"pack {pack_id} {fault}: {lost:,} of its chunks are in no other pack")
-        self.ids |= self.own
-        gone = [pack_id for pack_id, *_ in recorded if pack_id in condemned]
-        look = Look(self._now, self._now, self._catalog.retired.last, len(recorded) - len(gone))
-        self._note(NEVER if doubtful else look, gone)  # what is wrong is told by each run
+        self.ids.update(self.own)
+        look = Look(self._now, self._now, self._catalog.retired.last, rows)
+        self._note(NEVER if missing else look, gone)  # what is wrong is told by each run
 
-    def _kept(self, record: PackRecord) -> tuple[int, bytes, bytes, array[int], array[int]]:
-        """Size, MD5, ids but for the padding, and the lengths if they are wanted, in as little memory as they take."""
-        sealed = array("I", record.content_lengths if self._whole else ())
-        return record.size, record.md5, record.content_ids, sealed, array("I", record.plain[: len(sealed)])
+    def _look_again(self, doubtful: list[tuple[PackId, PackRecord]]) -> list[tuple[PackId, str, bytes]]:
+        """Takes those packs that came after the listing; of the others the fault, and the ids."""
+        if not doubtful:
+            return []
+        names = {pack_blob(self._partition.name, pack_id) for pack_id, _ in doubtful}
+        listed = self._partition.blobs.listed(pack_blob(self._partition.name, ""))
+        there = {info.name: info for info in listed if info.name in names}
+        missing = []
+        for pack_id, record in doubtful:
+            info = there.get(pack_blob(self._partition.name, pack_id))
+            if fault := fault_of(info, record.size, record.md5):
+                missing.append((pack_id, fault, record.content_ids))
+            else:
+                self._take(pack_id, record, info)
+        return missing
+
+    def _take(self, pack_id: PackId, record: PackRecord, info: BlobInfo | None) -> None:
+        """Counts on a pack, but for its padding."""
+        self.ids.update(split_ids(record.content_ids))
+        if self._whole and info is not None:
+            self._keep(pack_id, record, info.tier, since(info))
 
     def adopt(self, pack_id: PackId, record: PackRecord, made: float) -> None:
         """Takes a pack, made then, that was found sound though no record tells of it."""
+        self._keep(pack_id, record, record.tier, made)
+
+    def _keep(self, pack_id: PackId, record: PackRecord, tier: str, made: float) -> None:
         sealed = array("I", record.content_lengths)
         plain = array("I", record.plain[: len(sealed)])
-        self.sound.append(SoundPack(pack_id, record.size, record.content_ids, sealed, plain, record.tier, made))
+        self.sound.append(SoundPack(pack_id, record.size, record.content_ids, sealed, plain, tier, made))
 
     # --- what this machine keeps, and what is new
 
@@ -163,14 +213,13 @@ class KnownChunks:
                 pack_id, record = decode_pack(row.name, self._records.open_sealed(row))
             except Damaged:
                 return False
-            self.packs.add(pack_id)
+            self.unrecorded.pop(PACK_PREFIX + pack_id, None)
             if pack_id in retired.condemned:
                 gone.append(pack_id)
             else:
                 self.ids.update(split_ids(record.content_ids))
         if count < look.rows:
             return False
-        self.packs |= retired.condemned.keys()
         self._look = look._replace(retired=retired.last, rows=count - len(gone))
         if gone or retired.last != look.retired:
             self._note(self._look, gone)
@@ -182,7 +231,7 @@ class KnownChunks:
         condemned, gone = self._catalog.retired.condemned, []
         first = stamp(max(0, min(self._look.asked, self._now) - _MARGIN_SECONDS), b"")
         for pack_id, record in self._catalog.packs(first):
-            self.packs.add(pack_id)
+            self.unrecorded.pop(PACK_PREFIX + pack_id, None)
             if pack_id in condemned:
                 gone.append(pack_id)
             else:

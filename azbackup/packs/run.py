@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from azbackup.format.model import RunId
+from azbackup.packs.ids import Scratch, no_scratch
 from azbackup.records.commit import RunCopies
 from azbackup.records.partition import Partition
 from azbackup.storage.local.journal import Journal
@@ -33,6 +34,7 @@ class Run(msgspec.Struct, frozen=True):
     """A run: its id, the clock, the tier of its packs, the copies of its records, and its journal.
 
     Without a journal (None) every pack's record follows the pack at once. Without `looks` it looks at all packs.
+    `scratch` makes files for what it cannot hold in memory.
     """
 
     id: RunId
@@ -41,9 +43,17 @@ class Run(msgspec.Struct, frozen=True):
     copies: RunCopies
     journal: Journal | None
     looks: Looks | None = None
+    scratch: Scratch = no_scratch
 
 
-def new_run(partition: Partition, clock: Clock, tier: str, journal: Journal | None, looks: Looks | None = None) -> Run:
+def new_run(
+    partition: Partition,
+    clock: Clock,
+    tier: str,
+    journal: Journal | None,
+    looks: Looks | None = None,
+    scratch: Scratch = no_scratch,
+) -> Run:
     """A run that begins now, under a fresh id."""
     run_id = RunId(clock.new_stamp())
-    return Run(run_id, clock, tier, RunCopies(partition.records, run_id), journal, looks)
+    return Run(run_id, clock, tier, RunCopies(partition.records, run_id), journal, looks, scratch)

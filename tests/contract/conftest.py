@@ -16,7 +16,8 @@ from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.removal import AzureRemoval
 from azbackup.storage.azure.staging import AzureStaging
 from azbackup.storage.azure.tables import AzureRows
-from azbackup.storage.local.row_cache import Cache, CachedRows
+from azbackup.storage.local.cached_rows import CachedRows
+from azbackup.storage.local.row_cache import Cache
 from azbackup.storage.protocols import BlobStore, Removal, RowStore, ThawStore
 from tests.contract.memory import MemoryBlobs, MemoryRemoval, MemoryRows, MemoryTable, MemoryThaw
 

@@ -40,10 +40,11 @@ from azbackup.records.keystore import Keystore
 from azbackup.records.partition import Partition
 from azbackup.records.record_store import RecordStore
 from azbackup.records.selection import Selection
+from azbackup.storage.local.cached_rows import CachedRows
 from azbackup.storage.local.journal import Journal
 from azbackup.storage.local.looks import LookNote
 from azbackup.storage.local.rollback import HighestSnapshot
-from azbackup.storage.local.row_cache import Cache, CachedRows
+from azbackup.storage.local.row_cache import Cache
 from azbackup.storage.prices import load_prices
 from emulator.trees import differences
 from tests.contract.memory import MemoryBlobs, MemoryRemoval, MemoryRows, MemoryTable, MemoryThaw

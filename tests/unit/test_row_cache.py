@@ -18,7 +18,8 @@ from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.format.model import SealedRecord
 from azbackup.records.record_store import RecordStore
-from azbackup.storage.local.row_cache import Cache, CachedRows
+from azbackup.storage.local.cached_rows import CachedRows
+from azbackup.storage.local.row_cache import Cache
 from azbackup.storage.protocols import Span
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable
 
@@ -167,7 +168,7 @@ def test_ranges_with_little_between(rows: Counted, path: Path) -> None:
 
 def test_ranges_with_much_between(rows: Counted, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is here whole is taken, unasked; a run of which a row is not here is asked for, and so is one with more."""
-    monkeypatch.setattr("azbackup.storage.local.row_cache._LISTED", 3)
+    monkeypatch.setattr("azbackup.storage.local.cached_rows._LISTED", 3)
     first = cached(rows, path)
     first.insert([*of_runs("a", "b"), *of_runs("d")[:1], SealedRecord("files-e-0", b"planted")])
     rows.insert(of_runs("c"))

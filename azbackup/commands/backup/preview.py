@@ -28,6 +28,7 @@ from azbackup.filesystem.scanner import ScannedPath, scan
 from azbackup.filesystem.source import open_source
 from azbackup.format.labels import CHUNK_NORMAL, PACK_BYTES, PACK_CHUNKS
 from azbackup.format.model import Entry, Kind, Totals, split_ids
+from azbackup.packs.ids import Scratch, no_scratch
 from azbackup.packs.known import KnownChunks
 from azbackup.packs.padding import forecast_size
 from azbackup.packs.rewriting import Rewriting
@@ -146,8 +147,11 @@ class _Told(Notices):
 class _Looking:
     """Stands where a backup reads: nothing is opened."""
 
-    def __init__(self, partition: Partition | None, catalog: Catalog | None, *, rereads: bool) -> None:
+    def __init__(
+        self, partition: Partition | None, catalog: Catalog | None, *, rereads: bool, scratch: Scratch
+    ) -> None:
         self.rereads = rereads
+        self._scratch = scratch
         self.rewriting: Rewriting | None = None
         self.rewritten = b"\0"  # the path that was to be read last for that; no path is so called
         self.rewritten_size = 0  # bytes of it
@@ -168,7 +172,7 @@ class _Looking:
     def known(self, partition: Partition, catalog: Catalog) -> KnownChunks:
         """The chunks that are stored, and the packs."""
         if self._known is None:
-            self._known = KnownChunks(partition, catalog, whole=True)
+            self._known = KnownChunks(partition, catalog, whole=True, scratch=self._scratch)
         return self._known
 
     def rewrites(self, _found: ScannedPath, _now: Entry, old: Entry) -> bool:
@@ -193,7 +197,13 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def preview(
-    job: Job, partition: Partition | None, catalog: Catalog | None, show: Progress, tell: Tell, time: float = 0.0
+    job: Job,
+    partition: Partition | None,
+    catalog: Catalog | None,
+    show: Progress,
+    tell: Tell,
+    time: float = 0.0,
+    scratch: Scratch = no_scratch,
 ) -> Forecast:
     """What a backup would do now, by Unix time; without a catalog it is the first one of its partition.
 
@@ -203,7 +213,7 @@ def preview(
     try:
         snapshots = catalog.snapshots() if catalog is not None else []
         parent = parent_of(snapshots, job)
-        looking = _Looking(partition, catalog, rereads=job.rereads)
+        looking = _Looking(partition, catalog, rereads=job.rereads, scratch=scratch)
         told = _Told(show, tell, looking)
         if job.rewrite is not None and partition is not None and catalog is not None and parent is not None:
             last, packs = Base(parent, snapshots), looking.known(partition, catalog).sound

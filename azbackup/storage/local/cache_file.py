@@ -67,6 +67,24 @@ def open_own(path: Path, flags: int = 0) -> int:
     return descriptor
 
 
+def open_nameless(directory: Path) -> int:
+    """A new file in that directory, open for reading and writing, that goes when it is closed, or its process ends.
+
+    Raises OSError where none can be had.
+    """
+    parent = _open_directory(directory)
+    try:
+        try:
+            return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=parent)
+        except OSError:  # not every file system has that
+            name = f"{os.getpid()}-{os.urandom(8).hex()}.part"
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600, dir_fd=parent)
+            os.unlink(name, dir_fd=parent)
+            return descriptor
+    finally:
+        os.close(parent)
+
+
 def remove_odd(path: Path) -> None:
     """Removes what lies in a file's place and is not a file of this user's own. Raises OSError where that fails."""
     directory = _open_directory(path.parent)
