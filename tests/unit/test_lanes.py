@@ -11,9 +11,9 @@ from azbackup.storage.azure.lanes import Lanes, parts
 MIB = 1024 * 1024
 
 
-def widths(rates: dict[int, float], bodies: int = 8, size: int = 64 * MIB) -> list[int]:
+def widths(rates: dict[int, float], bodies: int = 8, size: int = 64 * MIB, quickest: float = 0.0) -> list[int]:
     """Return over how many connections each body goes, where so many carry so many bytes a second."""
-    lanes, found = Lanes(), []
+    lanes, found = Lanes(0, lambda: quickest), []
     for _ in range(bodies):
         found.append(lanes.share(size))
         lanes.took(size, found[-1], size / rates[found[-1]])
@@ -35,6 +35,20 @@ def test_what_is_measured_decides(rates: dict[int, float], expected: list[int]) 
     assert widths(rates) == expected
 
 
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({1: 5e6, 4: 20e6}, [4] * 64 + [1, 1, 4, 4, 4]),
+        ({1: 5e6, 4: 5e6}, [4] * 64 + [1, 1, 1, 1, 1]),
+        ({1: 100e6, 4: 120e6}, [4] * 64 + [1, 1, 1, 1, 1]),
+    ],
+    ids=["long and wide", "full", "long, with a large window"],
+)
+def test_a_long_way_begins_with_several(rates: dict[int, float], expected: list[int]) -> None:
+    """Where every answer took long; one is tried later, and kept if it carries nearly as much."""
+    assert widths(rates, len(expected), quickest=0.04) == expected
+
+
 def test_small_bodies_say_nothing() -> None:
     """Of a record nobody can tell how fast a connection is, and it goes over one."""
     assert widths({1: 1e5, 4: 1e9}, size=MIB) == [1] * 8
@@ -45,6 +59,7 @@ def test_answers_that_come_late() -> None:
     """Bodies that were under way over one connection when several were chosen count as nothing."""
     lanes = Lanes()
     for _ in range(5):
+        assert lanes.share(64 * MIB) in (1, 4)
         lanes.took(64 * MIB, 1, 20)
     assert lanes.share(64 * MIB) == 4
     lanes.took(64 * MIB, 1, 0.1)

@@ -68,8 +68,6 @@ class Account:
         self.requests: Counter[str] = Counter()
         self.clock = self._patience.clock
         paces = limits or Limits()
-        self.uploads = Lanes(paces.connections or int(paces.upload is not None))
-        self.downloads = Lanes(paces.connections or int(paces.download is not None))
         self._transport = Transport(
             self.requests,
             paces,
@@ -77,6 +75,9 @@ class Account:
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
         )
+        quickest = self._transport.quickest
+        self.uploads = Lanes(paces.connections or int(paces.upload is not None), quickest)
+        self.downloads = Lanes(paces.connections or int(paces.download is not None), quickest)
         self._options: dict[str, Any] = {
             "transport": self._transport,
             "retry_total": 0,

@@ -187,7 +187,7 @@ class AzureBlobs(ReadableBlobs):
     ) -> None:
         """One request, or blocks over several connections where that is faster."""
         lanes, clock = self._account.uploads, self._account.clock
-        width = lanes.share(len(data))
+        width = lanes.share(len(data)) if len(data) > _BLOCK_BYTES else 1
         began = clock()
         if width == 1:
             self._account.call(f"blob {name}", put, breaks=1 if len(data) > _BLOCK_BYTES else None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 
@@ -58,6 +59,7 @@ class _Session(requests.Session):
         super().__init__()
         self._download = limits.download
         self._traffic = limits.traffic
+        self.quickest = 0.0  # seconds from a request to the head of its answer, of all so far
         self.auth = _signed_already
         for scheme in ("http://", "https://"):
             self.mount(
@@ -69,6 +71,8 @@ class _Session(requests.Session):
         options["stream"] = True
         try:
             response = super().request(method, url, *arguments, **options)
+            took = response.elapsed.total_seconds()
+            self.quickest = min(self.quickest or took, took)
             try:
                 body = self._read(response)
             except BaseException:
@@ -107,6 +111,7 @@ class Transport(RequestsTransport):  # type: ignore[misc]  # loaded lazily by az
 
     def __init__(self, counts: Counter[str], limits: Limits, clock: Clock, **options: Any) -> None:
         session = _Session(limits, clock)
+        self.quickest: Callable[[], float] = lambda: session.quickest
         # A body that was read already is handed on in one piece: a slice of all of it is no copy.
         super().__init__(session=session, connection_data_block_size=1 << 40, **options)
         self._counts = counts
