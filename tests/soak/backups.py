@@ -26,7 +26,7 @@ def _statuses(world: World) -> set[int]:
     model = world.model
     if model.packs_lost:  # one that was cut off may have stored again what is lost
         # A table that is rebuilt after retention tells of no packs that are not there.
-        return {0, 13} if model.pending or (model.table_lost and (model.retired or model.highest_retired)) else {13}
+        return {0, 13} if model.pending or (model.table_lost and model.had_retention) else {13}
     return {0, 13} if model.rows_lost else {0}
 
 

@@ -71,6 +71,7 @@ class Model:
     pack_gone: bool = False  # a pack record tells of a pack that is not there
     retired: dict[int, Taken] = field(default_factory=dict)  # removed, and not deleted yet
     highest_retired: int = 0
+    had_retention: bool = False  # which may have condemned packs though it removed no snapshot
 
     @property
     def rows_lost(self) -> bool:
@@ -88,7 +89,8 @@ class Model:
         return max(self.highest_retired, self.taken[-1].number if self.taken else 0)
 
     def retire(self, numbers: Iterable[int]) -> None:
-        """Snapshots are removed."""
+        """Snapshots are removed, or none: retention was at work."""
+        self.had_retention = True
         self.retired |= {each.number: each for each in self.taken if each.number in numbers}
         self.taken = [each for each in self.taken if each.number not in numbers]
         self.highest_retired = max([self.highest_retired, *self.retired])
