@@ -150,10 +150,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     Azbackup.checkout = options.code.resolve()
     kinds, facts = _installed(options.tools)
+    page = _Page(options.out, more=options.more)
     with tempfile.TemporaryDirectory(prefix="azbackup-bench-") as name:
         bench = Bench(Path(name), kinds, options.rounds or (1 if options.quick else 3))
         try:
-            facts += list(_all(bench, options))
+            for fact in _all(bench, options, lambda: page.write(bench.taken, facts)):
+                facts.append(fact)
         except (AzuriteError, ToolFailed) as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
@@ -161,12 +163,29 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(["", *facts, "", *report.table(Medians(bench.taken)), ""]))
         print("\n".join(report.goal_table(results(Medians(bench.taken)))))
         print("\nQuick: small trees, one round. The goals are meant for the full benchmark.")
-    if options.out is not None:
-        _write(bench.taken, facts, options.out)
+    page.write(bench.taken, facts)
     return 0
 
 
-def _all(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
+class _Page:
+    """The page of a run: written after each part, so that one that is stopped leaves what it has measured."""
+
+    def __init__(self, folder: Path | None, *, more: bool) -> None:
+        """With `more` what is there stays, but for what is measured again."""
+        self._folder = folder
+        there = folder is not None and more and (folder / "results.csv").exists()
+        self._samples = samples.read(folder / "results.csv") if folder is not None and there else []
+        self._said = _said(folder / "RESULTS.md") if folder is not None and there else []
+
+    def write(self, taken: list[Sample], facts: list[str]) -> None:
+        """Writes what was measured so far, and earlier."""
+        if self._folder is not None:
+            again = {(each.link, each.tree) for each in taken}
+            kept = [each for each in self._samples if (each.link, each.tree) not in again]
+            _write([*kept, *taken], list(dict.fromkeys([*self._said, *facts])), self._folder)
+
+
+def _all(bench: Bench, options: argparse.Namespace, keep: Callable[[], None]) -> Iterator[str]:
     """Measure everything; yields what is to be said of each tree."""
     for name in options.trees:
         tree = _MAKERS[name](bench.scratch / name, options.quick)
@@ -174,6 +193,7 @@ def _all(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
         yield f"{name}: {tree.describe()}"
         for link in options.links:
             bench.tree(tree, link)
+            keep()
     slow = [kind.name for kind in bench.tools if kind.once]
     yield f"rounds: {bench.rounds}" + (f" (1 of {', '.join(slow)}, which is slow)" if slow and bench.rounds > 1 else "")
 
@@ -220,6 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--links", nargs="+", choices=list(LINKS), default=[DIRECT, DISTANT], help="default: direct, 20 ms")
     add("--tools", nargs="+", choices=names, default=names, help="default: all that are installed")
     add("--code", type=Path, default=_HERE.parent, help="the checkout of azbackup to measure (default: this one)")
+    add("--more", action="store_true", help="keep what results.csv has of other links and trees: a benchmark in parts")
     add("--report", action="store_true", help="only write page and picture anew, from results.csv")
     add("--out", type=Path, help="where the results go (benchmarks/, with --quick nowhere)")
     return parser
