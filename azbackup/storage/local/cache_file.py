@@ -18,6 +18,7 @@ from pathlib import Path
 _MOST_BYTES = 4096  # of a CacheFile
 NOWHERE = Path(os.devnull)  # no directory, and nothing can be made below it
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NAMELESS = getattr(os, "O_TMPFILE", os.O_DIRECTORY)  # where there is none it cannot be opened for writing
 _READ_AND_WRITE = stat.S_IRUSR | stat.S_IWUSR
 
 
@@ -75,7 +76,7 @@ def open_nameless(directory: Path) -> int:
     parent = _open_directory(directory)
     try:
         try:
-            return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=parent)
+            return os.open(".", os.O_RDWR | _NAMELESS | os.O_CLOEXEC, 0o600, dir_fd=parent)
         except OSError:  # not every file system has that
             name = f"{os.getpid()}-{os.urandom(8).hex()}.part"
             descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600, dir_fd=parent)
