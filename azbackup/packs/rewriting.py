@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
-from azbackup.format.labels import PACK_BYTES
+from azbackup.format.labels import PACK_BYTES, PACK_MAGIC
 from azbackup.format.model import ChunkId, Entry, PackId, split_ids
 from azbackup.packs.choice import Holding, choose, preference
 from azbackup.packs.index import ChunkIndex, lengths
@@ -28,6 +28,7 @@ SMALL_BYTES = PACK_BYTES // 4  # a smaller pack is merged with others of its siz
 SMALL_PACKS = 8  # ... when there are so many of them: each byte is then stored anew a few times in ten years
 _LEAST_DAYS = 30.0  # retention frees no younger pack
 _GRACE_DAYS = 7.0  # what is condemned is deleted so much later
+_PACK_OVERHEAD = len(PACK_MAGIC)
 
 
 class Needs(NamedTuple):
@@ -60,9 +61,14 @@ def may_be_due(packs: Sequence[SoundPack], terms: Terms) -> bool:
 
 @dataclass
 class _Used:
-    """What of a pack a restore of the newest snapshots would read: bytes, and the chunks of this source to be moved."""
+    """What of a pack a restore of the newest snapshots would read: bytes, and the chunks of this source to be moved.
 
+    `holding` is all that they need of it, read there or not. `moved`: the bytes of `own`.
+    """
+
+    holding: Holding
     size: int = 0
+    moved: int = 0
     own: list[ChunkId] = field(default_factory=list)
     stuck: bool = False
     foreign: bool = False
@@ -73,30 +79,60 @@ class _Used:
         self.foreign |= chunk_id not in needs.own
         if is_best and chunk_id in needs.own:
             self.own.append(chunk_id)
+            self.moved += size
             self.stuck |= chunk_id in needs.stuck
+
+    def is_outdone(self) -> bool:
+        """Whether a pack of what is to be moved would be fuller. If not, it would not be read, and made again."""
+        new = self.holding._replace(size=_PACK_OVERHEAD + self.moved, wanted=self.moved)
+        return new.fullness > self.holding.fullness
 
 
 class Due(NamedTuple):
-    """What is to be stored anew of one pack: chunks of this source, and how many bytes of files they are."""
+    """What is to be stored anew: chunks of this source, of how many bytes of files. `whole`: all of them, or none."""
 
     chunks: list[ChunkId]
     size: int
+    whole: bool = False
 
 
 def due_packs(packs: Sequence[SoundPack], needs: Needs, terms: Terms) -> list[Due]:
     """The packs that are to be rewritten: small ones, then those by whose rewriting most is freed for each byte."""
     sparse: list[tuple[float, PackId, Due]] = []
-    small: dict[int, list[Due]] = {}
+    small: dict[int, list[tuple[SoundPack, _Used]]] = {}
     for pack, used in zip(packs, _uses(packs, needs), strict=True):
         if not used.own or used.stuck:
             continue
-        if used.size * 100 < terms.below * pack.contents and terms.is_old(pack):
+        if used.size * 100 < terms.below * pack.contents and terms.is_old(pack) and used.is_outdone():
             sparse.append((used.size / pack.contents, pack.pack_id, _due(pack, used)))
         elif pack.contents < SMALL_BYTES and not used.foreign:
-            small.setdefault(used.size.bit_length() // 2, []).append(_due(pack, used))
-    # Of nearly one size, so that what becomes of them is larger than each of them.
-    merged = [due for alike in small.values() if len(alike) >= SMALL_PACKS for due in alike]
-    return [*merged, *(due for *_, due in sorted(sparse))]
+            small.setdefault(used.holding.wanted.bit_length() // 2, []).append((pack, used))
+    return [*_merged(small), *(due for *_, due in sorted(sparse))]
+
+
+def _merged(small: Mapping[int, Sequence[tuple[SoundPack, _Used]]]) -> Iterator[Due]:
+    """Small packs of one power of four, in lots: what becomes of a lot is larger than each of them.
+
+    Else it would not be read, and would be made again.
+    """
+    for power, alike in small.items():
+        left = sum(used.moved for _, used in alike) if len(alike) >= SMALL_PACKS else 0
+        larger = 2 << 2 * power  # than any of them
+        lot: list[Due] = []
+        moved = 0
+        for pack, used in alike:
+            lot.append(_due(pack, used))
+            moved += used.moved
+            if moved >= larger and left - moved >= larger:
+                yield _lot(lot)
+                left -= moved
+                lot, moved = [], 0
+        if moved >= larger and left:
+            yield _lot(lot)
+
+
+def _lot(due: Sequence[Due]) -> Due:
+    return Due([each for one in due for each in one.chunks], sum(each.size for each in due), whole=True)
 
 
 def _due(pack: SoundPack, used: _Used) -> Due:
@@ -105,18 +141,20 @@ def _due(pack: SoundPack, used: _Used) -> Due:
 
 
 def within(due: Sequence[Due], budget: int) -> tuple[set[ChunkId], int]:
-    """(the chunks of the first packs, as many as a budget of bytes lasts for, how many chunks there are beyond).
+    """(the chunks of the packs for which a budget of bytes lasts, in their order, how many chunks there are beyond).
 
-    Whole packs: a part of one frees nothing, and is stored twice meanwhile.
+    Whole packs: a part of one frees nothing, and is stored twice meanwhile. But where the first is larger than the
+    budget, a part of it, and the rest another time; small packs that are merged are whole in any case.
     """
     found: set[ChunkId] = set()
-    size = 0
-    for number, each in enumerate(due):
-        if found and size + each.size > budget:
-            return found, sum(len(other.chunks) for other in due[number:])
-        found.update(each.chunks)
-        size += each.size
-    return found, 0
+    size = beyond = 0
+    for each in due:
+        if size + each.size > budget and (found or each.whole):
+            beyond += len(each.chunks)
+        else:
+            found.update(each.chunks)
+            size += each.size
+    return found, beyond
 
 
 def _uses(packs: Sequence[SoundPack], needs: Needs) -> list[_Used]:
@@ -133,7 +171,7 @@ def _uses(packs: Sequence[SoundPack], needs: Needs) -> list[_Used]:
     for number in sorted(range(len(packs)), key=lambda number: preference(holdings[number])):
         for each in several[number]:
             best.setdefault(each, number)
-    found = [_Used() for _ in packs]
+    found = [_Used(holding) for holding in holdings]
     read: set[ChunkId] = set()
     for number in choose(holdings)[0]:
         used = found[number]

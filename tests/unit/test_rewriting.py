@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from azbackup.format.model import ChunkId, Entry, Kind, PackId, PackRecord
@@ -24,11 +24,11 @@ def chunk_id(number: int) -> ChunkId:
     return ChunkId(number.to_bytes(32, "big"))
 
 
-def pack(name: str, chunks: dict[int, int], age: float = 200.0) -> SoundPack:
-    """Return a pack of chunks of so many bytes, so many days old."""
+def pack(name: str, chunks: dict[int, int], age: float = 200.0, packed: int = 1) -> SoundPack:
+    """Return a pack of chunks of so many bytes, which are `packed` times as many in a file, so many days old."""
     ids = b"".join(map(chunk_id, chunks))
-    lengths = array("I", chunks.values())
-    return SoundPack(PackId(name), 8 + sum(chunks.values()), ids, lengths, lengths, "archive", (1000 - age) * DAY)
+    sealed, plain = array("I", chunks.values()), array("I", (packed * each for each in chunks.values()))
+    return SoundPack(PackId(name), 8 + sum(chunks.values()), ids, sealed, plain, "archive", (1000 - age) * DAY)
 
 
 def ids(*numbers: int) -> set[ChunkId]:
@@ -73,15 +73,28 @@ def test_small_packs_are_due_when_there_are_enough_of_one_size() -> None:
     assert due_chunks([*small[:7], pack("large", {7: 15 * MIB}, age=1)], Needs(ids(*range(8))), TERMS) == set()
 
 
-NUMBERS = st.integers(0, 30)  # and no sealed chunk is smaller than 18 bytes
-PACKS = st.lists(st.dictionaries(NUMBERS, st.integers(18, 20 * MIB), min_size=1, max_size=4), max_size=12)
+NUMBERS = st.integers(0, 30)  # and no sealed chunk is smaller than 18 bytes, and no pack larger than 64 MiB
+SIZES = st.one_of(st.integers(18, 16 * MIB), st.integers(4, 23).map(lambda power: 18 + (1 << power)))
+PACKS = st.lists(st.dictionaries(NUMBERS, SIZES, min_size=1, max_size=4), max_size=12)
+FROM_A_PACK_OF_ONE_BYTE = ([{2: 18, 3: 18}, {0: 18, 1: 18, 2: 37, 4: 64}], {0}, {0, 1, 2, 3})
+STORED_TWICE = ([{1: 8 * MIB, 2: 2 * MIB}, {1: 8 * MIB, 3: 4 * MIB}], {1, 2, 3}, set[int]())
+SEVEN_OF_FOUR = [{4 * at + each: 5 * MIB // 2 for each in range(4)} for at in range(7)]
+MORE_THAN_THE_BUDGET = (SEVEN_OF_FOUR, set(range(28)), set[int]())
 
 
-@settings(max_examples=30)
-@given(PACKS, st.sets(NUMBERS), st.sets(NUMBERS), st.integers(0, 100 * MIB))
-def test_rewriting_comes_to_an_end(packs: list[dict[int, int]], own: set[int], others: set[int], budget: int) -> None:
-    """The budget is held, what is due is needed, and once all is rewritten nothing of it is due again."""
-    sound = [pack(f"{number:02}", chunks) for number, chunks in enumerate(packs)]
+@settings(max_examples=100)
+@given(PACKS, st.sets(NUMBERS), st.sets(NUMBERS), st.integers(64 * MIB, 200 * MIB), st.integers(1, 40))
+@example(*FROM_A_PACK_OF_ONE_BYTE, 64 * MIB, 1)
+@example(*STORED_TWICE, 64 * MIB, 1)
+@example(*MORE_THAN_THE_BUDGET, 64 * MIB, 10)
+def test_rewriting_comes_to_an_end(
+    packs: list[dict[int, int]], own: set[int], others: set[int], budget: int, packed: int
+) -> None:
+    """The budget is held, what is due is needed, and once all is rewritten nothing of it is due again.
+
+    However well what is stored was compressed: it is `packed` to 1.
+    """
+    sound = [pack(f"{number:02}", chunks, packed=packed) for number, chunks in enumerate(packs)]
     needs = Needs(ids(*own), others=ids(*others))
     with mock.patch.object(rewriting, "SMALL_PACKS", 3):
         sizes: dict[int, int] = {}
@@ -89,18 +102,18 @@ def test_rewriting_comes_to_an_end(packs: list[dict[int, int]], own: set[int], o
             for each, size in chunks.items():
                 sizes.setdefault(each, size)
         mine = sorted(own & sizes.keys())
-        for _ in range(40):
-            due = due_chunks(sound, needs, TERMS)
-            assert due <= ids(*own)
-            if not due:
+        for _ in range(60):
+            chosen, left = within(due_packs(sound, needs, TERMS), budget)
+            assert chosen <= ids(*own)
+            if not chosen:
                 break
-            run = Rewriting(set(due), budget)
-            taken = {each: sizes[each] for each in mine if run.takes(chunk_id(each), sizes[each])}
-            assert run.stored == sum(taken.values()) <= budget
+            run = Rewriting(chosen, budget, left=left)
+            taken = {each: sizes[each] for each in mine if run.takes(chunk_id(each), sizes[each] * packed)}
+            assert run.stored == packed * sum(taken.values()) <= budget
             assert not any(run.takes(chunk_id(each), sizes[each]) for each in taken)
             if not taken:
                 break
-            sound.append(pack(f"new{len(sound):02}", taken, age=0))
+            sound.append(pack(f"new{len(sound):02}", taken, age=0, packed=packed))
         else:
             raise AssertionError("it goes on for ever")
 
@@ -113,12 +126,13 @@ def test_the_emptiest_packs_are_rewritten_first_and_whole() -> None:
         *(pack(str(number), {number: MIB}, age=1) for number in range(10, 18)),
     ]
     due = due_packs(packs, Needs(ids(1, 3, 4, *range(10, 18))), TERMS)
-    assert [set(each.chunks) for each in due] == [*(ids(number) for number in range(10, 18)), ids(3, 4), ids(1)]
-    assert [each.size for each in due] == [MIB] * 8 + [3 * MIB, 10 * MIB]
+    lots = [ids(10, 11), ids(12, 13), ids(14, 15), ids(16, 17)]
+    assert [set(each.chunks) for each in due] == [*lots, ids(3, 4), ids(1)]
+    assert [each.size for each in due] == [2 * MIB] * 4 + [3 * MIB, 10 * MIB]
     assert within(due, 100 * MIB) == (ids(1, 3, 4, *range(10, 18)), 0)
     assert within(due, 20 * MIB) == (ids(3, 4, *range(10, 18)), 1)
-    assert within(due[8:], 12 * MIB) == (ids(3, 4), 1)
-    assert within(due[8:], 1) == (ids(3, 4), 1)
+    assert within(due[4:], 12 * MIB) == (ids(3, 4), 1)
+    assert within(due[4:], 1) == (ids(3, 4), 1)
     assert within([], 1) == (set(), 0)
     assert within([Due([chunk_id(1)], 5), Due([chunk_id(2)], 5)], 10) == (ids(1, 2), 0)
 
