@@ -65,7 +65,7 @@ def test_the_listing_of_a_backup_gives_no_seed(cli: Cli, known: bytes, tmp_path:
         )
     sizes = [size for _, _, size in packs]
     assert len(sizes) >= 5
-    assert all(size % (MIB // 2) == 0 for size in sizes[:-1])
+    assert sum(size % (MIB // 2) != 0 for size in sizes) <= 1  # the last one, of those that were made in its second
     assert Attack(known, sizes).seeds() == []
 
 

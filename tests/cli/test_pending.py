@@ -56,7 +56,7 @@ def test_pending_then_complete(pended: Cli, archive: ArchiveSimulator, tmp_path:
     result = pended.restore(tmp_path / "restored", expect=75)
     assert "7 files" in result.stderr
     assert "2 packs" in result.stderr
-    assert f"run again: {sys.executable} " in result.stderr
+    assert f"run again: {shlex.quote(sys.executable)} " in result.stderr
     assert "restore.py" in result.stderr
     assert not [look for look in describe(tmp_path / "restored").values() if look.kind == "file"]
     archive.release()

@@ -36,6 +36,9 @@ for _module, _names in ((os, _OF_OS), (signal, _OF_SIGNAL), (socket, _OF_SOCKET)
         if hasattr(_module, _name):
             delattr(_module, _name)
 
+if hasattr(os, "process_cpu_count"):  # since Python 3.13, by what is gone
+    os.process_cpu_count = os.cpu_count
+
 
 def _without_proc(call: Callable[..., Any]) -> Callable[..., Any]:
     """The call, for which there is nothing below /proc."""
