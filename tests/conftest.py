@@ -2,7 +2,8 @@
 
 Promises: no test sees what another one stored, the scripts see nothing of the environment, home directory or ignored
 signals of whoever runs the tests, and no process is left behind. A missing Azurite is an error. The tests pass for
-everybody: what only root can play is skipped for others, with the reason.
+everybody: what only root can play is skipped for others, with the reason. Properties are tried a little and leave
+nothing behind; try more with --hypothesis-profile=thorough.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import argon2.low_level
 import pytest
+from hypothesis import settings
 
 from emulator.archive import ArchiveSimulator, archive_simulator
 from emulator.azurite import Azurite, Endpoints, running_azurite
@@ -32,6 +34,11 @@ STRETCHED = Path(__file__).parent / "stretched"  # for scripts
 AS_USER = REPOSITORY / "tests" / "cli" / "hooks" / "as_user.py"
 _ROOM_BYTES = 2 << 30  # in the temporary directory; a whole run takes a fraction of it
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
+
+# Without a deadline: two cores are shared by everything that runs here.
+settings.register_profile("quick", max_examples=60, deadline=None, database=None)
+settings.register_profile("thorough", max_examples=2000, deadline=None, database=None)
+settings.load_profile("quick")
 
 
 def pytest_configure() -> None:
