@@ -15,8 +15,8 @@ def widths(rates: dict[int, float], bodies: int = 8, size: int = 64 * MIB, quick
     """Return over how many connections each body goes, where so many carry so many bytes a second."""
     lanes, found = Lanes(0, lambda: quickest), []
     for _ in range(bodies):
-        found.append(lanes.share(size))
-        lanes.took(size, found[-1], size / rates[found[-1]])
+        found.append(width := lanes.share(size))
+        lanes.took(size, width, size / rates[max(each for each in rates if each <= width)])
     return found
 
 
@@ -24,25 +24,28 @@ def widths(rates: dict[int, float], bodies: int = 8, size: int = 64 * MIB, quick
     ("rates", "expected"),
     [
         ({1: 50e6, 4: 200e6}, [1] * 8),
-        ({1: 5e6, 4: 20e6}, [1, 1, 4, 4, 4, 4, 4, 4]),
+        ({1: 5e6, 4: 20e6}, [1, 1, 4, 4, 8, 8, 4, 4]),
+        ({1: 5e6, 4: 20e6, 8: 24e6}, [1, 1, 4, 4, 8, 8, 16, 16, 8, 8]),
+        ({1: 5e6, 4: 20e6, 8: 40e6, 16: 80e6}, [1, 1, 4, 4, 8, 8, 16, 16, 16, 16]),
         ({1: 5e6, 4: 5e6}, [1, 1, 4, 4, 1, 1, 1, 1]),
         ({1: 5e6, 4: 6.9e6}, [1, 1, 4, 4, 1, 1, 1, 1]),
     ],
-    ids=["fast", "long and wide", "full", "hardly wider"],
+    ids=["fast", "long and wide", "wider", "very wide", "full", "hardly wider"],
 )
 def test_what_is_measured_decides(rates: dict[int, float], expected: list[int]) -> None:
-    """Several are tried where one is slow, and kept where they carry clearly more."""
-    assert widths(rates) == expected
+    """Several are tried where one is slow, and kept where they carry clearly more; then more, and more again."""
+    assert widths(rates, len(expected)) == expected
 
 
 @pytest.mark.parametrize(
     ("rates", "expected"),
     [
-        ({1: 5e6, 4: 20e6}, [4] * 64 + [1, 1, 4, 4, 4]),
-        ({1: 5e6, 4: 5e6}, [4] * 64 + [1, 1, 1, 1, 1]),
-        ({1: 100e6, 4: 120e6}, [4] * 64 + [1, 1, 1, 1, 1]),
+        ({1: 5e6, 4: 20e6}, [4, 4, 8, 8, *[4] * 60, 1, 1, 4, 4, 4]),
+        ({1: 5e6, 4: 20e6, 8: 40e6, 16: 80e6}, [4, 4, 8, 8, *[16] * 60, 1, 1, 16, 16, 16]),
+        ({1: 5e6, 4: 5e6}, [4, 4, 8, 8, *[4] * 60, 1, 1, 1, 1, 1]),
+        ({1: 100e6, 4: 120e6}, [4, 4, 8, 8, *[4] * 60, 1, 1, 1, 1, 1]),
     ],
-    ids=["long and wide", "full", "long, with a large window"],
+    ids=["long and wide", "very wide", "full", "long, with a large window"],
 )
 def test_a_long_way_begins_with_several(rates: dict[int, float], expected: list[int]) -> None:
     """Where every answer took long; one is tried later, and kept if it carries nearly as much."""
@@ -65,7 +68,11 @@ def test_answers_that_come_late() -> None:
     lanes.took(64 * MIB, 1, 0.1)
     lanes.took(64 * MIB, 4, 5)
     lanes.took(64 * MIB, 4, 5)
-    assert lanes.share(64 * MIB) == 4
+    assert lanes.share(64 * MIB) == 8
+    lanes.took(64 * MIB, 4, 0.1)
+    lanes.took(64 * MIB, 8, 3)
+    lanes.took(64 * MIB, 8, 3)
+    assert lanes.share(64 * MIB) == 16
 
 
 def test_a_number_that_is_fixed() -> None:

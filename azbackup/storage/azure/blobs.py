@@ -205,12 +205,21 @@ class AzureBlobs(ReadableBlobs):
         """Put Block for each part, then Put Block List: each is tried again by itself, so that what arrived stays."""
         from azure.storage.blob import BlobBlock
 
+        from azbackup.storage.azure.part import Part  # only where it is needed
+
+        whole = memoryview(data)  # sixteen copies of parts would be as much as the pack
+
         def stage(at: int) -> BlobBlock:
-            part = data[at : at + _BLOCK_BYTES]
-            md5 = base64.b64encode(md5_of(part)).decode()
+            part = whole[at : at + _BLOCK_BYTES]
+            options: dict[str, Any] = {
+                "length": len(part),
+                "headers": {"Content-MD5": base64.b64encode(md5_of(part)).decode()},
+            }
             block = BlobBlock(f"{at:012d}")
-            put = partial(blob.stage_block, block.id, part, length=len(part), headers={"Content-MD5": md5})
-            self._account.call(f"a block of blob {name}", partial(put, **SEND_OPTIONS))
+            self._account.call(
+                f"a block of blob {name}",
+                lambda: blob.stage_block(block.id, Part(part), **options, **SEND_OPTIONS),
+            )
             return block
 
         places = range(0, len(data), _BLOCK_BYTES)
