@@ -19,13 +19,14 @@ import zstandard
 
 from azbackup.cli.recovery import _read
 from azbackup.crypto.eras import PastEra, decode_eras, encode_eras
+from azbackup.crypto.kdf import DEFAULT_COSTS, KdfCosts
 from azbackup.crypto.sealing import derive
 from azbackup.crypto.secret import Secret
 from azbackup.errors import AzbackupError, Damaged
 from azbackup.format.compression import decode_bodies, decode_payload, encode_payload
 from azbackup.format.entries import EntryWriter
 from azbackup.format.framing import frame, unframe
-from azbackup.format.labels import CHUNK_MAX, RECORD_PLAIN_BYTES, check_stamp, number_of
+from azbackup.format.labels import CHUNK_MAX, RECORD_PLAIN_BYTES, SALT_BYTES, check_stamp, number_of
 from azbackup.format.layers import read_entries
 from azbackup.format.model import Entry, SealedRecord
 from azbackup.format.payloads import (
@@ -43,7 +44,10 @@ from azbackup.records.key_record import decode_copy, encode_copy, from_values
 from azbackup.records.keystore import Keystore
 from azbackup.records.record_store import RecordStore
 from azbackup.storage.local.journal import Journal
+from azbackup.storage.local.looks import LookNote
 from azbackup.storage.local.rollback import HighestSnapshot
+from azbackup.storage.local.salt import RememberedSalt
+from azbackup.storage.protocols import Look
 from tests.contract.memory import MemoryBlobs, MemoryRows, MemoryTable, md5_of
 from tests.vectors import vaults
 
@@ -170,6 +174,31 @@ def _seen(data: bytes) -> int:
     return highest.number()
 
 
+class _Salt(RememberedSalt):
+    """The one that a file remembers, without the second that stretching takes."""
+
+    def _stretched(self, password: Secret, salt: bytes, costs: KdfCosts) -> Secret:
+        assert (len(salt), costs) == (SALT_BYTES, DEFAULT_COSTS)
+        return password
+
+
+def _salt(data: bytes) -> bytes | None:
+    (_folder() / "salt").write_bytes(data)
+    return _Salt(_folder() / "salt", Secret(b"password")).known
+
+
+def _look(data: bytes) -> Look | None:
+    note = LookNote(_folder(), _KEYS)
+    note._note.write(data + b" " + note._check(data))
+    return note.last()
+
+
+def _unchecked_look(data: bytes) -> None:
+    note = LookNote(_folder(), _KEYS)
+    note._note._path.write_bytes(data)
+    assert note.last() is None
+
+
 def parsers() -> dict[str, Parser]:
     """All of them, by name."""
     corpus = _corpus()
@@ -201,5 +230,8 @@ def parsers() -> dict[str, Parser]:
         "number": Parser(_text(lambda name: number_of(name, "snapshot-")), None, text),
         "recovery page": Parser(_page, None, [b"<p>azbackup-recovery-1:" + b"A-_9" * 20 + b"</p>"]),
         "journal": Parser(_journal, frame, corpus["copy"]),
+        "salt": Parser(_salt, None, [bytes(SALT_BYTES), bytes(SALT_BYTES) + b"+"]),
+        "look": Parser(_look, None, [b"1 2 3 4", b"1 2 3", b"1 2 3 4 5"]),
+        "look, by somebody else": Parser(_unchecked_look, None, [b"1 2 3 4 0123456789abcdef"]),
         "highest number": Parser(_seen, None, [b"17", b"17 0123456789abcdef"]),
     }
