@@ -11,11 +11,12 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from azbackup.errors import Damaged
 from azbackup.format.labels import CHUNK_ID_BYTES
-from azbackup.format.model import ChunkId, Entry, PackId, PackRecord
+from azbackup.format.model import ChunkId, Entry, PackId, PackRecord, split_ids
 from azbackup.format.numbers import UINT64, Numbers
 from azbackup.packs.choice import Holding, choose
 from azbackup.packs.layout import PackLayout
@@ -29,6 +30,7 @@ _PACK_SHIFT = 32  # of a place as one number
 _CHUNK_MASK = (1 << _PACK_SHIFT) - 1
 _UINT32 = "I"
 _FEW = 50_000  # that many are looked for by a set, which is faster, and small
+_RUN_BYTES = 4096 * CHUNK_ID_BYTES  # ids of a large file that are objects at once: each takes twice as much
 
 
 def _keys(ids: bytes) -> array[int]:
@@ -40,7 +42,19 @@ def _keys(ids: bytes) -> array[int]:
     return words[::_WORDS]
 
 
+def _runs(ids: bytes) -> Iterable[bytes]:
+    """The ids of a file, so many at a time as are worked on at once: all, of most."""
+    if len(ids) <= _RUN_BYTES:
+        return (ids,)
+    return (ids[at : at + _RUN_BYTES] for at in range(0, len(ids), _RUN_BYTES))
+
+
 _Slot = int | ChunkId  # a chunk: where its first bytes are among the keys; of another one that begins alike its id
+
+
+def _named(ids: bytes) -> Iterator[tuple[ChunkId, int]]:
+    """Each id, and its key."""
+    return zip(split_ids(ids), _keys(ids), strict=True)
 
 
 class _Held(NamedTuple):
@@ -58,8 +72,8 @@ class ChunkIndex:
     def __init__(self, wanted: Iterable[bytes]) -> None:
         """`wanted`: ids, one or many in a row."""
         self._keys = Numbers()
-        for ids in wanted:
-            self._keys.update(_keys(ids))
+        for run in chain.from_iterable(map(_runs, wanted)):
+            self._keys.update(_keys(run))
         self._keys.sort()
         count = len(self._keys)
         self._places = array(UINT64, [_NOWHERE]) * count
@@ -170,7 +184,7 @@ class ChunkIndex:
         """
         found = array(_UINT32)
         most = held = 0
-        for chunk_id, key in zip(entry.chunk_ids(), _keys(entry.chunks), strict=True):
+        for chunk_id, key in chain.from_iterable(map(_named, _runs(entry.chunks))):
             at = self._keys.place(key)
             place = None if at < 0 else self._place_of(chunk_id, at)
             if place is None:

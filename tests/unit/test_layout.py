@@ -97,6 +97,17 @@ def test_a_pack_that_can_be_read_is_preferred_to_a_fuller_one() -> None:
         assert [pack.pack_id for pack in places.packs] == read
 
 
+@pytest.mark.parametrize("run", [1, 2, 3, 4, 9])
+def test_a_large_file_is_looked_up_run_by_run(run: int) -> None:
+    """Its chunks are found in their order, wherever a run of ids ends."""
+    entry = file(4, 2, 4, 1, 3, 3, 4, size=210)
+    with mock.patch.object(index, "_RUN_BYTES", run * 32):
+        places = ChunkIndex([entry.chunks])
+        fill(places, FIRST, SECOND)
+        found = found_in(places, entry)
+    assert [places.packs[pack].chunk_id(chunk) for pack, chunk in found] == entry.chunk_ids()
+
+
 def test_a_chunk_without_a_pack_is_counted_and_damages_its_file() -> None:
     """Missing ones are counted; a file that has one is refused, others are not."""
     places = ChunkIndex({chunk_id(1), chunk_id(9)})
