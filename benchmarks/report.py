@@ -25,6 +25,7 @@ what is stored after the run: blobs and rows. `x` is azbackup's wall time divide
 (restic's or rclone's): below 1 is faster. rclone keeps a copy of every file and no snapshots: where nothing changed it
 only compares a listing, without a password to derive a key from, and does less than the others. borg writes to a local
 disk, without any network, and is no peer in this sense. Packs go to the hot tier here. restic's `init` is not counted.
+A restore of azbackup ends when everything is on the disk; the others leave that to the kernel.
 
 ![wall times](results.svg)
 """
