@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 _SLOW = 20_000_000  # bytes a second: what carries more needs no help
-_LONG = 0.03  # seconds that the quickest answer took, where the way is long
+_LONG = 0.035  # seconds that the quickest answer took, where the way is long
 _WIDTHS = (1, 4, 8, 16)  # 16 parts of 4 MiB are a pack
 _SEVERAL = _WIDTHS[1]
 _GAIN = 1.4  # how much faster several have to be than one, ...
