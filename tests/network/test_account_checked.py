@@ -66,7 +66,11 @@ def served(told: Told) -> Iterator[Account]:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, headers, body = told.answer(self.path)
             self.send_response_only(status)
-            for name, value in {"x-ms-request-id": "1", "Date": formatdate(NOW + told.skew), **headers}.items():
+            for name, value in {
+                "x-ms-request-id": "1",
+                "Date": formatdate(NOW + told.skew, usegmt=True),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

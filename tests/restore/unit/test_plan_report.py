@@ -90,6 +90,14 @@ def test_pending(pending: Pending | None, later: int, text: str, monkeypatch: py
     """Since when and until when, by the clock here, as far as it is known and not over."""
     monkeypatch.setenv("TZ", "CET-1")
     time.tzset()
+    try:
+        _check_pending(pending, later, text)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def _check_pending(pending: Pending | None, later: int, text: str) -> None:
     assert pending_text(pending, later, now=1_000_000_060.0) == text
 
 
