@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-REMOVED, FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER_DEVICE, BLOCK_DEVICE, MORE = range(8)
+REMOVED, FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER_DEVICE, BLOCK_DEVICE, MORE, KEPT, PATCHED = range(10)
 SPECIAL = {FIFO: stat.S_IFIFO, CHARACTER_DEVICE: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK}
 DEFAULTS = [b"", 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, False, b"", b"", 0, []]
 READ = ("pack-", "files-", "snapshot-", "retired-")  # the others say nothing about what a snapshot holds
@@ -112,17 +112,37 @@ def order(path: bytes) -> bytes:
 
 
 def join_more(items: list[Any]) -> list[Any]:
-    """Section 6.2: the items of a layer as entries, each a list of the 16 fields of section 5.2."""
+    """Section 6.2: the items of a layer as entries, each a list of the 16 fields of section 5.2, and its runs."""
     entries: list[Any] = []
     for item in items:
         item += DEFAULTS[len(item) :]
-        if item[1] == MORE:
-            check(bool(entries) and entries[-1][0] == item[0], "MORE does not follow its entry")
-            entries[-1][12] += item[12]
+        if item[1] in (MORE, KEPT):
+            check(bool(entries) and entries[-1][0] == item[0], "MORE or KEPT does not follow its entry")
+            runs = entries[-1][16]
+            if item[1] == KEPT:
+                runs.append([item[14], item[2], item[12]])
+            elif runs:
+                runs[-1][2] += item[12]
+            else:
+                entries[-1][12] += item[12]
         else:
             check(not entries or order(entries[-1][0]) < order(item[0]), "entries are out of order")
-            entries.append(item)
+            entries.append([*item, []])
     return entries
+
+
+def put_together(entry: list[Any], below: list[Any] | None) -> list[Any]:
+    """Section 6.3: an entry with its list of chunks, which may keep runs of the one that layers below have."""
+    if entry[1] == PATCHED:
+        check(below is not None and below[1] == FILE, "a patch has no file below it")
+        for first, count, more in entry[16]:
+            entry[12] += below[12][32 * first : 32 * (first + count)] + more
+        digest = hashlib.blake2b(entry[12], digest_size=32).digest()
+        check(digest == entry[13], "a list of chunks is not the one that was stored")
+        entry[1], entry[13] = FILE, b""
+    else:
+        check(not entry[16], "KEPT does not follow a patch")
+    return entry
 
 
 def read_pack(record: Any, data: bytes, id_key: bytes, chunk_key: bytes) -> dict[bytes, bytes]:
@@ -241,7 +261,7 @@ def main(dump: Path, name: str, source: bytes, destination: Path, number: int, p
         check(STAMP.fullmatch(run) is not None, "a run id has the wrong form")
         items = [item for part in range(1, count + 1) for item in records.get(f"files-{run}-{part:04d}", ())]
         check(len(items) == length, "a layer is incomplete")
-        state.update((entry[0], entry) for entry in join_more(items))
+        state.update((entry[0], put_together(entry, state.get(entry[0]))) for entry in join_more(items))
         state = {path: entry for path, entry in state.items() if entry[1] != REMOVED}
     # Section 7: all packs, then the files.
     chunks: dict[bytes, bytes] = {}

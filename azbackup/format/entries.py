@@ -3,7 +3,8 @@
     payload = msgpack array of entries (each an array, fields in the order of model.Entry)
 
 An entry with more than MORE_CHUNKS chunks goes on in items of kind MORE right behind it, in the same or the next
-record. A removal is an entry of kind REMOVED. Promises that every entry that is read is one that a file system could
+record. A Patch is an entry of kind PATCHED, its runs are items of kind KEPT behind it. A removal is an entry of kind
+REMOVED. Promises that every entry that is read is one that a file system could
 have: each field was checked, once, here. One that could not be is named and left out, with all that is known of its
 path; the others stay. Refuses streams out of order: whoever stored them did not write this.
 """
@@ -21,13 +22,15 @@ from azbackup.errors import AzbackupError, Damaged
 from azbackup.format.decoding import array_length, decoded
 from azbackup.format.labels import CHUNK_ID_BYTES, ITEM_CHUNKS, ITEMS, XATTR_BYTES
 from azbackup.format.model import Entry, Kind, Path, order
+from azbackup.format.patches import LIST_DIGEST_BYTES, Patch
 from azbackup.format.paths import check_path, sort_keys
 
 MORE_CHUNKS = ITEM_CHUNKS
 _AT_ONCE_BYTES = 4 * 1024 * 1024  # a larger payload, which no writer made so far, is decoded one by one: less memory
-_REMOVED, MORE = int(Kind.REMOVED), int(Kind.MORE)
+_REMOVED, MORE, KEPT, PATCHED = int(Kind.REMOVED), int(Kind.MORE), int(Kind.KEPT), int(Kind.PATCHED)
 # Kinds that are never stored: of what stands for an item that cannot be used, and for one whose path nobody knows.
-LOST, HIDDEN = MORE + 1, MORE + 2
+LOST, HIDDEN = PATCHED + 1, PATCHED + 2
+PARTS = frozenset((MORE, KEPT, LOST, HIDDEN))  # what is no entry by itself
 _NUMBERED = re.compile(r" - at `\$\[(\d+)\][][.\d]*`")
 _PAYLOAD_BYTES = 1024 * 1024  # of msgpack: some 10,000 small files, whose ids do not compress: 350-600 KB sealed
 
@@ -60,7 +63,7 @@ class EntryWriter:
         self._last: bytes | None = None
         self.count = 0
 
-    def add(self, entry: Entry) -> Iterator[bytes]:
+    def add(self, entry: Entry | Patch) -> Iterator[bytes]:
         """Takes an entry; gives the payloads that are full. Raises AzbackupError for one that no reader would take."""
         now = order(entry.path)
         if self._last is not None and now <= self._last:
@@ -69,7 +72,7 @@ class EntryWriter:
                 "no snapshot was made, since nothing could read it; please report this",
             )
         self._last = now
-        for item in _pieces(entry):
+        for item in _pieces(entry) if isinstance(entry, Entry) else _runs(entry):
             encoded = _encoder.encode(item)
             self._items.append(encoded)
             self._size += len(encoded)
@@ -92,6 +95,13 @@ class EntryWriter:
             middle = len(items) // 2
             yield from self._split(items[:middle])
             yield from self._split(items[middle:])
+
+
+def _runs(patch: Patch) -> Iterator[Entry]:
+    """The items of a patch: the number of a run's first chunk is its rdev, how many there are its size."""
+    yield from _pieces(msgspec.structs.replace(patch.entry, kind=PATCHED, target=patch.digest))
+    for run in patch.runs:
+        yield from _pieces(Entry(patch.path, KEPT, size=run.length, chunks=run.more, rdev=run.start))
 
 
 def _pieces(entry: Entry) -> Iterator[Entry]:
@@ -140,7 +150,7 @@ def _check_order(items: list[Entry], keys: list[bytes], what: str) -> None:
     for item, key in zip(items, keys, strict=True):
         if item.kind == HIDDEN:
             continue
-        further = item.kind >= MORE
+        further = item.kind in PARTS
         if further and last not in (None, key):
             raise Damaged(f"{what} holds chunks of no file")
         if not further and last is not None and key <= last:
@@ -208,17 +218,26 @@ def _checked(items: list[Entry], *, full: bool) -> list[bytes]:
     Raises Damaged if values do not fit each other, or hold what they cannot.
     """
     for item in items:
-        if item.target or item.xattrs or len(item.chunks) % CHUNK_ID_BYTES:
+        if item.target or item.xattrs or item.kind > MORE or len(item.chunks) % CHUNK_ID_BYTES:
             _check_values(item)
-    if full and _REMOVED in [item.kind for item in items]:
-        raise Damaged("nothing can be removed by the first layer")
+    if full:
+        kinds = [item.kind for item in items]
+        if _REMOVED in kinds:
+            raise Damaged("nothing can be removed by the first layer")
+        if PATCHED in kinds:
+            raise Damaged("nothing can be kept by the first layer")
     return sort_keys([item.path for item in items])
 
 
 def _check_values(item: Entry) -> None:
     if len(item.chunks) % CHUNK_ID_BYTES:
         raise Damaged("its chunks are no whole ids")
-    if b"\0" in item.target:
+    if item.kind == KEPT and not item.size:
+        raise Damaged("it keeps a run of no chunks")
+    if item.kind == PATCHED:
+        if len(item.target) != LIST_DIGEST_BYTES:
+            raise Damaged("the digest of its chunks has another length")
+    elif b"\0" in item.target:
         raise Damaged("its target holds a zero byte")
     if any(not name or b"\0" in name for name, _ in item.xattrs):
         raise Damaged("an extended attribute has no name that there can be")

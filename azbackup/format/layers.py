@@ -15,9 +15,10 @@ from typing import NamedTuple
 import msgspec
 
 from azbackup.errors import Damaged
-from azbackup.format.entries import HIDDEN, LOST, MORE, Report, read_record
+from azbackup.format.entries import HIDDEN, KEPT, LOST, MORE, PARTS, PATCHED, Report, read_record
 from azbackup.format.labels import CHUNK_ID_BYTES, ITEM_CHUNKS, PATH_BYTES
 from azbackup.format.model import Entry, Kind, order
+from azbackup.format.patches import Kept, Patch, joined, put_together, rise
 
 END = b"\xff" * (PATH_BYTES + 1)  # behind each path
 
@@ -59,7 +60,7 @@ def _shown(key: bytes) -> str:
     return repr(os.fsdecode(key.replace(b"\0", b"/")))
 
 
-Item = Entry | Hole
+Item = Entry | Patch | Hole
 
 
 # --- one layer
@@ -100,7 +101,7 @@ class _Layer:
         for item, key in zip(items, keys, strict=True):
             if item.kind == HIDDEN:
                 self._lost.append(os.fsdecode(item.target))
-            elif item.kind >= MORE:
+            elif item.kind in PARTS:
                 self._add_part(item)
             else:
                 yield from self._next(item, key, key)
@@ -139,7 +140,7 @@ class _Layer:
         """The items of a payload and their places. Without `report` all of them are sound, or it is Damaged."""
         before = self._last.path if self._last is not None else None
         items, keys = read_record(payload, what, before, full=self._full, report=report)
-        first = next((key for item, key in zip(items, keys, strict=True) if item.kind < MORE), None)
+        first = next((key for item, key in zip(items, keys, strict=True) if item.kind not in PARTS), None)
         if self._last is not None and first is not None and first < self._start:
             raise Damaged(f"the entries of {what} are out of order")
         return items, keys
@@ -151,7 +152,7 @@ class _Layer:
 
     def _add_part(self, item: Entry) -> None:
         if self._last is not None and item.path == self._last.path:
-            if self._lost and item.kind == MORE:
+            if self._lost and item.kind in (MORE, KEPT):
                 self._tell_lost(self._last, "a part of its chunks is lost")
             self._parts.append(Entry(item.path, LOST) if self._lost else item)
         elif not self._lost:  # else it is of an entry that is lost
@@ -165,32 +166,52 @@ class _Layer:
         self._lost = []
         return hole
 
-    def _finished(self) -> Iterator[Entry]:
+    def _finished(self) -> Iterator[Entry | Patch]:
         """The last entry with the chunks that came after it, put together once: they may be millions.
 
         It is lost with any of them, and where one may be in what comes next.
         """
         entry, parts = self._last, self._parts
         assert entry is not None
-        lost = any(part.kind == LOST for part in parts)
-        if parts and not lost and entry.kind != Kind.FILE:
-            lost = True
-            self._tell_lost(entry, "a file record holds chunks of no file")
-        if self._lost and not lost and len((parts or [entry])[-1].chunks) == ITEM_CHUNKS * CHUNK_ID_BYTES:
-            lost = True
+        whole: Entry | Patch | None = entry
+        if any(part.kind == LOST for part in parts):
+            whole = None
+        elif parts or entry.kind == PATCHED:
+            whole = _with_parts(entry, parts)
+            if whole is None:
+                self._tell_lost(entry, "a file record holds chunks of no file")
+        may_go_on = entry.kind == PATCHED or len((parts or [entry])[-1].chunks) == ITEM_CHUNKS * CHUNK_ID_BYTES
+        if self._lost and whole is not None and may_go_on:
+            whole = None
             self._tell_lost(entry, "it may go on in what is lost")
-        if lost:
-            if not self._full:
-                yield Entry(entry.path, int(Kind.REMOVED))
-            return
-        if parts:
-            entry.chunks = b"".join((entry.chunks, *(part.chunks for part in parts)))
-        yield entry
+        if whole is not None:
+            yield whole
+        elif not self._full:
+            yield Entry(entry.path, int(Kind.REMOVED))
 
     def _tell_lost(self, entry: Entry, why: str) -> None:
         if self._report is None:
             raise Damaged(why)
         self._report(f"the entry of {os.fsdecode(entry.path)!r} is not known: {why}")
+
+
+def _with_parts(entry: Entry, parts: list[Entry]) -> Entry | Patch | None:
+    """An entry and the further chunks and runs that came behind it, None where they do not fit."""
+    runs: list[list[Entry]] = [[entry]]  # each with the further chunks behind it
+    for part in parts:
+        if part.kind == KEPT:
+            runs.append([part])
+        else:
+            runs[-1].append(part)
+    head, *chunks = (b"".join(item.chunks for item in run) for run in runs)
+    if entry.kind == Kind.FILE and len(runs) == 1:
+        entry.chunks = head
+        return entry
+    kept = [Kept(run[0].rdev, run[0].size, more) for run, more in zip(runs[1:], chunks, strict=True)]
+    if entry.kind != PATCHED or not kept or not rise(kept):
+        return None
+    digest, entry.kind, entry.target, entry.chunks = entry.target, int(Kind.FILE), b"", head
+    return Patch(entry, digest, kept)
 
 
 def rising(keys: Sequence[bytes]) -> list[int]:
@@ -212,33 +233,66 @@ def rising(keys: Sequence[bytes]) -> list[int]:
 # --- layer over layer
 
 
-def merge(below: Iterator[Item], above: Iterator[Item], *, final: bool) -> Iterator[Item]:
-    """Two layers as one: where both have a path, or `above` a hole, `above` wins.
+def merge(below: Iterator[Item], above: Iterator[Item], report: Report | None, *, final: bool) -> Iterator[Item]:
+    """Two layers as one: where both have a path, or `above` a hole, `above` wins; a patch is put together.
 
-    `final` drops removals: the result is a state, and the holes in it.
+    `final` drops removals: the result is a state, and the holes in it. A patch whose path `below` does not have as it
+    should is told to `report`, and is a hole; without `report` it is Damaged.
     """
     upper = next(above, None)
     place = _place(upper)
-    dark = b""  # what is below is hidden up to here
+    dark = unlit = b""  # up to here what is below is hidden, or not known
     for lower in below:
         key = lower.start if isinstance(lower, Hole) else lower.path.replace(b"/", b"\0")  # as `_place` has it
         while upper is not None and place <= key and (place < key or isinstance(upper, Hole)):
             if isinstance(upper, Hole):
                 dark = max(dark, upper.end)
-            if _stays(upper, final=final):
-                yield upper
+            yield from _given(upper, max(dark, unlit), report, final=final)
             upper = next(above, None)
             place = _place(upper)
-        if isinstance(lower, Hole) or (key >= dark and key != place and not (final and lower.kind == Kind.REMOVED)):
+        if isinstance(lower, Hole):
+            unlit = max(unlit, lower.end)
+            yield lower
+        elif key == place:
+            if isinstance(upper, Patch) and key >= dark:
+                upper = _over(lower, upper, report)
+        elif key >= dark and not (final and lower.kind == Kind.REMOVED):
             yield lower
     while upper is not None:
-        if _stays(upper, final=final):
-            yield upper
+        if isinstance(upper, Hole):
+            dark = max(dark, upper.end)
+        yield from _given(upper, max(dark, unlit), report, final=final)
         upper = next(above, None)
 
 
-def _stays(item: Item, *, final: bool) -> bool:
-    return not final or isinstance(item, Hole) or item.kind != Kind.REMOVED
+def _given(item: Item, dark: bytes, report: Report | None, *, final: bool) -> Iterable[Item]:
+    """What becomes of an item of the upper layer below which there is none; up to `dark` nobody knows."""
+    if isinstance(item, Patch) and (final or order(item.path) < dark):
+        item = _unknown(item, _NOTHING_BELOW, report)
+    return () if final and not isinstance(item, Hole) and item.kind == Kind.REMOVED else (item,)
+
+
+_NOTHING_BELOW = "the version that it keeps chunks of is not there"
+
+
+def _over(lower: Entry | Patch, upper: Patch, report: Report | None) -> Item:
+    """What a patch makes of what is below it."""
+    try:
+        if isinstance(lower, Patch):
+            return joined(upper, lower)
+        return put_together(upper, lower)
+    except Damaged as error:
+        return _unknown(upper, error.message, report)
+
+
+def _unknown(patch: Patch, why: str, report: Report | None) -> Hole:
+    """What stands for a file of which nobody knows what is in it."""
+    text = f"the entry of {os.fsdecode(patch.path)!r} is not known: {why}"
+    if report is None:
+        raise Damaged(text)
+    report(text)
+    place = order(patch.path)
+    return Hole(place, place + b"\0")
 
 
 def _place(item: Item | None) -> bytes:
@@ -257,10 +311,11 @@ class State:
 
     def __iter__(self) -> Iterator[Entry]:
         for item in self._items:
-            if isinstance(item, Hole):
-                self.hidden.append(item)
-            else:
+            if isinstance(item, Entry):
                 yield item
+            else:
+                assert isinstance(item, Hole)  # no patch is left in a state
+                self.hidden.append(item)
 
     def hides(self, path: bytes) -> bool:
         """Whether nobody knows if a path was there."""

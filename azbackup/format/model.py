@@ -50,7 +50,7 @@ Names = Annotated[dict[Owner, Name], Meta(max_length=NAMED_OWNERS)]
 
 
 class Kind(enum.IntEnum):
-    """What stands at a path. REMOVED and MORE only occur inside file records."""
+    """What stands at a path. REMOVED, MORE, KEPT and PATCHED only occur inside file records."""
 
     REMOVED = 0
     FILE = 1
@@ -60,6 +60,8 @@ class Kind(enum.IntEnum):
     CHARACTER_DEVICE = 5
     BLOCK_DEVICE = 6
     MORE = 7
+    KEPT = 8
+    PATCHED = 9
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
@@ -71,7 +73,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     """
 
     path: Path
-    kind: Annotated[int, Meta(ge=0, le=7)]
+    kind: Annotated[int, Meta(ge=0, le=9)]
     size: Natural = 0
     mtime_ns: int = 0
     ctime_ns: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import reduce
 from typing import TypeVar
 
 from azbackup.errors import Damaged
@@ -213,10 +214,9 @@ class Catalog:
         full, *changes = self.layers(snapshot.layers, whole=whole)
         if not changes:
             return State(full)
-        above = changes[0]
-        for newer in changes[1:]:
-            above = merge(above, newer, final=False)
-        return State(merge(full, above, final=True))
+        report = None if whole else self.records.report
+        above = reduce(lambda below, newer: merge(below, newer, report, final=False), changes)
+        return State(merge(full, above, report, final=True))
 
     def layers(self, layers: list[Layer], *, whole: bool = False, full: bool = True) -> list[Iterator[Item]]:
         """What each of some layers says, removals and holes too, in path order; their rows come by one query.

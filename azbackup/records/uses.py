@@ -9,13 +9,16 @@ the chunks that are used.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
 from azbackup.errors import Damaged
 from azbackup.format.layers import Hole, Item
 from azbackup.format.model import ChunkId, Entry, Kind, Layer, Snapshot, order
+from azbackup.format.patches import Patch, put_together
 from azbackup.records.catalog import Catalog
 
 
@@ -41,28 +44,69 @@ def shown_entries(catalog: Catalog, snapshots: list[Snapshot]) -> Iterator[Entry
 
     The snapshots stand on one full layer. Raises Damaged if a record is lost.
     """
+    stacks, groups = _by_path(catalog, snapshots)
+    for versions in groups:
+        if len(versions) == 1 and isinstance(entry := next(iter(versions.values())), Entry):  # nearly always
+            shown: Iterable[Entry] = (entry,)
+        else:
+            shown = (whole(stack) for stack in _shown(stacks, versions).values())
+        for entry in shown:
+            if entry.kind != Kind.REMOVED:
+                yield entry
+
+
+def shown_patches(catalog: Catalog, snapshots: list[Snapshot]) -> Iterator[tuple[str, bytes, Callable[[], Entry]]]:
+    """(run, path, what gives the entry) of each patch that at least one of the snapshots shows, in path order.
+
+    The same holds of them. Raises Damaged if a record is lost; what gives the entry does if it cannot be put together.
+    """
+    stacks, groups = _by_path(catalog, snapshots)
+    for versions in groups:
+        if any(isinstance(version, Patch) for version in versions.values()):
+            for run, stack in _shown(stacks, versions).items():
+                if isinstance(stack[0], Patch):
+                    yield run, stack[0].path, partial(whole, stack)
+
+
+_Versions = dict[str, Entry | Patch]  # of one path, by run
+
+
+def _by_path(catalog: Catalog, snapshots: list[Snapshot]) -> tuple[set[tuple[str, ...]], Iterator[_Versions]]:
+    """Of each snapshot the runs of its layers, the newest first; and what they say of each path, in path order."""
     layers: dict[str, Layer] = {}
     for snapshot in snapshots:
         for layer in snapshot.layers:
             if layers.setdefault(layer.run, layer) != layer:
                 raise Damaged(f"snapshot {snapshot.number} says of run {layer.run} what others do not")
-    places = {run: place for place, run in enumerate(layers)}
-    # Of each snapshot the places of its layers, the newest first: of these the first one that has a path decides.
-    stacks = {tuple(places[layer.run] for layer in reversed(snapshot.layers)) for snapshot in snapshots}
-    streams = catalog.layers(list(layers.values()), whole=True)
-    merged = heapq.merge(*(_placed(place, stream) for place, stream in enumerate(streams)))
-    for _, group in groupby(merged, key=itemgetter(0)):
-        versions = {place: entry for _, place, entry in group}
-        if len(versions) > 1:
-            shown = {next((place for place in stack if place in versions), -1) for stack in stacks}
-            versions = {place: entry for place, entry in versions.items() if place in shown}
-        for entry in versions.values():
-            if entry.kind != Kind.REMOVED:
-                yield entry
+    stacks = {tuple(layer.run for layer in reversed(snapshot.layers)) for snapshot in snapshots}
+    streams = zip(layers, catalog.layers(list(layers.values()), whole=True), strict=True)
+    merged = heapq.merge(*(_placed(run, stream) for run, stream in streams))
+    return stacks, ({run: item for _, run, item in group} for _, group in groupby(merged, key=itemgetter(0)))
 
 
-def _placed(place: int, items: Iterator[Item]) -> Iterator[tuple[bytes, int, Entry]]:
+def _shown(stacks: set[tuple[str, ...]], versions: _Versions) -> dict[str, list[Entry | Patch]]:
+    """The versions of a path that are shown, by run: those of a snapshot, the newest first, which decides.
+
+    Whatever lies below a patch, it makes the same of it: one snapshot for each is enough.
+    """
+    having = {tuple(run for run in stack if run in versions) for stack in stacks}
+    return {runs[0]: [versions[run] for run in runs] for runs in having if runs}
+
+
+def whole(stack: Iterable[Entry | Patch]) -> Entry:
+    """The entry of a path that some layers have, the newest first. Raises Damaged if it cannot be put together."""
+    patches: list[Patch] = []
+    for entry in stack:
+        if isinstance(entry, Entry):
+            for patch in reversed(patches):
+                entry = put_together(patch, entry)
+            return entry
+        patches.append(entry)
+    raise Damaged(f"the entry of {os.fsdecode(patches[0].path)!r} keeps chunks of a version that is not there")
+
+
+def _placed(run: str, items: Iterator[Item]) -> Iterator[tuple[bytes, str, Entry | Patch]]:
     for item in items:
         if isinstance(item, Hole):
             raise Damaged(f"{item} are not known")
-        yield order(item.path), place, item
+        yield order(item.path), run, item

@@ -91,8 +91,8 @@ def stream(layers: list[list[list[Entry]]], lost: set[tuple[int, int]], told: li
     if len(streams) > 1:
         above = streams[1]
         for newer in streams[2:]:
-            above = merge(above, newer, final=False)
-        merged = merge(merged, above, final=True)
+            above = merge(above, newer, told.append, final=False)
+        merged = merge(merged, above, told.append, final=True)
     return State(merged)
 
 

@@ -326,7 +326,12 @@ class World:
 
 
 def make_small(patch: Any, pack_bytes: int = 600_000) -> None:
-    """Make packs and file records so small that a small source has several of each, and the KDF quick."""
+    """Make packs and file records so small that a small source has several of each, and the KDF quick.
+
+    Whatever list of chunks can be a patch is one.
+    """
+    patch.setattr("azbackup.format.patches._LEAST_CHUNKS", 1)
+    patch.setattr("azbackup.format.patches._is_worth_it", lambda *_: True)
     patch.setattr("azbackup.packs.packer.PACK_BYTES", pack_bytes)
     patch.setattr("azbackup.format.entries._PAYLOAD_BYTES", 700)
     patch.setattr(Stretcher, "new_costs", _CHEAP)

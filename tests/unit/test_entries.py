@@ -228,15 +228,15 @@ def test_layers_merge_as_dictionaries_would(full: list[Entry], changes: list[lis
     # Of one path a layer holds the last word only.
     above: Iterator[Item] = iter(in_order(changes[0])) if changes else iter(())
     for layer in changes[1:]:
-        above = merge(above, iter(in_order(layer)), final=False)
-    assert list(merge(iter(in_order(full)), above, final=True)) == in_order(list(model.values()))
+        above = merge(above, iter(in_order(layer)), None, final=False)
+    assert list(merge(iter(in_order(full)), above, None, final=True)) == in_order(list(model.values()))
 
 
 @given(LAYERS, CHANGES)
 def test_a_merge_that_is_not_final_keeps_removals(below: list[Entry], above: list[Entry]) -> None:
     """Changes over changes: every path once, the upper one's where both have it, removals included."""
     model = {entry.path: entry for entry in [*below, *above]}
-    merged = list(merge(iter(in_order(below)), iter(in_order(above)), final=False))
+    merged = list(merge(iter(in_order(below)), iter(in_order(above)), None, final=False))
     assert merged == in_order(list(model.values()))
 
 

@@ -19,6 +19,7 @@ from azbackup.commands.backup.tally import Tally
 from azbackup.filesystem.scanner import ScannedPath, is_there, same_moment
 from azbackup.filesystem.temporaries import is_temporary
 from azbackup.format.model import Entry, Kind, order
+from azbackup.format.patches import Patch, patched
 
 _VANISHED = "vanished while it was backed up"
 _UNLISTED = "is there, but its directory does not list it: all that is below it stays as it was stored last"
@@ -133,8 +134,8 @@ class Comparison:
         ] = []  # what the paths begin with that could not be looked at, each within the one before
         self._excluded: bytes | None = None  # what the paths begin with that were left out last
 
-    def entries(self) -> Iterator[Entry]:
-        """What goes into the file records, in path order; removals too when not `full`."""
+    def entries(self) -> Iterator[Entry | Patch]:
+        """What goes into the file records, in path order; removals and patches too when not `full`."""
         for found, old in pair(self._tree.scanned, self._base):
             if found is None:
                 assert old is not None
@@ -149,17 +150,19 @@ class Comparison:
                     continue
             yield from self._met(found, old)
 
-    def _met(self, found: ScannedPath, old: Entry | None) -> Iterator[Entry]:
+    def _met(self, found: ScannedPath, old: Entry | None) -> Iterator[Entry | Patch]:
         """What becomes of a path at which something was found."""
         entry, same = self._entry(found, old)
         if entry is not None:
             self._count(entry, old, same=same)
-            if self._full or entry is not old:
+            if self._full or old is None:
                 yield entry
+            elif entry is not old:
+                yield patched(entry, old)
         elif old is not None:
             yield from self._removed(old)
 
-    def _unseen(self, old: Entry) -> Iterator[Entry]:
+    def _unseen(self, old: Entry) -> Iterator[Entry | Patch]:
         """An entry of the base at whose path the scan found nothing: gone, left out, or it could not be looked at."""
         if self._excluded is not None and old.path.startswith(self._excluded):
             yield from self._dropped(old)
@@ -171,7 +174,7 @@ class Comparison:
         if self._full:
             yield old
 
-    def _unlisted(self, old: Entry) -> Iterator[Entry]:
+    def _unlisted(self, old: Entry) -> Iterator[Entry | Patch]:
         """An entry of the base that no listing had: gone, unless it is there all the same."""
         if self._gone is not None and old.path.startswith(self._gone):
             yield from self._removed(old)

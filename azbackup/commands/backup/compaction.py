@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from azbackup.errors import Damaged
-from azbackup.format.layers import Item, merge, read_entries
+from azbackup.format.layers import Hole, Item, merge, read_entries
 from azbackup.format.model import Entry, Layer, SealedRecord
+from azbackup.format.patches import Patch
 from azbackup.records.catalog import Catalog
 from azbackup.records.layer_rows import size_of
 
@@ -36,7 +37,7 @@ def compacted(
     below: list[Layer],
     own: Layer,
     rows: list[SealedRecord],
-    write: Callable[[Iterable[Entry]], tuple[Layer, list[SealedRecord]]],
+    write: Callable[[Iterable[Entry | Patch]], tuple[Layer, list[SealedRecord]]],
 ) -> tuple[list[Layer], list[SealedRecord]]:
     """The layers of the snapshot to be, and the records of its own one; `rows` are those of `own` before.
 
@@ -52,12 +53,12 @@ def compacted(
     return ([*below[:kept], layer], merged) if merged else ([*below, own], rows)
 
 
-def _merged(catalog: Catalog, below: list[Layer], rows: list[SealedRecord], *, full: bool) -> Iterator[Entry]:
+def _merged(catalog: Catalog, below: list[Layer], rows: list[SealedRecord], *, full: bool) -> Iterator[Entry | Patch]:
     """What some layers and the new one above them say. Raises Damaged if that is not whole."""
     above: Iterator[Item] = read_entries(map(catalog.records.open_sealed, rows))
     lowest, *others = catalog.layers(below, whole=True, full=full)
     for layer in reversed(others):
-        above = merge(layer, above, final=False)
-    for item in merge(lowest, above, final=full):
-        assert isinstance(item, Entry)  # a hole was Damaged
+        above = merge(layer, above, None, final=False)
+    for item in merge(lowest, above, None, final=full):
+        assert not isinstance(item, Hole)  # it was Damaged
         yield item

@@ -40,6 +40,7 @@ from azbackup.filesystem.source import open_source
 from azbackup.format.entries import EntryWriter
 from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, Layer, SealedRecord, Snapshot, Totals
+from azbackup.format.patches import Patch
 from azbackup.packs.chunk_store import ChunkStore, not_condemned
 from azbackup.packs.known import is_due
 from azbackup.packs.run import TRUSTED_NS, Run
@@ -259,7 +260,7 @@ class Backup:
             layers, rows = compacted(self._catalog, below, own, rows, self._written)
         return _Read(layers, rows, comparison.tally, comparison.elsewhere, alone=not below)
 
-    def _written(self, entries: Iterable[Entry]) -> tuple[Layer, list[SealedRecord]]:
+    def _written(self, entries: Iterable[Entry | Patch]) -> tuple[Layer, list[SealedRecord]]:
         """A layer of this run, and its records, sealed; nothing is stored yet."""
         writer = EntryWriter(compressed)
         rows: list[SealedRecord] = []

@@ -8,7 +8,6 @@ the same version when kind, size, mtime, contents and target are the same; owner
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -16,6 +15,7 @@ from typing import NamedTuple, Protocol
 from azbackup.format.labels import CHUNK_ID_BYTES
 from azbackup.format.layers import Hole, Item
 from azbackup.format.model import Entry, Kind, order
+from azbackup.format.patches import Patch, list_digest
 from azbackup.records.snapshots import Source
 
 
@@ -60,11 +60,14 @@ def looks_same(one: _Seen, other: _Seen) -> bool:
     return (one.kind, one.size, one.mtime_ns, one.target) == (other.kind, other.size, other.mtime_ns, other.target)
 
 
-def version_of(entry: Entry) -> Version:
+def version_of(entry: Entry | Patch) -> Version:
     """The version that an entry is."""
+    if isinstance(entry, Patch):
+        file = entry.entry
+        return Version(file.kind, file.size, file.mtime_ns, entry.digest, file.target)
     chunks = entry.chunks
     # A digest only to hold less: nothing is read under it, and the ids are a keyed hash already.
-    contents = chunks if len(chunks) <= CHUNK_ID_BYTES else hashlib.blake2b(chunks, digest_size=CHUNK_ID_BYTES).digest()
+    contents = chunks if len(chunks) <= CHUNK_ID_BYTES else list_digest(chunks)
     return Version(entry.kind, entry.size, entry.mtime_ns, contents, entry.target)
 
 
@@ -78,7 +81,7 @@ def matching(items: Iterable[Item], matches: Callable[[Entry], bool], known: Col
     for entry in items:
         if isinstance(entry, Hole):
             found.update((path, None) for path in known if entry.hides(path))
-        elif entry.kind != Kind.REMOVED and matches(entry):
+        elif entry.kind != Kind.REMOVED and matches(entry if isinstance(entry, Entry) else entry.entry):
             found[entry.path] = version_of(entry)
         elif entry.path in known:
             found[entry.path] = None

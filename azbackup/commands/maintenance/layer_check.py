@@ -17,10 +17,13 @@ from azbackup.errors import Damaged
 from azbackup.format.labels import FILES_PREFIX, files_name
 from azbackup.format.layers import Hole, Item, read_entries
 from azbackup.format.model import Kind, Layer, SealedRecord, Snapshot
+from azbackup.format.patches import Patch
 from azbackup.progress import Progress
+from azbackup.records.catalog import Catalog
 from azbackup.records.layer_rows import layer_payloads, layer_rows
 from azbackup.records.record_store import RecordStore
 from azbackup.records.settlements import subject
+from azbackup.records.uses import by_full_layer, shown_patches
 
 _LOST_ENTRIES = 100_000  # that are named
 
@@ -59,6 +62,8 @@ class LayerCheck:
         self._snapshots: list[Snapshot] = []
         self.entries = self.more_lost = 0
         self.lost: list[LostEntry] = []
+        self._patches: dict[str, list[Patch]] = {}  # by run
+        self._odd: set[str] = set()  # runs that are not as they should be
 
     def run(self, snapshots: list[Snapshot]) -> None:
         """Goes through the file records of all runs, in the order of their names."""
@@ -74,6 +79,9 @@ class LayerCheck:
                 self._check_unused(row)
         for layer in layers.values():  # no row at all
             self._check_layer(layer, iter(()))
+        for together in by_full_layer(snapshots):
+            if any(layer.run in self._patches for snapshot in together for layer in snapshot.layers):
+                self._check_patches(together)
 
     def _check_unused(self, row: SealedRecord) -> None:
         try:
@@ -96,6 +104,8 @@ class LayerCheck:
             del self.lost[lost:]
             self.entries, self.more_lost = entries, more
             deque(rows, maxlen=0)
+            self._patches.pop(used.layer.run, None)
+            self._odd.add(used.layer.run)
             self._check_odd_layer(used)
 
     def _payloads(self, layer: Layer, rows: Iterator[SealedRecord]) -> Iterator[bytes]:
@@ -123,10 +133,38 @@ class LayerCheck:
             if isinstance(item, Hole):
                 continue
             self.entries += 1
-            if item.kind == Kind.FILE:
+            if isinstance(item, Patch):
+                self._progress.advance(item.path, 1, item.entry.size)
+                self._patches.setdefault(run, []).append(item)
+            elif item.kind == Kind.FILE:
                 self._progress.advance(item.path, 1, item.size)
                 if item.chunks and not self._sound.has_all(item.chunks):
                     self._lose(LostEntry(run, item.path, item.size, item.chunks))
+
+    def _check_patches(self, snapshots: list[Snapshot]) -> None:
+        """The same of files that keep chunks of an earlier version: as all layers together say."""
+        try:
+            for run, path, put_together in shown_patches(Catalog(self._records), snapshots):
+                try:
+                    file = put_together()
+                except Damaged as error:
+                    self._findings.hear(What.ENTRIES, error.message, f"{users_text(self._snapshots, run)}: ")
+                else:
+                    if not self._sound.has_all(file.chunks):
+                        self._lose(LostEntry(run, path, file.size, file.chunks))
+        except Damaged as error:
+            self._doubt_patches(snapshots, error.message)
+
+    def _doubt_patches(self, snapshots: list[Snapshot], why: str) -> None:
+        """Where nobody can say what patches keep, those are lost that may keep what is."""
+        runs = {layer.run for snapshot in snapshots for layer in snapshot.layers}
+        if self._odd.isdisjoint(runs):
+            self._findings.hear(What.ENTRIES, why, "")
+        touched = {lost.path for lost in self.lost if lost.run in runs}
+        for run in runs & self._patches.keys():
+            for patch in self._patches[run]:
+                if patch.path in touched or not self._sound.has_all(patch.new_chunks()):
+                    self._lose(LostEntry(run, patch.path, patch.entry.size, patch.digest))
 
     def _lose(self, entry: LostEntry) -> None:
         if len(self.lost) < _LOST_ENTRIES:
