@@ -229,7 +229,9 @@ class Account:
 def _page(query: Pager, token: Any) -> tuple[list[Any], Any]:
     """(items, token of the next page) of the page that a token stands for."""
     pages = query().by_page(token)
-    return list(next(pages, ())), pages.continuation_token
+    items, following = list(next(pages, ())), pages.continuation_token
+    vars(pages).clear()  # it refers to itself, and would keep its answer until Python looks for such things: 30 MB and more
+    return items, following
 
 
 # For requests that carry a pack; sendall's time limit over plain HTTP is the connection's.
