@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from azure.core.exceptions import (
@@ -12,10 +15,11 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+from azure.core.paging import ItemPaged, PageIterator
 
 from azbackup.crypto.secret import Secret
 from azbackup.errors import Archived, AzbackupError, Changed, Exists, Missing, Status, Unavailable
-from azbackup.storage.azure.account import Account
+from azbackup.storage.azure.account import Account, _page
 from azbackup.storage.azure.credentials import Connection
 from azbackup.storage.azure.patience import Patience
 from azbackup.storage.azure.refusals import Credential, refusal
@@ -333,3 +337,37 @@ def test_an_address_that_takes_connections_and_says_nothing() -> None:
     with pytest.raises(Unavailable, match="timed out"):
         tries.account.call("x", silent)
     assert 240 <= clock.now <= 330
+
+
+class _Answer:
+    """What a page was made of."""
+
+
+class _Pages(PageIterator[int]):
+    """Pages as the SDK's are: an iterator that hands itself its own methods."""
+
+    made: ClassVar[list[weakref.ref[_Answer]]] = []
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(self._get_next_cb, self._extract_data_cb, **options)
+
+    def _get_next_cb(self, token: str | None) -> _Answer:  # noqa: ARG002
+        answer = _Answer()
+        self.made.append(weakref.ref(answer))
+        return answer
+
+    def _extract_data_cb(self, answer: _Answer) -> tuple[str, list[int]]:
+        self._response = answer
+        return f"token {len(self.made)}", [len(self.made)]
+
+
+def test_an_answer_goes_with_its_page() -> None:
+    """Nobody holds it once its items are there, though nobody looks for things that refer to themselves."""
+    _Pages.made.clear()
+    gc.disable()
+    try:
+        assert _page(partial(ItemPaged, page_iterator_class=_Pages), None) == ([1], "token 1")
+        assert _page(partial(ItemPaged, page_iterator_class=_Pages), "token 1") == ([2], "token 2")
+        assert [each() for each in _Pages.made] == [None, None]
+    finally:
+        gc.enable()

@@ -230,7 +230,7 @@ def _page(query: Pager, token: Any) -> tuple[list[Any], Any]:
     """(items, token of the next page) of the page that a token stands for."""
     pages = query().by_page(token)
     items, following = list(next(pages, ())), pages.continuation_token
-    vars(pages).clear()  # it refers to itself, and would keep its answer until Python looks for such things: 30 MB and more
+    vars(pages).clear()  # they refer to themselves: up to 30 MB would stay until Python looks for such things
     return items, following
 
 
