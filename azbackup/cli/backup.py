@@ -20,8 +20,10 @@ from azbackup.commands.backup.run import Backup, Job
 from azbackup.errors import Overtaken, Status
 from azbackup.format.labels import stamp
 from azbackup.format.model import RunId, Snapshot
-from azbackup.packs.run import Clock, new_run
+from azbackup.packs.run import Clock, new_run, no_listing
+from azbackup.packs.sightings import listed_ahead
 from azbackup.records.catalog import Catalog
+from azbackup.records.heads import LARGE
 from azbackup.records.snapshots import Source, source_of
 from azbackup.storage.local.cache_file import cache_directory, open_nameless
 from azbackup.storage.local.journal import Journal
@@ -60,7 +62,8 @@ def backup_command(session: Session, source: bytes, asked: Asked, *, fresh: bool
     if args.reread:
         looks.note(NEVER)
     scratch = partial(open_nameless, cache)
-    run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks, scratch)
+    listed = listed_ahead(partition) if 0 < seen.number() <= LARGE and not fresh and not asked.rewrite else no_listing
+    run = new_run(partition, clock, session.args.tier, _journal(vault, source, partition.name), looks, scratch, listed)
     backup = Backup(job, partition, catalog, run, show)
     try:
         snapshot = backup.run()

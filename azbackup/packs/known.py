@@ -16,10 +16,8 @@ Whatever retention condemned since is known to each run, and is kept no more.
 
 from __future__ import annotations
 
-import os
 from array import array
-from collections.abc import Callable, Iterable, Mapping
-from hashlib import blake2b
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
@@ -28,7 +26,8 @@ from azbackup.format.model import ChunkId, PackId, PackRecord, split_ids
 from azbackup.format.payloads import decode_pack
 from azbackup.packs.ids import ChunkIds, Scratch, no_scratch
 from azbackup.packs.layout import fault_of
-from azbackup.packs.run import Run
+from azbackup.packs.run import Run, no_listing
+from azbackup.packs.sightings import Sightings
 from azbackup.records.catalog import Catalog
 from azbackup.records.partition import Partition
 from azbackup.storage.protocols import NEVER, BlobInfo, Look
@@ -65,22 +64,6 @@ class SoundPack(NamedTuple):
         return len(PACK_MAGIC) + sum(self.sealed)
 
 
-class Sightings:
-    """Which packs were listed, of which size and MD5: a number each, by a hash that nobody else can compute."""
-
-    def __init__(self, listed: Iterable[BlobInfo]) -> None:
-        self._key = os.urandom(16)
-        self._numbers = {self._number(info.name, info.size, info.md5) for info in listed}
-
-    def has(self, name: str, size: int, md5: bytes) -> bool:
-        """Whether such a pack was listed; where the service keeps no MD5 of it, its size is enough."""
-        return self._number(name, size, md5) in self._numbers or self._number(name, size, b"") in self._numbers
-
-    def _number(self, name: str, size: int, md5: bytes) -> int:
-        text = b"%s\0%d\0%s" % (name.encode("utf-8", "surrogatepass"), size, md5)
-        return int.from_bytes(blake2b(text, digest_size=8, key=self._key).digest(), "big")
-
-
 class KnownChunks:
     """The ids of all chunks that a sound pack is known to hold; the packs themselves in `sound`, if they are wanted."""
 
@@ -104,6 +87,7 @@ class KnownChunks:
         self._looks = run.looks if run is not None else None
         self._now = run.clock.now_ns() // 10**9 if run is not None else 0
         self._whole = whole
+        self._ahead = run.listed if run is not None and not whole else no_listing
         noted = run.journal.rows() if run is not None and run.journal is not None else []
         self.unrecorded = {row.name: row for row in noted}  # what a killed run noted of packs that have no record
         self.ids = ChunkIds(run.scratch if run is not None else scratch)
@@ -140,7 +124,7 @@ class KnownChunks:
         there: Mapping[str, BlobInfo] = {}
         if self._whole:
             there = {info.name: info for info in self._partition.blobs.listed(prefix)}
-        seen = Sightings(there.values() if self._whole else self._partition.blobs.listed(prefix))
+        seen = self._ahead() or Sightings(there.values() if self._whole else self._partition.blobs.listed(prefix))
         condemned = self._catalog.retired.condemned
         self.ids.clear()
         doubtful: list[tuple[PackId, PackRecord]] = []

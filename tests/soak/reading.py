@@ -25,7 +25,8 @@ class Reading:
         state: dict[bytes, list[Any]] = {}
         for run, count, _ in self.records[f"snapshot-{number:08}"]["layers"]:
             items = [item for part in range(1, count + 1) for item in self.records[f"files-{run}-{part:04d}"]]
-            state.update((entry[0], entry) for entry in self.reader.join_more(items))
+            its = self.reader.join_more(items)
+            state.update((entry[0], self.reader.put_together(entry, state.get(entry[0]))) for entry in its)
         files = {path: entry for path, entry in state.items() if entry[1] == self.reader.FILE}
         return {path for path, entry in files.items() if self.lost & _ids(entry[12])}
 
