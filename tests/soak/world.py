@@ -26,12 +26,13 @@ from azure.storage.blob import BlobServiceClient
 from emulator.archive import ArchiveSimulator
 from emulator.azurite import Azurite
 from emulator.faults import Fault
-from tests.conftest import ScriptRunner, Vault, until
+from tests.conftest import REPOSITORY, ScriptRunner, Vault, until
 from tests.soak.model import Model, Seen, Source, Taken, look
 
 HOSTS = ("one", "two")
 NAMES = ("a", "b")
 # What is tried again at once. `each`: every request of a run fails the first time.
+_HOOKS = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "tests" / "soak" / "hooks"), str(REPOSITORY)])}
 PASSING = ("throttle", "error", "break", "lose", "cut", "reset", "cut head", "chunked")
 
 
@@ -111,7 +112,8 @@ class World:
     def start(self, script: str, *arguments: str | Path, host: str = "one", **env: str) -> subprocess.Popen[str]:
         """Starts a script with --json."""
         runner = ScriptRunner(self.home(host), self.started)
-        values = {**self.vault.environment, "AZBACKUP_PASSWORD": self.model.password, **env}
+        patches = {"SOAK_PATCHES": "1"} if self.model.archived else {}
+        values = {**self.vault.environment, "AZBACKUP_PASSWORD": self.model.password, **_HOOKS, **patches, **env}
         return runner.start(script, *self.vault.arguments, "--json", *arguments, env=values)
 
     def end(self, process: subprocess.Popen[str]) -> Done:
