@@ -111,7 +111,7 @@ class ChunkStore:
         """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
         wanted = list(split_ids(chunks))
         while wanted and not self._chunks().issuperset(wanted):
-            if self._index is None or not self._index.look_further():
+            if self._index is None or not (self._index.look_further() or self._index.look_at_copies(wanted)):
                 return False
         return True
 

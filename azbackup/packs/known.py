@@ -16,8 +16,9 @@ Whatever retention condemned since is known to each run, and is kept no more.
 
 from __future__ import annotations
 
+import contextlib
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
@@ -93,6 +94,7 @@ class KnownChunks:
         self.ids = ChunkIds(run.scratch if run is not None else scratch)
         self.own: set[ChunkId] = set()  # stored by this run while more may have to be looked at
         self._left: list[Callable[[], None]] = []
+        self._rowless: list[tuple[PackId, PackRecord, BlobInfo]] | None = None  # packs that only copies tell of
         self.sound: list[SoundPack] = []
         self._look = self._looks.last() if self._looks is not None and catalog.from_head and not whole else None
         if self._look is not None and self._take_kept(self._look):
@@ -115,6 +117,38 @@ class KnownChunks:
     def read_new(self) -> bool:
         """Reads what came since, unless that was done."""
         return len(self._left) > 1 and self.look_further()
+
+    def look_at_copies(self, wanted: Iterable[ChunkId]) -> bool:
+        """Takes packs that have some of the chunks, are there, and whose records have lost their rows; whether any was.
+
+        Each is damage, and its row is put back at the end: else all of it would be stored a second time, and nobody
+        would hear of it. What a killed run left without a row, and nothing needs, is none.
+        """
+        if self._rowless is None:
+            self._rowless = list(self._read_rowless())
+        missing = {each for each in wanted if each not in self.ids}
+        needed = [each for each in self._rowless if not missing.isdisjoint(split_ids(each[1].content_ids))]
+        for pack_id, record, info in needed:
+            self._records.report(f"row {PACK_PREFIX}{pack_id} is missing; its copy was used")
+            self._records.lost_rows += 1
+            self._take(pack_id, record, info)
+        self._rowless = [each for each in self._rowless if each not in needed]
+        return bool(needed)
+
+    def _read_rowless(self) -> Iterator[tuple[PackId, PackRecord, BlobInfo]]:
+        """The sound packs that only copies tell of: all copies are read, if there are packs without a row at all."""
+        prefix, condemned = pack_blob(self._partition.name, ""), self._catalog.retired.condemned
+        known = {prefix + pack_id for pack_id, _ in self._catalog.packs()}
+        listed = self._partition.blobs.listed(prefix)
+        there = {PACK_PREFIX + info.name.removeprefix(prefix): info for info in listed if info.name not in known}
+        for row in self._records.copies.every(snapshots=False) if there else ():
+            if (info := there.get(row.name)) is None or row.name.removeprefix(PACK_PREFIX) in condemned:
+                continue
+            with contextlib.suppress(Damaged):  # as good as none
+                pack_id, record = decode_pack(row.name, self._records.open_sealed(row))
+                if not fault_of(info, record.size, record.md5):
+                    del there[row.name]
+                    yield pack_id, record, info
 
     # --- everything
 

@@ -58,3 +58,16 @@ def test_the_rows_are_lost_and_the_key_is_not(cli: Cli, tmp_path: Path) -> None:
     cli.backup(source)
     cli.restore(tmp_path / "restored")
     assert differences(source, tmp_path / "restored") == []
+
+
+def test_pack_records_are_lost_alone(cli: Cli, tmp_path: Path) -> None:
+    """Their packs are there, so nothing is stored twice: 13 and they are put back, then all is clean, --verify too."""
+    source = small_files(tmp_path / "source", 3)
+    cli.backup(source)
+    lose(cli, lambda name: name.startswith("pack-"))
+    summary = cli.backup_summary(source, expect=13)
+    assert (summary["read"], summary["stored"], summary["unchanged"]) == (0, 0, 3)
+    cli.backup(source)
+    cli("restore.py", "--verify")
+    cli.restore(tmp_path / "restored")
+    assert differences(source, tmp_path / "restored") == []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.trees import differences
 from tests.faults.world import PARTITION, World, assert_restores, make_small, make_source
 
 PACKS = f"{PARTITION}/packs/"
@@ -94,3 +95,63 @@ def test_what_the_machine_has_no_more_stays_damage(world: World) -> None:
     snapshot, told = world.backup()
     assert any("in no other pack" in each for each in told)
     assert snapshot.totals.stored == 0
+
+
+def _lose_rows(world: World) -> list[tuple[str, str]]:
+    """Remove the rows of all packs; return them."""
+    lost = [row for row in world.table.rows if row[1].startswith("pack-")]
+    for row in lost:
+        del world.table.rows[row]
+    return lost
+
+
+def test_a_record_that_lost_its_row_is_told_by_its_copy(world: World, tmp_path: Path) -> None:
+    """Nothing is read or stored a second time: the packs are there. It is said, and counted to be put back."""
+    lost, before = _lose_rows(world), dict(world.blobs.blobs)
+    snapshot, told = world.backup()
+    assert snapshot.totals.read == snapshot.totals.stored == 0
+    assert sorted(told) == [f"row {name} is missing; its copy was used" for _, name in sorted(lost)]
+    assert {name for name in world.blobs.blobs.keys() - before.keys() if "/packs/" in name} == set()
+    assert_restores_with_damage(world, tmp_path / "restored")
+
+
+def assert_restores_with_damage(world: World, destination: Path) -> None:
+    """Restore all of it; rows that are missing are told."""
+    outcome = world.restore(destination)
+    assert outcome.problems == 0
+    assert differences(world.source, destination) == []
+
+
+@pytest.mark.parametrize("bad", ["copies gone", "pack gone", "pack cut", "copies of nothing"])
+def test_a_copy_alone_is_not_believed(world: World, bad: str, tmp_path: Path) -> None:
+    """Where the copies or the packs are gone, too, everything is stored again, by the next run at the latest."""
+    _lose_rows(world)
+    for name, blob in list(world.blobs.blobs.items()):
+        is_copy = "/records/" in name and "/snapshot-" not in name and "/key-" not in name
+        if bad == "copies gone" and is_copy:
+            del world.blobs.blobs[name]
+        elif bad == "copies of nothing" and is_copy:
+            world.blobs.blobs[name] = replace(blob, data=b"\xff" * 50, md5=b"")
+        elif bad == "pack gone" and "/packs/" in name:
+            del world.blobs.blobs[name]
+        elif bad == "pack cut" and "/packs/" in name:
+            world.blobs.blobs[name] = replace(blob, data=blob.data[:-1])
+    snapshot, told = world.backup()
+    assert snapshot.totals.stored > 0
+    assert not any("its copy was used" in each for each in told)
+    assert world.backup()[0].totals.stored == 0
+    assert_restores_with_damage(world, tmp_path / "restored")
+
+
+def test_what_a_killed_run_left_is_no_damage(world: World) -> None:
+    """A run that was killed before it wrote rows left a pack and a copy: nobody needs it, nothing is said of it."""
+    (world.source / "more").write_bytes(os.urandom(50_000))
+    other = world.clone()
+    other.backup()
+    for name in other.blobs.blobs.keys() - world.blobs.blobs.keys():
+        if "/snapshot-" not in name:
+            world.blobs.blobs[name] = other.blobs.blobs[name]
+    os.unlink(world.source / "more")
+    remove_one(world)
+    _, told = world.backup()
+    assert not any("its copy was used" in each for each in told)
