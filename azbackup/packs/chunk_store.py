@@ -109,11 +109,10 @@ class ChunkStore:
 
     def holds(self, chunks: bytes) -> bool:
         """Whether every chunk of a concatenation of ids is stored: what no pack holds has to be stored anew."""
-        wanted = list(split_ids(chunks))
-        while wanted and not self._chunks().issuperset(wanted):
-            if self._index is None or not (self._index.look_further() or self._index.look_at_copies(wanted)):
-                return False
-        return True
+        wanted = split_ids(chunks)
+        if not wanted or self._chunks().issuperset(wanted):
+            return True
+        return self._index is not None and self._index.holds(wanted)
 
     def _came_since(self, chunk_id: ChunkId) -> bool:
         """Whether another run has stored a chunk since this machine looked; if not it is this run's own now."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from azbackup.errors import Damaged
@@ -118,7 +118,14 @@ class KnownChunks:
         """Reads what came since, unless that was done."""
         return len(self._left) > 1 and self.look_further()
 
-    def look_at_copies(self, wanted: Iterable[ChunkId]) -> bool:
+    def holds(self, wanted: Sequence[ChunkId]) -> bool:
+        """Whether all of some chunks are stored: before it says no it looks further, and at copies."""
+        while not self.ids.issuperset(wanted):
+            if not (self.look_further() or self._look_at_copies(wanted)):
+                return False
+        return True
+
+    def _look_at_copies(self, wanted: Sequence[ChunkId]) -> bool:
         """Takes packs that have some of the chunks, are there, and whose records have lost their rows; whether any was.
 
         Each is damage, and its row is put back at the end: else all of it would be stored a second time, and nobody

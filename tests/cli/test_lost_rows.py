@@ -65,6 +65,8 @@ def test_pack_records_are_lost_alone(cli: Cli, tmp_path: Path) -> None:
     source = small_files(tmp_path / "source", 3)
     cli.backup(source)
     lose(cli, lambda name: name.startswith("pack-"))
+    preview = cli.backup_summary(source, "--dry-run", expect=13)
+    assert (preview["new"], preview["changed"]) == (0, 0)
     summary = cli.backup_summary(source, expect=13)
     assert (summary["read"], summary["stored"], summary["unchanged"]) == (0, 0, 3)
     cli.backup(source)

@@ -167,7 +167,7 @@ class _Looking:
         """Whether some of a stored file's contents are in no pack any more."""
         if not old.chunks or self._partition is None or self._catalog is None:
             return False
-        return not self.known(self._partition, self._catalog).ids.issuperset(split_ids(old.chunks))
+        return not self.known(self._partition, self._catalog).holds(split_ids(old.chunks))
 
     def known(self, partition: Partition, catalog: Catalog) -> KnownChunks:
         """The chunks that are stored, and the packs."""
