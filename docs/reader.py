@@ -118,8 +118,10 @@ def join_more(items: list[Any]) -> list[Any]:
         item += DEFAULTS[len(item) :]
         if item[1] in (MORE, KEPT):
             check(bool(entries) and entries[-1][0] == item[0], "MORE or KEPT does not follow its entry")
+            check(entries[-1][1] in (FILE, PATCHED), "MORE or KEPT does not follow a file")
             runs = entries[-1][16]
             if item[1] == KEPT:
+                check(item[2] > 0 and item[14] >= sum(runs[-1][:2] if runs else [0]), "runs of a list do not rise")
                 runs.append([item[14], item[2], item[12]])
             elif runs:
                 runs[-1][2] += item[12]
@@ -134,8 +136,10 @@ def join_more(items: list[Any]) -> list[Any]:
 def put_together(entry: list[Any], below: list[Any] | None) -> list[Any]:
     """Section 6.3: an entry with its list of chunks, which may keep runs of the one that layers below have."""
     if entry[1] == PATCHED:
-        check(below is not None and below[1] == FILE, "a patch has no file below it")
+        check(bool(entry[16]), "a patch keeps nothing")
         for first, count, more in entry[16]:
+            length = len(below[12]) // 32 if below and below[1] == FILE else 0
+            check(first + count <= length, "a patch keeps more than the file below it has")
             entry[12] += below[12][32 * first : 32 * (first + count)] + more
         digest = hashlib.blake2b(entry[12], digest_size=32).digest()
         check(digest == entry[13], "a list of chunks is not the one that was stored")

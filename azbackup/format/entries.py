@@ -22,7 +22,7 @@ from azbackup.errors import AzbackupError, Damaged
 from azbackup.format.decoding import array_length, decoded
 from azbackup.format.labels import CHUNK_ID_BYTES, ITEM_CHUNKS, ITEMS, XATTR_BYTES
 from azbackup.format.model import Entry, Kind, Path, order
-from azbackup.format.patches import LIST_DIGEST_BYTES, Patch
+from azbackup.format.patches import LIST_DIGEST_BYTES, MOST_CHUNKS, Patch
 from azbackup.format.paths import check_path, sort_keys
 
 MORE_CHUNKS = ITEM_CHUNKS
@@ -232,8 +232,8 @@ def _checked(items: list[Entry], *, full: bool) -> list[bytes]:
 def _check_values(item: Entry) -> None:
     if len(item.chunks) % CHUNK_ID_BYTES:
         raise Damaged("its chunks are no whole ids")
-    if item.kind == KEPT and not item.size:
-        raise Damaged("it keeps a run of no chunks")
+    if item.kind == KEPT and not 0 < item.size <= MOST_CHUNKS - item.rdev:
+        raise Damaged("it keeps a run that no list has")
     if item.kind == PATCHED:
         if len(item.target) != LIST_DIGEST_BYTES:
             raise Damaged("the digest of its chunks has another length")

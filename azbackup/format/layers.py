@@ -174,16 +174,16 @@ class _Layer:
         entry, parts = self._last, self._parts
         assert entry is not None
         whole: Entry | Patch | None = entry
+        may_go_on = entry.kind == PATCHED or len((parts or [entry])[-1].chunks) == ITEM_CHUNKS * CHUNK_ID_BYTES
         if any(part.kind == LOST for part in parts):
             whole = None
+        elif self._lost and may_go_on:
+            whole = None
+            self._tell_lost(entry, "it may go on in what is lost")
         elif parts or entry.kind == PATCHED:
             whole = _with_parts(entry, parts)
             if whole is None:
                 self._tell_lost(entry, "a file record holds chunks of no file")
-        may_go_on = entry.kind == PATCHED or len((parts or [entry])[-1].chunks) == ITEM_CHUNKS * CHUNK_ID_BYTES
-        if self._lost and whole is not None and may_go_on:
-            whole = None
-            self._tell_lost(entry, "it may go on in what is lost")
         if whole is not None:
             yield whole
         elif not self._full:

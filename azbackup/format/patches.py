@@ -19,12 +19,14 @@ import msgspec
 
 from azbackup.errors import Damaged
 from azbackup.format.labels import CHUNK_ID_BYTES
-from azbackup.format.model import Entry
+from azbackup.format.model import Entry, Kind
 
 LIST_DIGEST_BYTES = 32
+MOST_CHUNKS = 2**40  # of a list that a run may be of: a number that no list comes near
 _LEAST_CHUNKS = 1024  # a shorter list is stored as it is: 32 KiB, of a file of 1.5 GiB
 _NEAR_CHUNKS = 1024  # how far away it is looked for where a list goes on, when chunks came or went, ...
 _NARROW_CHUNKS = 64  # ... and after so many that are new: another file's list has none of them
+_TOO_MUCH = "it keeps more than the version below it has"
 _RUN_BYTES = 24  # what a run takes, beside its path
 
 
@@ -179,17 +181,27 @@ def _same_end(old: bytes, new: bytes) -> int:
 
 def put_together(patch: Patch, below: Entry) -> Entry:
     """The file that a patch makes of the one below it. Raises Damaged if that is not the one that was meant."""
+    count = len(below.chunks) // CHUNK_ID_BYTES if below.kind == Kind.FILE else 0
     parts = [patch.entry.chunks]
     for run in patch.runs:
+        if run.start + run.length > count:
+            raise Damaged(_TOO_MUCH)
         parts += below.chunks[run.start * CHUNK_ID_BYTES : (run.start + run.length) * CHUNK_ID_BYTES], run.more
-    chunks = b"".join(parts)
+    return _checked(patch, b"".join(parts))
+
+
+def _checked(patch: Patch, chunks: bytes) -> Entry:
+    """The file of a patch with this list, which has to be the one that was meant."""
     if list_digest(chunks) != patch.digest:
         raise Damaged("its chunks are not those of the version that it keeps")
     return msgspec.structs.replace(patch.entry, chunks=chunks)
 
 
-def joined(patch: Patch, below: Patch) -> Patch:
-    """Two patches, one over the other, as one. Raises Damaged if that cannot be."""
+def joined(patch: Patch, below: Patch) -> Patch | Entry:
+    """Two patches, one over the other, as one: the file itself where nothing is left of the list below both.
+
+    Raises Damaged if that cannot be.
+    """
     pieces: list[Kept | bytes] = [below.entry.chunks]
     for run in below.runs:
         pieces += run._replace(more=b""), run.more
@@ -198,7 +210,7 @@ def joined(patch: Patch, below: Patch) -> Patch:
     runs: list[tuple[int, int, list[bytes]]] = []
     for run in patch.runs:
         if run.start + run.length > ends[-1]:
-            raise Damaged("it keeps more than the version below it has")
+            raise Damaged(_TOO_MUCH)
         for piece in _cut(pieces, ends, run):
             if isinstance(piece, bytes):
                 (runs[-1][2] if runs else head).append(piece)
@@ -208,8 +220,24 @@ def joined(patch: Patch, below: Patch) -> Patch:
                 runs.append((piece.start, piece.length, []))
         if run.more:
             (runs[-1][2] if runs else head).append(run.more)
+    if not runs:
+        return _checked(patch, b"".join(head))
     kept = [Kept(start, count, b"".join(more)) for start, count, more in runs]
     return Patch(msgspec.structs.replace(patch.entry, chunks=b"".join(head)), patch.digest, kept)
+
+
+def whole(stack: Iterable[Entry | Patch]) -> Entry:
+    """The entry of a path that some layers have, the newest first. Raises Damaged if it cannot be put together."""
+    newest: Entry | Patch | None = None
+    for item in stack:
+        if newest is None:
+            newest = item
+        else:
+            assert isinstance(newest, Patch)
+            newest = joined(newest, item) if isinstance(item, Patch) else put_together(newest, item)
+        if isinstance(newest, Entry):
+            return newest
+    raise Damaged("the version that it keeps chunks of is not there")
 
 
 def _length(piece: Kept | bytes) -> int:

@@ -18,7 +18,7 @@ from operator import itemgetter
 from azbackup.errors import Damaged
 from azbackup.format.layers import Hole, Item
 from azbackup.format.model import ChunkId, Entry, Kind, Layer, Snapshot, order
-from azbackup.format.patches import Patch, put_together
+from azbackup.format.patches import Patch, whole
 from azbackup.records.catalog import Catalog
 
 
@@ -49,7 +49,7 @@ def shown_entries(catalog: Catalog, snapshots: list[Snapshot]) -> Iterator[Entry
         if len(versions) == 1 and isinstance(entry := next(iter(versions.values())), Entry):  # nearly always
             shown: Iterable[Entry] = (entry,)
         else:
-            shown = (whole(stack) for stack in _shown(stacks, versions).values())
+            shown = (_whole(stack) for stack in _shown(stacks, versions).values())
         for entry in shown:
             if entry.kind != Kind.REMOVED:
                 yield entry
@@ -65,7 +65,7 @@ def shown_patches(catalog: Catalog, snapshots: list[Snapshot]) -> Iterator[tuple
         if any(isinstance(version, Patch) for version in versions.values()):
             for run, stack in _shown(stacks, versions).items():
                 if isinstance(stack[0], Patch):
-                    yield run, stack[0].path, partial(whole, stack)
+                    yield run, stack[0].path, partial(_whole, stack)
 
 
 _Versions = dict[str, Entry | Patch]  # of one path, by run
@@ -93,16 +93,11 @@ def _shown(stacks: set[tuple[str, ...]], versions: _Versions) -> dict[str, list[
     return {runs[0]: [versions[run] for run in runs] for runs in having if runs}
 
 
-def whole(stack: Iterable[Entry | Patch]) -> Entry:
-    """The entry of a path that some layers have, the newest first. Raises Damaged if it cannot be put together."""
-    patches: list[Patch] = []
-    for entry in stack:
-        if isinstance(entry, Entry):
-            for patch in reversed(patches):
-                entry = put_together(patch, entry)
-            return entry
-        patches.append(entry)
-    raise Damaged(f"the entry of {os.fsdecode(patches[0].path)!r} keeps chunks of a version that is not there")
+def _whole(stack: list[Entry | Patch]) -> Entry:
+    try:
+        return whole(stack)
+    except Damaged as error:
+        raise Damaged(f"the entry of {os.fsdecode(stack[0].path)!r} is not known: {error.message}") from None
 
 
 def _placed(run: str, items: Iterator[Item]) -> Iterator[tuple[bytes, str, Entry | Patch]]:

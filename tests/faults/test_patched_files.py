@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from azbackup.commands.backup.compaction import kept_below
 from azbackup.commands.browse.search import search
 from azbackup.commands.maintenance.findings import What
 from azbackup.commands.maintenance.keeping import Rules
 from azbackup.errors import Damaged
-from azbackup.format.labels import files_name
 from azbackup.format.model import Entry, split_ids
 from azbackup.format.patches import Patch
 from azbackup.records.uses import used_chunks
@@ -22,6 +22,7 @@ from tests.faults.test_verify import kinds, verify
 from tests.faults.world import PARTITION, World, assert_restores, keep, keep_layers, make_small
 
 MIB = 1 << 20
+KEPT_BELOW = kept_below  # as it is in life
 NAME = b"disk.img"
 
 
@@ -123,16 +124,57 @@ def test_a_chunk_that_is_lost(world: World, tmp_path: Path, which: str) -> None:
         assert bool(differences(tmp_path / f"version {number}", tmp_path / f"out {number}")) == (number in touched)
 
 
+@pytest.mark.parametrize("which", ["kept", "new"])
+def test_a_chunk_and_a_record_that_are_lost(world: World, which: str) -> None:
+    """A later version's record is lost, too: the earlier ones are named all the same, and that one may be."""
+    first, second, *_ = map(set, lists(world))
+    (world.source / "last").write_text("one more")
+    world.backup()
+    wanted = {"kept": first & second, "new": second - first}[which]
+    others = (first | second) - wanted
+    pack = next(pack for pack, ids in world.packs().items() if ids & wanted and not ids & others)
+    del world.blobs.blobs[f"{PARTITION}/packs/{pack}"]
+    run = world.opened()[0].snapshots()[-1].run
+    lose_layer(world, run)
+    touched = {number for file in verify(world).touched for number in file.snapshots if file.path == NAME}
+    expected = {"kept": {1, 2, 3}, "new": {2, 3}}[which]
+    assert expected <= touched <= expected | {4}
+
+
+def lose_layer(world: World, run: str) -> None:
+    """Remove the file records of a run, rows and copies."""
+    for row in [row for row in world.table.rows if row[1].startswith(f"files-{run}-")]:
+        del world.table.rows[row]
+    for name in [name for name in world.blobs.blobs if f"/records/{run}" in name]:
+        del world.blobs.blobs[name]
+
+
+def test_a_file_that_is_replaced_piece_by_piece(tmp_path: Path) -> None:
+    """A third in each run, and layers that are merged as they are in life: every version comes back."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        patch.setattr("azbackup.commands.backup.compaction.kept_below", KEPT_BELOW)
+        world = World(tmp_path / "source")
+        world.source.mkdir()
+        image = world.source / os.fsdecode(NAME)
+        image.write_bytes(os.urandom(9 * MIB))
+        for number in range(1, 9):
+            _, told = world.backup()
+            assert told == []
+            keep(world.source, f"version {number}")
+            with image.open("r+b") as file:
+                file.seek(number % 3 * 3 * MIB)
+                file.write(os.urandom(3 * MIB))
+        for number in range(1, 9):
+            assert_restores(world, tmp_path / f"version {number}", tmp_path / "out", number)
+        assert kinds(verify(world)) == {}
+
+
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_version_that_is_lost(world: World, tmp_path: Path, lost: int) -> None:
     """Without its record nobody knows it, nor what keeps chunks of it; that is told, and no other file comes of it."""
     run = world.opened()[0].snapshots()[lost - 1].run
-    catalog, _ = world.opened()
-    layer = next(each for each in catalog.snapshots()[lost - 1].layers if each.run == run)
-    for number in range(1, layer.records + 1):
-        del world.table.rows[PARTITION, files_name(run, number)]
-    for name in [name for name in world.blobs.blobs if f"/records/{run}" in name]:
-        del world.blobs.blobs[name]
+    lose_layer(world, run)
     for number in (1, 2, 3):
         out = tmp_path / f"out {number}"
         try:

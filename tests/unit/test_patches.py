@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -74,12 +75,15 @@ def test_edits(seed: int) -> None:
         then = file(edited(now.chunks, rng))
         patch = patched(then, now)
         check(now, then)
-        if isinstance(patch, Entry):
+        over = joined(patch, together) if isinstance(patch, Patch) and together is not None else patch
+        if isinstance(over, Entry):
+            assert over == then
             first, together = then, None
         else:
-            together = joined(patch, together) if together is not None else patch
-            assert rise(together.runs)
-            assert put_together(together, first) == then
+            assert rise(over.runs)
+            assert over.runs
+            assert put_together(over, first) == then
+            together = over
         now = then
 
 
@@ -193,6 +197,64 @@ def merged(full: Iterator[Item], layers: list[Iterator[Item]], report: Any, at: 
     return State(merge(full, above, report, final=True))
 
 
+@given(st.integers(0, 2**32), st.integers(0, 300), st.data())
+def test_merged_layers_come_back(seed: int, limit: int, data: st.DataObject) -> None:
+    """Whichever layers are merged, stored and read again, in whatever order, as backups do: the state is the same."""
+    full, layers, states = life(seed)
+    stack = [[*layer] for layer in layers]
+    while len(stack) > 1:
+        at = data.draw(st.integers(0, len(stack) - 2))
+        found = list(merge(iter(stack[at]), iter(stack[at + 1]), None, final=False))
+        assert not any(isinstance(item, Hole) for item in found)
+        stack[at : at + 2] = [list(read_entries(plain(found, limit)))]  # type: ignore[arg-type]
+        assert stack[at] == found
+    state = merged(iter(full), [iter(layer) for layer in stack], None, 0)
+    assert {entry.path: entry for entry in state} == states[-1]
+
+
+def test_a_list_of_which_nothing_is_left() -> None:
+    """Replaced piece by piece in several runs: of all of them together it is the file itself, and no empty patch."""
+    old = [chunk(number) for number in range(1, 10)]
+    new = [chunk(number) for number in range(101, 110)]
+    versions = [file(b"".join(new[:at] + old[at:])) for at in (0, 3, 6, 9)]
+    over = [patched(now, before) for before, now in itertools.pairwise(versions)]
+    layers = [iter([patch]) for patch in over]
+    above = merge(layers[0], layers[1], None, final=False)
+    found = list(merge(above, layers[2], None, final=False))
+    assert found == [versions[-1]]
+    assert list(read_entries(plain(found, 100))) == found  # type: ignore[arg-type]
+    first, second = over[1:]
+    assert isinstance(first, Patch)
+    assert isinstance(second, Patch)
+    with pytest.raises(Damaged, match="not those of the version"):
+        joined(msgspec.structs.replace(second, digest=bytes(32)), joined_patch(first, over[0]))
+
+
+def joined_patch(patch: Patch, below: Entry | Patch) -> Patch:
+    """One over the other, of which something is left."""
+    assert isinstance(below, Patch)
+    both = joined(patch, below)
+    assert isinstance(both, Patch)
+    return both
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_patch_that_goes_on_in_a_lost_record_is_named(lost: int) -> None:
+    """By its path: what there is of it is no whole one, which verification has to know."""
+    before = file(b"".join(map(chunk, range(1, 40))))
+    now = edited(before.chunks, random.Random(1))
+    ids = [before.chunks[at : at + 32] for at in range(0, len(before.chunks), 32)]
+    ids[5], ids[20] = chunk(1001), chunk(1002)
+    patch = patched(file(b"".join(ids) + now[:0]), before)
+    records: list[Any] = plain([patch], 0)
+    assert len(records) >= 3
+    told: list[str] = []
+    records[lost:] = [Lost("it is gone")] * (len(records) - lost)
+    found = list(read_entries(records, report=told.append))
+    assert [item.kind for item in found if not isinstance(item, Hole)] == [REMOVED]
+    assert any("the entry of 'f' is not known: it may go on in what is lost" in line for line in told)
+
+
 @given(st.integers(0, 2**32), st.integers(0, 4))
 def test_layers_say_what_was(seed: int, at: int) -> None:
     """Whatever the order in which layers are merged, the state is the last one."""
@@ -266,8 +328,13 @@ def test_another_digest_is_damage() -> None:
 def test_more_than_there_is() -> None:
     """A run that the version below does not have is refused, over a list and over another patch."""
     wide = Patch(file(b""), bytes(32), [Kept(1, 2**62)])
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged, match="keeps more than the version below it has"):
         put_together(wide, file(chunk(1)))
+    right = Patch(file(b""), list_digest(chunk(1)), [Kept(0, 2)])
+    with pytest.raises(Damaged, match="keeps more than the version below it has"):
+        put_together(right, file(chunk(1)))
+    with pytest.raises(Damaged, match="keeps more than the version below it has"):
+        put_together(right, Entry(b"f", int(Kind.DIRECTORY), chunks=chunk(1) + chunk(2)))
     with pytest.raises(Damaged, match="keeps more than the version below it has"):
         joined(wide, Patch(file(b""), bytes(32), [Kept(0, 3)]))
 
@@ -280,7 +347,10 @@ HEAD = Entry(b"f", PATCHED, size=9, target=bytes(32))
     [
         ([Entry(b"f", PATCHED, size=9)], "digest of its chunks has another length"),
         ([Entry(b"f", PATCHED, size=9, target=bytes(31))], "digest of its chunks has another length"),
-        ([HEAD, Entry(b"f", KEPT, size=0, rdev=1)], "a run of no chunks"),
+        ([HEAD, Entry(b"f", KEPT, size=0, rdev=1)], "a run that no list has"),
+        ([HEAD, Entry(b"f", KEPT, size=2**40, rdev=1)], "a run that no list has"),
+        ([HEAD, Entry(b"f", KEPT, size=1, rdev=2**64 - 1)], "a run that no list has"),
+        ([HEAD, Entry(b"f", KEPT, size=2**63, rdev=2**63)], "a run that no list has"),
         ([HEAD, Entry(b"f", KEPT, size=2, rdev=1, chunks=b"x")], "no whole ids"),
         ([HEAD, Entry(b"f", KEPT, size=2, rdev=1), Entry(b"f", KEPT, size=1, rdev=2)], "chunks of no file"),
         ([Entry(b"f", FILE, size=9), Entry(b"f", KEPT, size=1)], "chunks of no file"),

@@ -16,7 +16,7 @@ from azbackup.commands.maintenance.touched import LostEntry, users_text
 from azbackup.errors import Damaged
 from azbackup.format.labels import FILES_PREFIX, files_name
 from azbackup.format.layers import Hole, Item, read_entries
-from azbackup.format.model import Kind, Layer, SealedRecord, Snapshot
+from azbackup.format.model import Entry, Kind, Layer, SealedRecord, Snapshot
 from azbackup.format.patches import Patch
 from azbackup.progress import Progress
 from azbackup.records.catalog import Catalog
@@ -42,6 +42,15 @@ class _Used(NamedTuple):
     full: bool
 
 
+class _Patched(NamedTuple):
+    """A file that is stored as a patch, the digest of its chunks, and whether those that are new are in sound packs."""
+
+    path: bytes
+    size: int
+    digest: bytes
+    is_sound: bool
+
+
 class LayerCheck:
     """The layers of one partition. `lost` are files with chunks that no sound pack holds, `more_lost` how many more."""
 
@@ -62,7 +71,7 @@ class LayerCheck:
         self._snapshots: list[Snapshot] = []
         self.entries = self.more_lost = 0
         self.lost: list[LostEntry] = []
-        self._patches: dict[str, list[Patch]] = {}  # by run
+        self._patches: dict[str, list[_Patched]] = {}  # by run
         self._odd: set[str] = set()  # runs that are not as they should be
 
     def run(self, snapshots: list[Snapshot]) -> None:
@@ -135,7 +144,8 @@ class LayerCheck:
             self.entries += 1
             if isinstance(item, Patch):
                 self._progress.advance(item.path, 1, item.entry.size)
-                self._patches.setdefault(run, []).append(item)
+                is_sound = self._sound.has_all(item.new_chunks())
+                self._patches.setdefault(run, []).append(_Patched(item.path, item.entry.size, item.digest, is_sound))
             elif item.kind == Kind.FILE:
                 self._progress.advance(item.path, 1, item.size)
                 if item.chunks and not self._sound.has_all(item.chunks):
@@ -143,28 +153,35 @@ class LayerCheck:
 
     def _check_patches(self, snapshots: list[Snapshot]) -> None:
         """The same of files that keep chunks of an earlier version: as all layers together say."""
+        clear = [each for each in snapshots if self._odd.isdisjoint(layer.run for layer in each.layers)]
+        decided: set[tuple[str, bytes]] = set()
         try:
-            for run, path, put_together in shown_patches(Catalog(self._records), snapshots):
-                try:
-                    file = put_together()
-                except Damaged as error:
-                    self._findings.hear(What.ENTRIES, error.message, f"{users_text(self._snapshots, run)}: ")
-                else:
-                    if not self._sound.has_all(file.chunks):
-                        self._lose(LostEntry(run, path, file.size, file.chunks))
+            for run, path, put_together in shown_patches(Catalog(self._records), clear):
+                decided.add((run, path))
+                self._check_patch(run, path, put_together)
         except Damaged as error:
-            self._doubt_patches(snapshots, error.message)
+            self._findings.hear(What.ENTRIES, error.message, "")
+            clear = []
+        if len(clear) < len(snapshots):
+            self._doubt_patches({layer.run for each in snapshots for layer in each.layers}, decided)
 
-    def _doubt_patches(self, snapshots: list[Snapshot], why: str) -> None:
+    def _check_patch(self, run: str, path: bytes, put_together: Callable[[], Entry]) -> None:
+        try:
+            file = put_together()
+        except Damaged as error:
+            self._findings.hear(What.ENTRIES, error.message, f"{users_text(self._snapshots, run)}: ")
+        else:
+            if not self._sound.has_all(file.chunks):
+                self._lose(LostEntry(run, path, file.size, file.chunks))
+
+    def _doubt_patches(self, runs: set[str], decided: set[tuple[str, bytes]]) -> None:
         """Where nobody can say what patches keep, those are lost that may keep what is."""
-        runs = {layer.run for snapshot in snapshots for layer in snapshot.layers}
-        if self._odd.isdisjoint(runs):
-            self._findings.hear(What.ENTRIES, why, "")
         touched = {lost.path for lost in self.lost if lost.run in runs}
-        for run in runs & self._patches.keys():
+        for run in sorted(runs & self._patches.keys()):  # older ones first: what is lost there may be kept above
             for patch in self._patches[run]:
-                if patch.path in touched or not self._sound.has_all(patch.new_chunks()):
-                    self._lose(LostEntry(run, patch.path, patch.entry.size, patch.digest))
+                if (run, patch.path) not in decided and (patch.path in touched or not patch.is_sound):
+                    self._lose(LostEntry(run, patch.path, patch.size, patch.digest))
+                    touched.add(patch.path)
 
     def _lose(self, entry: LostEntry) -> None:
         if len(self.lost) < _LOST_ENTRIES:
