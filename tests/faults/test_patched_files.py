@@ -124,20 +124,20 @@ def test_a_chunk_that_is_lost(world: World, tmp_path: Path, which: str) -> None:
         assert bool(differences(tmp_path / f"version {number}", tmp_path / f"out {number}")) == (number in touched)
 
 
-@pytest.mark.parametrize("which", ["kept", "new"])
+@pytest.mark.parametrize("which", ["kept", "replaced", "new"])
 def test_a_chunk_and_a_record_that_are_lost(world: World, which: str) -> None:
     """A later version's record is lost, too: the earlier ones are named all the same, and that one may be."""
     first, second, *_ = map(set, lists(world))
     (world.source / "last").write_text("one more")
     world.backup()
-    wanted = {"kept": first & second, "new": second - first}[which]
+    wanted = {"kept": first & second, "replaced": first - second, "new": second - first}[which]
     others = (first | second) - wanted
     pack = next(pack for pack, ids in world.packs().items() if ids & wanted and not ids & others)
     del world.blobs.blobs[f"{PARTITION}/packs/{pack}"]
     run = world.opened()[0].snapshots()[-1].run
     lose_layer(world, run)
     touched = {number for file in verify(world).touched for number in file.snapshots if file.path == NAME}
-    expected = {"kept": {1, 2, 3}, "new": {2, 3}}[which]
+    expected = {"kept": {1, 2, 3}, "replaced": {1}, "new": {2, 3}}[which]
     assert expected <= touched <= expected | {4}
 
 
