@@ -65,6 +65,22 @@ class SoundPack(NamedTuple):
         return len(PACK_MAGIC) + sum(self.sealed)
 
 
+def _rowless(partition: Partition, catalog: Catalog) -> Iterator[tuple[PackId, PackRecord, BlobInfo]]:
+    """The sound packs that only copies tell of: all copies are read, if there are packs without a row at all."""
+    prefix, condemned, records = pack_blob(partition.name, ""), catalog.retired.condemned, partition.records
+    known = {prefix + pack_id for pack_id, _ in catalog.packs()}
+    listed = partition.blobs.listed(prefix)
+    there = {PACK_PREFIX + info.name.removeprefix(prefix): info for info in listed if info.name not in known}
+    for row in records.copies.every(snapshots=False) if there else ():
+        if (info := there.get(row.name)) is None or row.name.removeprefix(PACK_PREFIX) in condemned:
+            continue
+        with contextlib.suppress(Damaged):  # as good as none
+            pack_id, record = decode_pack(row.name, records.open_sealed(row))
+            if not fault_of(info, record.size, record.md5):
+                del there[row.name]
+                yield pack_id, record, info
+
+
 class KnownChunks:
     """The ids of all chunks that a sound pack is known to hold; the packs themselves in `sound`, if they are wanted."""
 
@@ -132,7 +148,7 @@ class KnownChunks:
         would hear of it. What a killed run left without a row, and nothing needs, is none.
         """
         if self._rowless is None:
-            self._rowless = list(self._read_rowless())
+            self._rowless = list(_rowless(self._partition, self._catalog))
         missing = {each for each in wanted if each not in self.ids}
         needed = [each for each in self._rowless if not missing.isdisjoint(split_ids(each[1].content_ids))]
         for pack_id, record, info in needed:
@@ -141,21 +157,6 @@ class KnownChunks:
             self._take(pack_id, record, info)
         self._rowless = [each for each in self._rowless if each not in needed]
         return bool(needed)
-
-    def _read_rowless(self) -> Iterator[tuple[PackId, PackRecord, BlobInfo]]:
-        """The sound packs that only copies tell of: all copies are read, if there are packs without a row at all."""
-        prefix, condemned = pack_blob(self._partition.name, ""), self._catalog.retired.condemned
-        known = {prefix + pack_id for pack_id, _ in self._catalog.packs()}
-        listed = self._partition.blobs.listed(prefix)
-        there = {PACK_PREFIX + info.name.removeprefix(prefix): info for info in listed if info.name not in known}
-        for row in self._records.copies.every(snapshots=False) if there else ():
-            if (info := there.get(row.name)) is None or row.name.removeprefix(PACK_PREFIX) in condemned:
-                continue
-            with contextlib.suppress(Damaged):  # as good as none
-                pack_id, record = decode_pack(row.name, self._records.open_sealed(row))
-                if not fault_of(info, record.size, record.md5):
-                    del there[row.name]
-                    yield pack_id, record, info
 
     # --- everything
 
