@@ -31,8 +31,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in "bcd":
         (source / name).unlink()
     hidden = {row: found.table.rows.pop(row) for row in list(found.table.rows) if row[1].startswith("pack-")}
+    away = {name: found.blobs.blobs.pop(name) for name in list(found.blobs.blobs) if "/packs/" in name}
     found.backup()
     found.table.rows.update(hidden)
+    found.blobs.blobs.update(away)
     return found
 
 
